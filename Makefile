@@ -1,0 +1,40 @@
+# `make demo` speaks, `make test` passes every test; both set up .venv first and are quick the second time.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+SENTENCE := The quick brown fox jumps over the lazy dog, and a new voice says so out loud.
+
+.PHONY: demo test lint types layers bench clean
+
+demo: .venv/.core
+	$(BIN)/glowtron say "$(SENTENCE)" -o demo.wav
+
+test: .venv/.dev
+	$(BIN)/python -m pytest -q -n 2
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.dev
+	$(BIN)/mypy
+
+layers: .venv/.dev
+	$(BIN)/lint-imports
+
+bench: .venv/.dev
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv build dist demo.wav
+
+# A stamp a kind of set-up, renewed when what to install has changed.
+.venv/.core: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(None if (3, 10) <= sys.version_info < (3, 14) else "Glowtron needs Python 3.10 to 3.13; choose one with: make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) --editable .
+	touch $@
+
+.venv/.dev: pyproject.toml constraints.txt | .venv/.core
+	$(PIP) --editable '.[dev]'
+	touch $@
