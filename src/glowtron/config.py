@@ -84,8 +84,9 @@ class Tacotron2Config:
     """Rows of the symbol embedding; id 0 is padding."""
     n_speakers: int = 1
     """One is exactly the published network; more add a learned embedding to the encoder's output."""
-    speaker_channels: int = 64
-    """Width of the speaker embedding, used with several speakers only."""
+    mask_padding: bool = True
+    """Whether padding is kept out of convolutions and batch statistics; False lets it leak as the published programs
+    do, which changes nothing for a text alone."""
     embedding_channels: int = 512
     """Width of a symbol's embedding."""
     encoder_channels: int = 512
@@ -124,7 +125,7 @@ class Tacotron2Config:
     """Share of activations dropped after postnet convolutions in training."""
 
     def __post_init__(self) -> None:
-        counts = [f.name for f in fields(self) if isinstance(getattr(self, f.name), int)]
+        counts = [f.name for f in fields(self) if f.type == "int"]
         _positive(self, *counts)
         for name in ("encoder_kernel", "location_kernel", "postnet_kernel"):
             _require(getattr(self, name) % 2 == 1, f"{name} must be odd, got {getattr(self, name)}")
@@ -319,8 +320,8 @@ class AcousticRun:
     type: Literal["acoustic"] = "acoustic"
     acoustic: AcousticConfig = AcousticConfig()
     training: TrainingConfig = TrainingConfig()
-    mask_padding: bool = True
-    """Whether padding is kept out of the loss by fixing the outputs there, as the published tacotron2 does."""
+    count_padding: bool = False
+    """Whether means of the loss divide by padded frames too, as the published programs do."""
     max_clip_s: float = 12.0
     """Longer clips are left out, and named."""
     guide: Literal["none", "diagonal", "measured"] = "none"

@@ -1,0 +1,496 @@
+"""Tacotron 2: symbols in, mel spectrogram out (Shen et al. 2018, "Natural TTS Synthesis by Conditioning WaveNet on Mel
+Spectrogram Predictions").
+
+Where NVIDIA's published weights differ from the paper we follow the weights: one projection sees the decoder's output
+beside the context, the prenet has no bias, and the attention is that of Chorowski et al. 2015 over previous and
+cumulative weights. Two things are added, and change nothing where they are not asked for: several frames a decoder step
+(`reduction_factor`), and several speakers.
+
+Read order: parts (encoder, prenet, attention, postnet), then the whole. Inside, everything is time-major (B, T, C).
+Letters: B batch, N symbols, T mel frames, S decoder steps, M mel bands, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from glowtron.config import Tacotron2Config
+from glowtron.models.convolution import Convolution
+
+STOP_LOGIT_OF_PADDING = 1000.0
+
+
+class Memory(NamedTuple):
+    """An encoded text, as the decoder attends to it."""
+
+    values: Tensor
+    """(B, N, C) the encoder's output."""
+    keys: Tensor
+    """(B, N, A) the same, as queries are compared with it."""
+    mask: Tensor
+    """(B, N) whether a symbol is real."""
+
+
+class DecoderState(NamedTuple):
+    """All that one decoder step hands to the next."""
+
+    attention_h: Tensor
+    attention_c: Tensor
+    decoder_h: Tensor
+    decoder_c: Tensor
+    context: Tensor
+    """(B, C) what the attention read in the last step."""
+    weights: Tensor
+    """(B, N) where it read."""
+    cumulative: Tensor
+    """(B, N) sum of the weights so far."""
+    survival: Tensor
+    """(B,) probability of still being at this symbol; only the monotonic attention uses it."""
+
+
+class Tacotron2Output(NamedTuple):
+    """Teacher-forced outputs; padding holds mel 0 and stop logit 1000."""
+
+    mel_before: Tensor
+    """(B, M, T) before the postnet."""
+    mel: Tensor
+    """(B, M, T)."""
+    stop_logits: Tensor
+    """(B, S) one a decoder step."""
+    alignment: Tensor
+    """(B, S, N) attention weights."""
+
+
+class Spoken(NamedTuple):
+    """What `generate` made of a batch of texts."""
+
+    mel: Tensor
+    """(B, M, T), zero behind each text's end."""
+    mel_lengths: Tensor
+    """(B,) frames."""
+    alignment: Tensor
+    """(B, S, N) attention weights."""
+    stopped: Tensor
+    """(B,) False where the frame limit ended it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingOptions:
+    """How `generate` runs."""
+
+    max_frames: int = 2000
+    """Where a text that does not stop is cut."""
+    stop_threshold: float = 0.5
+    """Stop probability that ends a text."""
+    keep_stop_frame: bool = True
+    """Whether the step that asked to stop is part of the mel."""
+    monotonic: bool = False
+    """Whether the attention moves forward one symbol at a time; for models taught by measured alignments."""
+    max_dwell: int = 100
+    """Frames after which the monotonic attention leaves a symbol whatever the network says."""
+
+
+class MaskedBatchNorm(nn.BatchNorm1d):
+    """Batch normalisation of (B, T, C) whose statistics leave padding out."""
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """mask: (B, T), True where x is real; the result is 0 elsewhere."""
+        if mask is None:
+            return super().forward(x.flatten(0, 1)).view_as(x)
+        rows = super().forward(x[mask])
+        return torch.zeros_like(x, dtype=rows.dtype).masked_scatter(mask[..., None], rows)
+
+
+class Encoder(nn.Module):
+    """Convolutions and a bidirectional LSTM over symbol embeddings (sec. 2.2)."""
+
+    def __init__(self, config: Tacotron2Config):
+        super().__init__()
+        self.dropout = config.encoder_dropout
+        widths = [config.embedding_channels] + [config.encoder_channels] * config.encoder_layers
+        self.convolutions = nn.ModuleList(
+            Convolution(a, b, config.encoder_kernel, gain=nn.init.calculate_gain("relu"))
+            for a, b in zip(widths, widths[1:], strict=False)
+        )
+        self.norms = nn.ModuleList(MaskedBatchNorm(width) for width in widths[1:])
+        self.lstm = nn.LSTM(widths[-1], config.encoder_channels // 2, batch_first=True, bidirectional=True)
+
+    def forward(self, x: Tensor, lengths: Tensor, mask: Tensor | None) -> Tensor:
+        """x: (B, N, E) embeddings; lengths: (B,). Returns (B, N, C), zero in padding."""
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            x = F.dropout(norm(convolution(x), mask).relu(), self.dropout, self.training)
+        # Packing makes the backward direction start at each text's own end. Lengths of a packed sequence live on CPU.
+        packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        return pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=x.shape[1])[0]
+
+
+class Prenet(nn.Module):
+    """Two layers that squeeze the previous frame, with dropout that never ends (sec. 2.2)."""
+
+    def __init__(self, n_mels: int, config: Tacotron2Config):
+        super().__init__()
+        self.dropout = config.prenet_dropout
+        self.layers = nn.ModuleList(
+            nn.Linear(n_in, config.prenet_channels, bias=False) for n_in in (n_mels, config.prenet_channels)
+        )
+
+    def forward(self, frames: Tensor, keep: Tensor) -> Tensor:
+        """frames: (..., M); keep: (2, ..., P) dropout masks already divided by their mean. Returns (..., P)."""
+        for layer, kept in zip(self.layers, keep, strict=True):
+            frames = layer(frames).relu() * kept
+        return frames
+
+    def draw(self, *shape: int, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Dropout masks (2, *shape, P) of `like`'s device and dtype."""
+        # Dropout stays on at inference: the weights were trained to need it (sec. 2.2).
+        keep = torch.empty(2, *shape, self.layers[0].out_features, device=like.device, dtype=like.dtype)
+        return keep.bernoulli_(1 - self.dropout, generator=generator) / (1 - self.dropout)
+
+
+class Recurrence(nn.LSTMCell):
+    """An LSTM that takes one step, or a whole sequence whose inputs are all known."""
+
+    def sequence(self, x: Tensor) -> Tensor:
+        """x: (B, S, C), from a state of zeros. Returns (B, S, H)."""
+        zeros = x.new_zeros(1, x.shape[0], self.hidden_size)
+        weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        return torch.lstm(x, (zeros, zeros), weights, True, 1, 0.0, self.training, False, True)[0]
+
+
+class Attention(nn.Module):
+    """Location-sensitive attention (Chorowski et al. 2015; sec. 2.2)."""
+
+    def __init__(self, config: Tacotron2Config):
+        super().__init__()
+        channels = config.attention_channels
+        self.query = nn.Linear(config.attention_rnn_channels, channels, bias=False)
+        self.key = nn.Linear(config.encoder_channels, channels, bias=False)
+        self.location = Convolution(2, config.location_filters, config.location_kernel, bias=False)
+        self.location_dense = nn.Linear(config.location_filters, channels, bias=False)
+        self.energy = nn.Linear(channels, 1, bias=False)
+        for layer, gain in ((self.query, 5 / 3), (self.key, 5 / 3), (self.location_dense, 5 / 3), (self.energy, 1.0)):
+            nn.init.xavier_uniform_(layer.weight, gain)
+
+    def forward(self, query: Tensor, weights: Tensor, cumulative: Tensor, memory: Memory) -> Tensor:
+        """Where to read, for each of S steps whose history is known.
+
+        query: (B, S, H); weights, cumulative: (B, S, N) of the step before. Returns log-weights (B, S, N) in float32.
+        """
+        history = torch.stack((weights, cumulative), dim=-1)  # (B, S, N, 2)
+        located = self.location_dense(self.location(history.flatten(0, 1))).unflatten(0, weights.shape[:2])
+        features = self.query(query)[:, :, None] + located + memory.keys[:, None]
+        energies = self.energy(features.tanh()).squeeze(-1).float()
+        return energies.masked_fill(~memory.mask[:, None], float("-inf")).log_softmax(-1)
+
+
+class Postnet(nn.Module):
+    """Convolutions that add to the mel what the decoder could not foresee (sec. 2.2)."""
+
+    def __init__(self, n_mels: int, config: Tacotron2Config):
+        super().__init__()
+        self.dropout = config.postnet_dropout
+        widths = [n_mels] + [config.postnet_channels] * (config.postnet_layers - 1) + [n_mels]
+        gains = [nn.init.calculate_gain("tanh")] * (config.postnet_layers - 1) + [1.0]
+        self.convolutions = nn.ModuleList(
+            Convolution(a, b, config.postnet_kernel, gain=gain)
+            for a, b, gain in zip(widths, widths[1:], gains, strict=False)
+        )
+        self.norms = nn.ModuleList(MaskedBatchNorm(width) for width in widths[1:])
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """x: (B, T, M); mask: (B, T) real frames. Returns what to add to x."""
+        last = len(self.convolutions) - 1
+        for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
+            x = norm(convolution(x), mask)
+            x = F.dropout(x.tanh() if i < last else x, self.dropout, self.training)
+        return x
+
+
+class Tacotron2(nn.Module):
+    """The whole: `encode` a text once, then `step` after step, then the postnet."""
+
+    def __init__(self, config: Tacotron2Config, n_mels: int = 80):
+        super().__init__()
+        self.config = config
+        self.n_mels = n_mels
+        self.embedding = nn.Embedding(config.n_symbols, config.embedding_channels)
+        bound = (6 / (config.n_symbols + config.embedding_channels)) ** 0.5
+        nn.init.uniform_(self.embedding.weight, -bound, bound)
+        self.encoder = Encoder(config)
+        self.prenet = Prenet(n_mels, config)
+        self.attention_rnn = Recurrence(
+            config.prenet_channels + config.encoder_channels, config.attention_rnn_channels
+        )
+        self.attention = Attention(config)
+        self.decoder_rnn = Recurrence(
+            config.attention_rnn_channels + config.encoder_channels, config.decoder_rnn_channels
+        )
+        decoded = config.decoder_rnn_channels + config.encoder_channels
+        self.projection = nn.Linear(decoded, n_mels * config.reduction_factor)
+        self.stop = nn.Linear(decoded, 1)
+        self.postnet = Postnet(n_mels, config)
+        if config.n_speakers > 1:
+            self.speaker = nn.Embedding(config.n_speakers, config.encoder_channels)
+            nn.init.normal_(self.speaker.weight, std=0.1)
+
+    def encode(self, ids: Tensor, id_lengths: Tensor, speaker: Tensor | None = None) -> Memory:
+        """Read a batch of texts.
+
+        ids: (B, N); id_lengths: (B,); speaker: (B,) indices, needed with several speakers.
+        """
+        mask = _mask(id_lengths, ids.shape[1])
+        x = self.embedding(ids)
+        conv_mask = mask if self.config.mask_padding else None
+        if conv_mask is not None:
+            x = x * mask[..., None]
+        values = self.encoder(x, id_lengths, conv_mask)
+        if self.config.n_speakers > 1:
+            assert speaker is not None, "a model of several speakers has to be told which"
+            values = values + self.speaker(speaker)[:, None]
+        return Memory(values, self.attention.key(values), mask)
+
+    def start(self, memory: Memory) -> DecoderState:
+        """The state before the first step."""
+        batch, n_symbols, channels = memory.values.shape
+        zeros = memory.values.new_zeros
+        attention, decoder = self.config.attention_rnn_channels, self.config.decoder_rnn_channels
+        return DecoderState(
+            attention_h=zeros(batch, attention),
+            attention_c=zeros(batch, attention),
+            decoder_h=zeros(batch, decoder),
+            decoder_c=zeros(batch, decoder),
+            context=zeros(batch, channels),
+            weights=zeros(batch, n_symbols),
+            cumulative=zeros(batch, n_symbols),
+            survival=memory.values.new_ones(batch),
+        )
+
+    def step(
+        self, squeezed: Tensor, state: DecoderState, memory: Memory, max_dwell: float | None = None
+    ) -> tuple[Tensor, Tensor, DecoderState]:
+        """One decoder step: pure, state in and state out.
+
+        squeezed: (B, P) the prenet's view of the last frame. With `max_dwell` (in steps) the attention is monotonic.
+        Returns frames (B, r, M), stop logit (B,), and the next state.
+        """
+        x = torch.cat((squeezed, state.context), dim=-1)
+        attention_h, attention_c = self.attention_rnn(x, (state.attention_h, state.attention_c))
+        attention_h = F.dropout(attention_h, self.config.rnn_dropout, self.training)
+        log_weights = self.attention(
+            attention_h[:, None], state.weights[:, None], state.cumulative[:, None], memory
+        ).squeeze(1)
+        weights, survival = log_weights.exp().to(x.dtype), state.survival
+        if max_dwell is not None:
+            weights, survival = move_on(weights, state, memory.mask, max_dwell)
+        context = (weights[:, None] @ memory.values).squeeze(1)
+        x = torch.cat((attention_h, context), dim=-1)
+        decoder_h, decoder_c = self.decoder_rnn(x, (state.decoder_h, state.decoder_c))
+        decoder_h = F.dropout(decoder_h, self.config.rnn_dropout, self.training)
+        frames, stop_logit = self._project(decoder_h, context)
+        cumulative = state.cumulative + weights
+        state = DecoderState(
+            attention_h, attention_c, decoder_h, decoder_c, context, weights, cumulative, survival
+        )
+        return frames, stop_logit, state
+
+    def forward(
+        self,
+        ids: Tensor,
+        id_lengths: Tensor,
+        mel: Tensor,
+        mel_lengths: Tensor,
+        *,
+        speaker: Tensor | None = None,
+        symbols: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tacotron2Output:
+        """Teacher forcing: every step sees the recorded frame before it.
+
+        ids: (B, N); mel: (B, M, T), T a multiple of the reduction factor; lengths: (B,); speaker: (B,).
+        symbols: (B, S), the measured symbol of each decoder step. With it the decoder reads there, all steps run at
+        once, and `alignment` is what the attention would have chosen, so that it can be taught.
+        """
+        r = self.config.reduction_factor
+        assert mel.shape[2] % r == 0, f"{mel.shape[2]} frames are no multiple of the reduction factor {r}"
+        memory = self.encode(ids, id_lengths, speaker)
+        last_frames = mel.transpose(1, 2)[:, r - 1 :: r]  # (B, S, M)
+        previous = F.pad(last_frames, (0, 0, 1, -1))
+        squeezed = self.prenet(previous, self.prenet.draw(*previous.shape[:2], like=previous, generator=generator))
+        if symbols is None:
+            frames, stop_logits, alignment = self._walk(squeezed, memory)
+        else:
+            frames, stop_logits, alignment = self._read_at(symbols, squeezed, memory)
+        before = frames.flatten(1, 2).float()  # (B, S, r, M) -> (B, T, M)
+        mask = _mask(mel_lengths, mel.shape[2])
+        after = before + self.postnet(before, mask if self.config.mask_padding else None)
+        step_mask = mask[:, ::r]
+        return Tacotron2Output(
+            before.masked_fill(~mask[..., None], 0).transpose(1, 2),
+            after.masked_fill(~mask[..., None], 0).transpose(1, 2),
+            stop_logits.float().masked_fill(~step_mask, STOP_LOGIT_OF_PADDING),
+            alignment,
+        )
+
+    def _walk(self, squeezed: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
+        state = self.start(memory)
+        steps = []
+        for x in squeezed.unbind(1):
+            frames, stop_logit, state = self.step(x, state, memory)
+            steps.append((frames, stop_logit, state.weights))
+        frames, stop_logits, weights = (torch.stack(tensors, dim=1) for tensors in zip(*steps, strict=True))
+        return frames, stop_logits, weights
+
+    def _read_at(self, symbols: Tensor, squeezed: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
+        """All steps at once: nothing in them waits for the attention, whose every reading is known."""
+        weights = F.one_hot(symbols, memory.values.shape[1]).to(memory.values.dtype)
+        before = F.pad(weights, (0, 0, 1, -1))
+        contexts = weights @ memory.values
+        x = torch.cat((squeezed, F.pad(contexts, (0, 0, 1, -1))), dim=-1)
+        attention_h = F.dropout(self.attention_rnn.sequence(x), self.config.rnn_dropout, self.training)
+        log_weights = self.attention(attention_h, before, before.cumsum(1), memory)
+        x = torch.cat((attention_h, contexts), dim=-1)
+        decoder_h = F.dropout(self.decoder_rnn.sequence(x), self.config.rnn_dropout, self.training)
+        frames, stop_logits = self._project(decoder_h, contexts)
+        return frames, stop_logits, log_weights.exp()
+
+    def _project(self, decoder_h: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """(..., H), (..., C) -> frames (..., r, M), stop logits (...)."""
+        x = torch.cat((decoder_h, context), dim=-1)
+        return self.projection(x).unflatten(-1, (self.config.reduction_factor, self.n_mels)), self.stop(x).squeeze(-1)
+
+    @torch.inference_mode()
+    def generate(
+        self,
+        ids: Tensor,
+        id_lengths: Tensor,
+        options: DecodingOptions,
+        generators: Sequence[torch.Generator],
+        *,
+        speaker: Tensor | None = None,
+    ) -> Spoken:
+        """Speak a batch of texts, each with the noise of its own generator, so that company changes nothing.
+
+        ids: (B, N); id_lengths: (B,); speaker: (B,). Rows that have ended wait for the others.
+        """
+        r = self.config.reduction_factor
+        memory = self.encode(ids, id_lengths, speaker)
+        state = self.start(memory)
+        frame = memory.values.new_zeros(len(ids), self.n_mels)
+        n_steps = -(-options.max_frames // r)
+        max_dwell = options.max_dwell / r if options.monotonic else None
+        lengths = torch.full_like(id_lengths, n_steps)
+        stopped = torch.zeros_like(id_lengths, dtype=torch.bool)
+        mels, alignment = [], []
+        for i, keep in zip(range(n_steps), self._noise(generators, frame), strict=False):
+            frames, stop_logit, state = self.step(self.prenet(frame, keep), state, memory, max_dwell)
+            frame = frames[:, -1]
+            mels.append(frames)
+            alignment.append(state.weights)
+            stops = stop_logit.sigmoid() > options.stop_threshold
+            if options.monotonic:
+                stops = ends(stops, state, id_lengths, options.max_dwell / r)
+            stops &= ~stopped
+            lengths = torch.where(stops, i + options.keep_stop_frame, lengths)
+            stopped |= stops
+            if bool(stopped.all()):
+                break
+        before = torch.cat(mels, dim=1)
+        mel_lengths = (lengths * r).clamp(max=options.max_frames)
+        mask = _mask(mel_lengths, before.shape[1])
+        if self.config.mask_padding:
+            before = before * mask[..., None]
+        after = before + self.postnet(before, mask if self.config.mask_padding else None)
+        mel = (after * mask[..., None])[:, : int(mel_lengths.max())].transpose(1, 2)
+        return Spoken(mel, mel_lengths, torch.stack(alignment, dim=1), stopped)
+
+    def _noise(self, generators: Sequence[torch.Generator], like: Tensor) -> Iterator[Tensor]:
+        """Prenet masks (2, B, P), step after step."""
+        while True:
+            # Drawn for many steps at a time: a draw costs more by the call than by the number.
+            rows = [self.prenet.draw(64, like=like, generator=generator) for generator in generators]
+            yield from torch.stack(rows, dim=2).unbind(1)
+
+
+def move_on(proposed: Tensor, state: DecoderState, mask: Tensor, max_dwell: float) -> tuple[Tensor, Tensor]:
+    """Hard attention that stays at its symbol or goes on to one of the next three.
+
+    proposed: (B, N) weights that an attention taught by measured alignments proposes. Its share on the symbols ahead is
+    the probability of leaving now; the symbol is left when the probability of still being there falls under one half,
+    so that each lasts its median duration. Nothing is skipped that the network would not skip, nothing repeated, and the
+    end is always reached. Returns weights (B, N), one-hot, and the probability of still being there (B,).
+    """
+    positions = torch.arange(mask.shape[1], device=mask.device)
+    begun = state.weights.sum(-1, keepdim=True) > 0
+    current = torch.where(begun, state.weights.argmax(-1, keepdim=True), 0)  # (B, 1)
+    here = proposed.gather(1, current)
+    window = (positions > current) & (positions <= current + 3) & mask
+    ahead = (proposed * window).sum(-1, keepdim=True)
+    survival = state.survival[:, None] * here / (here + ahead).clamp(min=1e-9)
+    dwelt = state.cumulative.gather(1, current) >= max_dwell
+    leaves = begun & ((survival < 0.5) | dwelt) & window.any(-1, keepdim=True)
+    target = (proposed + 1e-9).masked_fill(~window, -1).argmax(-1, keepdim=True)
+    current = torch.where(leaves, target, current)
+    survival = torch.where(leaves | ~begun, torch.ones_like(survival), survival)
+    return (positions == current).to(proposed.dtype), survival.squeeze(1)
+
+
+def ends(stops: Tensor, state: DecoderState, id_lengths: Tensor, max_dwell: float) -> Tensor:
+    """Whether monotonic speech ends: the network asks for it near the last symbol, or has stayed there too long."""
+    current = state.weights.argmax(-1)
+    dwelt = state.cumulative.gather(1, current[:, None]).squeeze(1) >= max_dwell
+    return (stops & (current >= id_lengths - 2)) | (dwelt & (current >= id_lengths - 1))
+
+
+class Tacotron2Loss(NamedTuple):
+    """The parts of the loss, each a scalar."""
+
+    mel_before: Tensor
+    mel: Tensor
+    stop: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """What is minimised."""
+        return self.mel_before + self.mel + self.stop
+
+
+def loss(output: Tacotron2Output, mel: Tensor, mel_lengths: Tensor, *, count_padding: bool = False) -> Tacotron2Loss:
+    """Squared errors of both mels and the cross-entropy of the stop logit (sec. 2.2; stop: Shen et al. use the same).
+
+    mel: (B, M, T); mel_lengths: (B,). Means are over real frames, so that padding never changes the loss;
+    `count_padding` divides by all frames, as the published programs do.
+    """
+    n_frames, n_steps = mel.shape[2], output.stop_logits.shape[1]
+    r = n_frames // n_steps
+    mask = _mask(mel_lengths, n_frames)
+    target = mel.float().masked_fill(~mask[:, None], 0)
+    steps = -(-mel_lengths // r)
+    last = torch.arange(n_steps, device=mel.device) >= steps[:, None] - 1
+    stop = F.binary_cross_entropy_with_logits(output.stop_logits, last.float(), reduction="sum")
+    values = mel.shape[1] * (mel.shape[0] * n_frames if count_padding else mel_lengths.sum())
+    logits = last.numel() if count_padding else steps.sum()
+    return Tacotron2Loss(
+        (output.mel_before - target).square().sum() / values, (output.mel - target).square().sum() / values, stop / logits
+    )
+
+
+def attention_loss(alignment: Tensor, symbols: Tensor, mel_lengths: Tensor, reduction_factor: int) -> Tensor:
+    """Cross-entropy between the attention and the measured symbol of each real step, in nats a step.
+
+    alignment: (B, S, N); symbols: (B, S).
+    """
+    chosen = alignment.gather(2, symbols[..., None]).squeeze(-1)
+    mask = _mask(-(-mel_lengths // reduction_factor), alignment.shape[1])
+    return -(chosen.clamp(min=1e-8).log() * mask).sum() / mask.sum()
+
+
+def _mask(lengths: Tensor, size: int) -> Tensor:
+    """(B,) -> (B, size), True before each length."""
+    return torch.arange(size, device=lengths.device) < lengths[:, None]
