@@ -1,0 +1,1 @@
+"""Training: one plain loop, a task for each model, and the run folder they write."""

@@ -1,0 +1,102 @@
+"""A task of a few weights, to try the loop with: run as a program, so that it can be killed."""
+
+import argparse
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from glowtron.audio import Audio
+from glowtron.config import OptimizerConfig, TrainingConfig, VocoderRun
+from glowtron.errors import InputError
+from glowtron.train.log import Picture, Samples
+from glowtron.train.loop import Share, train
+from glowtron.train.schedule import step_seed
+
+CONFIG = VocoderRun(
+    training=TrainingConfig(
+        batch_size=4,
+        max_steps=20,
+        optimizer=OptimizerConfig(type="adamw", lr=1e-2, warmup_steps=3, schedule="cosine", weight_decay=0.01),
+        ema_decay=0.9,
+        validate_every=5,
+        checkpoint_every=4,
+        log_every=3,
+    )
+)
+
+
+class Batch(NamedTuple):
+    ids: list[str]
+    x: Tensor
+    y: Tensor
+
+
+class Toy:
+    """Learns the norm of a vector, with dropout, batch norm and noise, so that all kinds of state take part."""
+
+    unit = "vectors"
+
+    def __init__(
+        self, config: VocoderRun = CONFIG, *, broken_at: int | None = None, pause_s: float = 0, held_batch: int = 2
+    ) -> None:
+        with torch.random.fork_rng([]):
+            torch.manual_seed(0)
+            self.model: nn.Module = nn.Sequential(
+                nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 1)
+            )
+        self.config = config
+        self.broken_at, self.pause_s, self.held_batch = broken_at, pause_s, held_batch
+
+    def data(self) -> Mapping[str, object]:
+        return {"clips": 7}
+
+    def batch(self, place: int, size: int) -> Batch:
+        x = torch.randn(size, 8, generator=torch.Generator().manual_seed(step_seed(5, place)))
+        return Batch([f"clip{place}-{i}" for i in range(size)], x, x.norm(dim=1, keepdim=True))
+
+    def batches(self, first_step: int, share: Share) -> Iterator[Batch]:
+        step = first_step
+        while True:
+            ids, x, y = self.batch(step, self.config.training.batch_size)
+            if step == self.broken_at:
+                x = x * float("nan")
+            time.sleep(self.pause_s)
+            yield Batch(ids[share.rank :: share.of], x[share.rank :: share.of], y[share.rank :: share.of])
+            step += 1
+
+    def held_out(self) -> Iterator[Batch]:
+        ids, x, y = self.batch(-1, 7)
+        for at in range(0, 7, self.held_batch):
+            yield Batch(ids[at : at + self.held_batch], x[at : at + self.held_batch], y[at : at + self.held_batch])
+
+    def losses(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        x = batch.x
+        if model.training:
+            x = x + 0.01 * torch.randn(x.shape, generator=generator, device=x.device)
+        return {"loss": (model(x).float() - batch.y).square().mean()}
+
+    def amount(self, batch: Batch) -> int:
+        return len(batch.ids)
+
+    def samples(self, model: nn.Module) -> Samples:
+        picture = Picture(model[0].weight.detach().numpy(), "in", "out")
+        return Samples({"hum": Audio(torch.zeros(100).numpy(), 22_050)}, {"weight": picture}, {"stopped_share": 1.0})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--pause", type=float, default=0)
+    arguments = parser.parse_args()
+    try:
+        print(train(Toy(pause_s=arguments.pause), arguments.run, device="cpu"))
+    except InputError as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+if __name__ == "__main__":
+    main()
