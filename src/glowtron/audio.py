@@ -1,0 +1,210 @@
+"""Sound as samples: read from files, resampled, written, and played by a notebook."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from glowtron.errors import InputError
+
+FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
+"""What `Audio.write` can write, by suffix: libsndfile's names of container and encoding."""
+
+_BLOCK = 1 << 16
+"""Samples read or written at a time; libsndfile's Vorbis encoder overflows its stack on very long blocks."""
+
+_STREAMED = 0x7FFF_0000
+"""Sizes from here on in a header mean that it was written before the length was known, as by a pipe."""
+
+
+class Audio(NamedTuple):
+    """Mono sound."""
+
+    samples: NDArray[np.float32]
+    """(L,), in [-1, 1]."""
+    sample_rate: int
+    """Hz."""
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds."""
+        return len(self.samples) / self.sample_rate
+
+    def write(self, path: str | Path) -> None:
+        """Write a file whose format follows the suffix: .wav and .flac of 16 bits, or .ogg (Vorbis).
+
+        Samples outside [-1, 1] are clipped. The file appears whole or not at all. Raises InputError on an unknown
+        suffix, a place that cannot be written, and samples that are no numbers.
+        """
+        path = Path(path)
+        check_writable(path)
+        data = self.encode(path.suffix.lower())
+        # A device or pipe (/dev/stdout) takes the bytes; renaming over it would replace it by a file.
+        special = path.exists() and not path.is_file()
+        target = path.resolve()  # Through a link, so that the link stays.
+        temporary = target if special else target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            temporary.write_bytes(data)
+            if not special:
+                temporary.replace(target)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        finally:
+            if not special:
+                temporary.unlink(missing_ok=True)
+
+    def encode(self, suffix: str = ".wav") -> bytes:
+        """The bytes of a file with this suffix (one of `FORMATS`)."""
+        container, encoding = _format(suffix)
+        pcm = self.pcm16()
+        out = io.BytesIO()
+        with soundfile.SoundFile(out, "w", self.sample_rate, 1, encoding, format=container) as file:
+            for start in range(0, len(pcm), _BLOCK):
+                file.write(pcm[start : start + _BLOCK])
+        return out.getvalue()
+
+    def pcm16(self) -> NDArray[np.int16]:
+        """(L,) 16-bit samples, clipped and never wrapped; `.tobytes()` is raw PCM in this machine's byte order.
+
+        The inverse of reading 16-bit files: what was read from one comes back bit for bit.
+        """
+        if not np.isfinite(self.samples).all():
+            raise InputError("audio holds NaN or infinite samples and cannot be turned into sound")
+        return np.clip(np.rint(self.samples * 32768.0), -32768, 32767).astype(np.int16)
+
+    def resample(self, sample_rate: int) -> Audio:
+        """The same sound at another rate in Hz; itself if it has that rate already."""
+        if sample_rate == self.sample_rate:
+            return self
+        samples = soxr.resample(self.samples, self.sample_rate, sample_rate, quality="HQ")
+        return Audio(np.asarray(samples, dtype=np.float32), sample_rate)
+
+    def __repr__(self) -> str:
+        return f"Audio({self.duration_s:.2f} s at {self.sample_rate} Hz)"
+
+    def _repr_html_(self) -> str:
+        """A player, for notebooks."""
+        data = base64.b64encode(self.encode(".wav")).decode("ascii")
+        return f'<audio controls src="data:audio/wav;base64,{data}">{self!r}</audio>'
+
+
+class Header(NamedTuple):
+    """What a sound file says about itself."""
+
+    sample_rate: int
+    """Hz."""
+    n_channels: int
+
+    def conversion(self, sample_rate: int) -> str:
+        """What `read_audio` does to such a file, for people: `"48000 Hz stereo to 22050 Hz mono"`; empty if nothing."""
+        if (self.sample_rate, self.n_channels) == (sample_rate, 1):
+            return ""
+        channels = {1: "mono", 2: "stereo"}.get(self.n_channels, f"{self.n_channels} channels")
+        return f"{self.sample_rate} Hz {channels} to {sample_rate} Hz mono"
+
+
+def read_header(path: str | Path) -> Header:
+    """Rate and channels of a sound file. Raises InputError if it is none."""
+    with _open(Path(path)) as file:
+        return Header(file.samplerate, file.channels)
+
+
+def read_audio(path: str | Path, sample_rate: int | None = None) -> Audio:
+    """Read a sound file (WAV, FLAC, OGG, MP3, ...), mix its channels to mono and resample it to `sample_rate` Hz.
+
+    Raises InputError that names the file and the reason: not there, not sound, cut short, without samples, or with
+    samples that are no numbers.
+    """
+    path = Path(path)
+    with _open(path) as file:
+        samples = _decode(file, path)
+        rate = file.samplerate
+    if len(samples) == 0:
+        raise InputError(f"{path}: holds no samples")
+    if not np.isfinite(samples).all():
+        raise InputError(f"{path}: holds NaN or infinite samples")
+    audio = Audio(samples, rate)
+    return audio if sample_rate is None else audio.resample(sample_rate)
+
+
+def concatenate(parts: Sequence[Audio], pause_s: float = 0.0) -> Audio:
+    """One sound after the other, with `pause_s` seconds of silence between them. All must have one rate."""
+    rates = sorted({part.sample_rate for part in parts})
+    if len(rates) != 1:
+        raise InputError(f"cannot join {len(parts)} sounds of rates {rates}; they must share one rate")
+    pause = np.zeros(round(pause_s * rates[0]), np.float32)
+    pieces = [piece for part in parts for piece in (pause, part.samples)][1:]
+    return Audio(np.concatenate(pieces), rates[0])
+
+
+def check_writable(path: Path) -> None:
+    """Raise InputError if `Audio.write(path)` is bound to fail, so that this is known before the work is done."""
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; give the name of a file in it")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: cannot be written: there is no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise InputError(f"{path}: cannot be written: permission denied")
+    if not (path.exists() and not path.is_file()):  # A device needs no suffix.
+        _format(path.suffix, str(path))
+
+
+def _format(suffix: str, name: str = "") -> tuple[str, str]:
+    if suffix.lower() not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise InputError(f"{name + ': ' if name else ''}unknown sound format '{suffix}' (known: {known})")
+    return FORMATS[suffix.lower()]
+
+
+def _open(path: Path) -> soundfile.SoundFile:
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, not a sound file")
+    if path.is_file() and path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty")
+    try:
+        return soundfile.SoundFile(str(path))
+    except soundfile.LibsndfileError as error:
+        raise InputError(f"{path}: not a sound file that can be read: {error.error_string}") from error
+
+
+def _decode(file: soundfile.SoundFile, path: Path) -> NDArray[np.float32]:
+    """All samples, channels averaged: (L,)."""
+    blocks: list[NDArray[np.float32]] = []
+    try:
+        # In blocks, since a FLAC written to a pipe does not know its length and would ask for all memory at once.
+        while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
+            blocks.append(block.mean(axis=1))
+    except soundfile.LibsndfileError as error:
+        n = sum(map(len, blocks))
+        raise InputError(f"{path}: cut short or damaged after sample {n}; get the file again") from error
+    samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+    if reason := _cut_short(file, len(samples)):
+        raise InputError(f"{path}: cut short: {reason}; get the file again")
+    return samples
+
+
+def _cut_short(file: soundfile.SoundFile, n_samples: int) -> str:
+    """Why a file that decoded without an error must have lost its end, or nothing."""
+    # libsndfile reads what is left of a shortened WAV or OGG in silence, but says so in its log.
+    log = file.extra_info
+    if match := re.search(r"^data : (\d+) \(should be (\d+)\)", log, re.MULTILINE):
+        declared, present = int(match[1]), int(match[2])
+        if present < declared < _STREAMED:
+            return f"{present} of {declared} bytes of sound are there"
+    if "without an End-Of-Stream flag" in log:
+        return "the end of the stream is missing"
+    if n_samples < file.frames < _STREAMED:
+        return f"{n_samples} of {file.frames} samples are there"
+    return ""

@@ -1,0 +1,101 @@
+"""Decoded clips and their mels on disk, so that training reads them as fast as memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from glowtron.config import MelConfig, to_dict
+from glowtron.data.manifest import Clip, over_clips, read_clip
+from glowtron.errors import InputError
+from glowtron.mel import log_mel
+
+_VERSION = 1
+"""Raised whenever what is stored changes meaning, so that entries of older programs are not taken up."""
+
+
+class Entry(NamedTuple):
+    """One clip, mapped from disk: only what is read is loaded."""
+
+    wave: NDArray[np.int16]
+    """(L,), full scale 32768."""
+    mel: NDArray[np.float32]
+    """(T, M), T = L // hop_length + 1."""
+
+
+class Cache:
+    """A folder with two files a clip: 16-bit audio at the mel's rate, and the log-mel of just that audio in float32.
+
+    Entries are named by a hash of the recording's path, size and time of change and of the mel's definition, so one
+    folder serves any number of corpora and runs. A missing or damaged entry is made again; entries of recordings that
+    have changed since stay until the folder is deleted, which is always safe.
+    """
+
+    def __init__(self, folder: str | Path, mel: MelConfig) -> None:
+        self.folder, self.mel = Path(folder), mel
+
+    def fill(self, clips: Sequence[Clip], progress: Callable[[int], None] | None = None) -> list[int]:
+        """Make all missing entries and return each clip's length in mel frames.
+
+        Raises one InputError that names each clip that cannot be used, with its reason.
+        """
+        return over_clips(clips, lambda clip: len(self.entry(clip).mel), progress)
+
+    def entry(self, clip: Clip) -> Entry:
+        """The clip's entry, made first if it is missing. Raises InputError if the recording cannot be used."""
+        wave_path, mel_path = self._paths(clip)
+        try:
+            return self._open(wave_path, mel_path)
+        except (OSError, ValueError, EOFError):  # Missing, or not what was written: numpy raises any of these.
+            self._make(clip, wave_path, mel_path)
+        return self._open(wave_path, mel_path)
+
+    def _paths(self, clip: Clip) -> tuple[Path, Path]:
+        try:
+            status = clip.audio.stat()
+        except OSError as error:
+            raise InputError(f"{clip.audio}: cannot be read: {error.strerror or error}") from error
+        recording = [str(clip.audio.resolve()), status.st_size, status.st_mtime_ns]
+        identity = [_VERSION, recording, to_dict(self.mel)]
+        name = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
+        return self.folder / f"{name}.wave.npy", self.folder / f"{name}.mel.npy"
+
+    def _open(self, wave_path: Path, mel_path: Path) -> Entry:
+        entry = Entry(np.load(wave_path, mmap_mode="r"), np.load(mel_path, mmap_mode="r"))
+        expected = (len(entry.wave) // self.mel.hop_length + 1, self.mel.n_mels)
+        if entry.wave.dtype != np.int16 or entry.mel.dtype != np.float32 or entry.mel.shape != expected:
+            raise ValueError(f"{mel_path} is not what was written")
+        return entry
+
+    def _make(self, clip: Clip, wave_path: Path, mel_path: Path) -> None:
+        wave = read_clip(clip, self.mel.sample_rate).pcm16()
+        mel = log_mel(torch.from_numpy(as_float(wave))[None], self.mel)[0].T.contiguous().numpy()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _save(wave_path, wave)
+            _save(mel_path, mel)
+        except OSError as error:
+            raise InputError(f"{self.folder}: the cache cannot be written: {error.strerror or error}") from error
+
+
+def as_float(wave: NDArray[np.int16]) -> NDArray[np.float32]:
+    """16-bit samples as float32 in [-1, 1)."""
+    return wave.astype(np.float32) / np.float32(32768)
+
+
+def _save(path: Path, array: NDArray[Any]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            np.save(file, array)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,98 @@
+"""The log-mel spectrogram: the only definition in the project.
+
+Follows what the published Tacotron 2 and WaveGlow weights were trained on: magnitudes (not powers) of a reflect-padded
+STFT under a periodic Hann window, Slaney's mel scale with filters of equal area, natural log of values clamped at 1e-5.
+Frame t is centred at sample t * hop_length.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from glowtron.config import MelConfig
+from glowtron.errors import InputError
+
+FLOOR = 1e-5
+"""Mel magnitudes below this count as silence; the lowest log-mel is log(1e-5) = -11.51."""
+
+
+def log_mel(wave: Tensor, config: MelConfig) -> Tensor:
+    """Log-mel spectrogram of sound.
+
+    wave: (B, L) in [-1, 1] at `config.sample_rate`, any floating type, L at least 1. Returns (B, M, T) in natural log,
+    float32 (float64 for float64), T = L // hop_length + 1. Differentiable. Raises InputError on another shape or type,
+    on an empty wave, and on NaN or infinite samples.
+    """
+    spectrum = magnitudes(wave, config)
+    with torch.autocast(wave.device.type, enabled=False):  # The product must stay in float32 inside a bf16 run.
+        mel = mel_filters(config).to(spectrum) @ spectrum
+    return mel.clamp(min=FLOOR).log()
+
+
+def magnitudes(wave: Tensor, config: MelConfig) -> Tensor:
+    """Magnitudes of the STFT behind `log_mel`: (B, L) -> (B, n_fft // 2 + 1, T). Raises as `log_mel`."""
+    _check(wave)
+    if wave.dtype != torch.float64:
+        wave = wave.float()
+    n_frames = wave.shape[1] // config.hop_length + 1
+    before, after = config.n_fft // 2, (config.n_fft + 1) // 2
+    # Reflection takes samples beyond the edge itself; a sound shorter than that goes on in silence.
+    wave = F.pad(wave, (0, max(0, after + 1 - wave.shape[1])))
+    wave = F.pad(wave.unsqueeze(1), (before, after), mode="reflect").squeeze(1)
+    spectrum = torch.stft(
+        wave,
+        config.n_fft,
+        config.hop_length,
+        config.win_length,
+        torch.hann_window(config.win_length, dtype=wave.dtype, device=wave.device),
+        center=False,
+        return_complex=True,
+    )
+    return spectrum[:, :, :n_frames].abs()
+
+
+@lru_cache(maxsize=8)
+def mel_filters(config: MelConfig) -> Tensor:
+    """Triangular filters of equal area on Slaney's mel scale (Auditory Toolbox, 1998): (M, n_fft // 2 + 1), float64.
+
+    Memoised: do not change it in place. A band too narrow to hold a frequency bin is all zero.
+    """
+    low, high = _hz_to_mel(config.f_min), _hz_to_mel(config.f_max)
+    steps = torch.linspace(low, high, config.n_mels + 2, dtype=torch.float64)
+    edges = torch.tensor([_mel_to_hz(float(step)) for step in steps], dtype=torch.float64)  # Hz
+    bins = torch.arange(config.n_fft // 2 + 1, dtype=torch.float64) * config.sample_rate / config.n_fft  # Hz
+    lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    rising = (bins - lower) / (centre - lower)
+    falling = (upper - bins) / (upper - centre)
+    return torch.minimum(rising, falling).clamp(min=0) * 2 / (upper - lower)
+
+
+# Slaney's scale is linear up to 1000 Hz (15 mels of 66.7 Hz), then 27 mels to a factor of 6.4.
+_LINEAR_HZ = 200 / 3
+_KNEE_HZ = 1000.0
+_KNEE_MEL = _KNEE_HZ / _LINEAR_HZ
+_LOG_STEP = math.log(6.4) / 27
+
+
+def _hz_to_mel(hz: float) -> float:
+    return hz / _LINEAR_HZ if hz < _KNEE_HZ else _KNEE_MEL + math.log(hz / _KNEE_HZ) / _LOG_STEP
+
+
+def _mel_to_hz(mel: float) -> float:
+    return mel * _LINEAR_HZ if mel < _KNEE_MEL else _KNEE_HZ * math.exp((mel - _KNEE_MEL) * _LOG_STEP)
+
+
+def _check(wave: Tensor) -> None:
+    if wave.dim() != 2:
+        raise InputError(f"wave must have shape (B, L), got {tuple(wave.shape)}; wave[None] adds the batch dimension")
+    if not wave.is_floating_point():
+        raise InputError(f"wave must be floating point in [-1, 1], got {wave.dtype}; divide 16-bit samples by 32768")
+    if wave.shape[1] == 0:
+        raise InputError("wave is empty: a mel needs at least one sample")
+    if not bool(torch.isfinite(wave).all()):
+        raise InputError("wave holds NaN or infinite samples")
