@@ -1,0 +1,252 @@
+"""WaveGlow (Prenger, Valle & Catanzaro 2018): a flow between audio and Gaussian noise, conditioned on the mel.
+
+One network for both ways samples can enter it: grouped, as the published weights have it, or through an orthonormal
+lapped transform with a scale read off the mel, which learns from little data. Parts first, the whole at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from glowtron.config import GroupingConfig, LappedConfig, MelConfig, WaveGlowConfig
+from glowtron.errors import InputError
+from glowtron.models.lapped import LappedTransform
+from glowtron.models.wavenet import NormedLinear, WaveNet, fold_weight_norm, shifted
+
+# Mean and spread of log-mels of speech, so that the conditioning starts near zero mean and unit variance.
+MEL_MEAN, MEL_SPREAD = -5.5, 2.5
+
+
+class Flow(NamedTuple):
+    """Where a flow took audio, and by how much it stretched space on the way."""
+
+    z: Tensor
+    """(B, C, G) standard normal if the flow is perfect; the channels that left first come first."""
+    log_s: tuple[Tensor, ...]
+    """For each coupling (B, G, C_k), the log-scale of the channels it changed, float32."""
+    log_det: Tensor
+    """(n_flows,) log |det W| of each 1x1 convolution, over all its uses, float32."""
+    log_scale: Tensor | None
+    """(B, G, C) log of what the transform's coefficients were divided by, float32; None for grouped samples."""
+
+
+def flow_loss(flow: Flow, sigma: float = 1.0) -> Tensor:
+    """Negative log-likelihood of the audio a value, in nats, without the Gaussian's constant (sec. 2, eq. 3 ff.)."""
+    stretch = flow.log_det.sum() + torch.stack([log_s.sum() for log_s in flow.log_s]).sum()
+    if flow.log_scale is not None:
+        stretch = stretch - flow.log_scale.sum()
+    return (flow.z.square().sum() / (2 * sigma**2) - stretch) / flow.z.numel()
+
+
+class Grouping(nn.Module):
+    """Samples in groups of `group_size` channels, conditioned on the mel through a learned upsampling.
+
+    The upsampling is a transposed convolution of `upsample_kernel` samples and the mel's hop as stride. A frame's
+    share of every group it reaches is one matrix product; overlapping shares are summed.
+    """
+
+    def __init__(self, config: GroupingConfig, mel: MelConfig) -> None:
+        super().__init__()
+        if config.upsample_kernel % mel.hop_length:
+            raise InputError(
+                f"analysis.upsample_kernel {config.upsample_kernel} must be a multiple of mel.hop_length {mel.hop_length}"
+            )
+        self.n_channels, self.hop_length, self.n_mels = config.group_size, mel.hop_length, mel.n_mels
+        self.n_conditioning = config.group_size * mel.n_mels
+        self.n_hops = config.upsample_kernel // mel.hop_length
+        # Rows are (hop, group in the hop, band, sample in the group): the order in which the output is needed.
+        upsample = nn.Linear(mel.n_mels, config.upsample_kernel * mel.n_mels)
+        self.weight = nn.Parameter(upsample.weight.detach())
+        self.bias = nn.Parameter(torch.zeros(mel.n_mels))
+
+    def condition(self, mel: Tensor, n_groups: int) -> Tensor:
+        """(B, M, T) -> (B, G, n_conditioning): channel m * group_size + i is band m upsampled to sample i."""
+        n_frames = mel.shape[-1]
+        shares = F.linear(mel.transpose(1, 2), self.weight)  # (B, T, n_hops * hop_length * M)
+        shares = shares.unflatten(-1, (self.n_hops, -1))
+        summed = shares[:, :, 0]
+        for i in range(1, min(self.n_hops, n_frames)):
+            summed = summed + F.pad(shares[:, : n_frames - i, i], (0, 0, i, 0))
+        groups = summed.reshape(mel.shape[0], -1, self.n_conditioning)[:, :n_groups]
+        return groups + self.bias.repeat_interleave(self.n_channels)
+
+    def analyse(self, wave: Tensor, mel: Tensor) -> tuple[Tensor, None]:
+        """(B, G * C) -> (B, G, C)."""
+        return wave.unflatten(-1, (-1, self.n_channels)), None
+
+    def synthesise(self, x: Tensor, mel: Tensor) -> Tensor:
+        """(B, G, C) -> (B, G * C)."""
+        return x.flatten(1)
+
+
+class Lapped(nn.Module):
+    """Samples as coefficients of a lapped transform, each divided by a scale that a small network reads off the mel.
+
+    With nothing else this is a noise-excited vocoder: the flows only learn what noise lacks.
+    """
+
+    def __init__(self, config: LappedConfig, mel: MelConfig) -> None:
+        super().__init__()
+        self.n_channels, self.hop_length, self.n_conditioning = config.hop_length, mel.hop_length, mel.n_mels
+        self.transform = LappedTransform(config.hop_length)
+        width = config.scale_channels
+        self.scale = nn.ModuleList(nn.Linear(3 * n, m) for n, m in ((mel.n_mels, width), (width, width)))
+        self.scale_out = nn.Linear(3 * width, config.hop_length)
+        nn.init.zeros_(self.scale_out.weight)
+        nn.init.zeros_(self.scale_out.bias)
+
+    def condition(self, mel: Tensor, n_groups: int) -> Tensor:
+        """(B, M, T) -> (B, G, M): the mel, interpolated linearly at the middle of each block."""
+        frame = (torch.arange(n_groups, device=mel.device, dtype=torch.float32) + 0.5) * self.n_channels / self.hop_length
+        frame = frame.clamp(max=mel.shape[-1] - 1)
+        left = frame.floor().long()
+        right = (left + 1).clamp(max=mel.shape[-1] - 1)
+        mel = (mel.transpose(1, 2) - MEL_MEAN) / MEL_SPREAD
+        return torch.lerp(mel[:, left], mel[:, right], (frame - left).to(mel.dtype)[:, None])
+
+    def log_scale(self, conditioning: Tensor) -> Tensor:
+        """(B, G, M) -> (B, G, C), float32."""
+        hidden = conditioning
+        for layer in self.scale:
+            hidden = F.silu(layer(shifted(hidden, 3, 1)))
+        log_scale: Tensor = self.scale_out(shifted(hidden, 3, 1))
+        return log_scale.float()
+
+    def analyse(self, wave: Tensor, conditioning: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, G * C), (B, G, M) -> scaled coefficients (B, G, C) and the log of their scale."""
+        log_scale = self.log_scale(conditioning)
+        return self.transform(wave) * torch.exp(-log_scale), log_scale
+
+    def synthesise(self, x: Tensor, conditioning: Tensor) -> Tensor:
+        """(B, G, C), (B, G, M) -> (B, G * C)."""
+        wave: Tensor = self.transform.inverse(x * torch.exp(self.log_scale(conditioning)))
+        return wave
+
+
+def initial_mixing(n_channels: int, index: int, kind: str) -> Tensor:
+    """(C, C) matrix that the 1x1 convolution of flow `index` starts as.
+
+    A `rotation` is random with determinant +1. A `permutation` sets even and odd channels apart in the first flow and
+    swaps the halves in the others, so that neighbours in frequency stay neighbours.
+    """
+    if kind == "rotation":
+        matrix: Tensor = torch.linalg.qr(torch.randn(n_channels, n_channels)).Q
+        if torch.linalg.slogdet(matrix).sign < 0:
+            matrix[:, 0] = -matrix[:, 0]
+        return matrix
+    channels = torch.arange(n_channels)
+    order = torch.cat((channels[::2], channels[1::2])) if index == 0 else channels.roll(n_channels // 2)
+    return torch.eye(n_channels)[order]
+
+
+class WaveGlow(nn.Module):
+    """The whole flow; `forward` takes audio to noise, `inverse` takes noise to audio, `generate` draws the noise."""
+
+    def __init__(self, config: WaveGlowConfig) -> None:
+        super().__init__()
+        self.config = config
+        analysis, wavenet = config.analysis, config.wavenet
+        self.analysis = (
+            Lapped(analysis, config.mel) if isinstance(analysis, LappedConfig) else Grouping(analysis, config.mel)
+        )
+        # How many channels leave before each flow, and how many that flow still has.
+        self.leaving = [config.early_size if k and k % config.early_every == 0 else 0 for k in range(config.n_flows)]
+        self.channels = [config.n_channels - sum(self.leaving[: k + 1]) for k in range(config.n_flows)]
+        self.mixing = nn.ParameterList(initial_mixing(n, k, config.mixing) for k, n in enumerate(self.channels))
+        self.wavenets = nn.ModuleList(WaveNet(n // 2, n, self.analysis.n_conditioning, wavenet) for n in self.channels)
+
+    def forward(self, wave: Tensor, mel: Tensor) -> Flow:
+        """Audio (B, L) and its mel (B, M, T) -> noise and log-determinants.
+
+        L is padded with zeros to whole groups, and the mel must cover it (T >= L // hop_length).
+        """
+        n_groups = -(-wave.shape[-1] // self.config.n_channels)
+        wave = F.pad(wave, (0, n_groups * self.config.n_channels - wave.shape[-1]))
+        conditioning = self.analysis.condition(mel, n_groups)
+        x, log_scale = self.analysis.analyse(wave, conditioning)
+        left: list[Tensor] = []
+        log_s: list[Tensor] = []
+        log_det: list[Tensor] = []
+        for k, matrix in enumerate(self.mixing):
+            early, x = x[..., : self.leaving[k]], x[..., self.leaving[k] :]  # (B, G, C_k)
+            left.append(early)
+            x, det = mix(x, matrix)
+            x, log_s_k = self.coupling(k, x, conditioning)
+            log_det.append(det)
+            log_s.append(log_s_k)
+        z = torch.cat((*left, x), dim=-1).transpose(1, 2)  # (B, G, C) -> (B, C, G)
+        return Flow(z, tuple(log_s), torch.stack(log_det), log_scale)
+
+    def inverse(self, z: Tensor, mel: Tensor) -> Tensor:
+        """Noise (B, C, G), as `forward` gives it, and mel (B, M, T) -> audio (B, C * G): undoes `forward`."""
+        conditioning = self.analysis.condition(mel, z.shape[-1])
+        z = z.float().transpose(1, 2)  # (B, C, G) -> (B, G, C)
+        start = self.config.n_channels - self.channels[-1]
+        x = z[..., start:]
+        for k in reversed(range(self.config.n_flows)):
+            x, _ = self.coupling(k, x, conditioning, inverse=True)
+            x = unmix(x, self.mixing[k])
+            start, stop = start - self.leaving[k], start
+            x = torch.cat((z[..., start:stop], x), dim=-1)
+        return self.analysis.synthesise(x, conditioning)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        mel: Tensor,
+        sigma: float = 0.6,
+        generator: torch.Generator | None = None,
+        noise: Sequence[Tensor] | None = None,
+    ) -> Tensor:
+        """Mel (B, M, T) -> audio (B, T * hop_length), from noise of standard deviation `sigma`.
+
+        `noise` (parts (B, c, G), standard normal) replaces what `generator` would draw, in the published drawing
+        order: the channels of the last flow first, then those that left before it, last ones first.
+        """
+        n_groups = mel.shape[-1] * self.config.mel.hop_length // self.config.n_channels
+        if noise is None:
+            sizes = [self.channels[-1], *(n for n in reversed(self.leaving) if n)]
+            shapes = [(mel.shape[0], n, n_groups) for n in sizes]
+            noise = [torch.randn(shape, generator=generator, device=mel.device) for shape in shapes]
+        return self.inverse(sigma * torch.cat(list(reversed(noise)), dim=1), mel)
+
+    def coupling(self, k: int, x: Tensor, conditioning: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
+        """Affine coupling of flow k (sec. 2.1), walked either way.
+
+        x: (B, G, C); one half passes unchanged and, with the conditioning, predicts shift and log-scale of the other.
+        Returns (B, G, C) and the log-scale (B, G, C / 2), both float32.
+        """
+        first, second = x.chunk(2, dim=-1)
+        swapped = self.config.alternate_halves and k % 2 == 1
+        kept, changed = (second, first) if swapped else (first, second)
+        shift, log_s = self.wavenets[k](kept, conditioning).float().chunk(2, dim=-1)
+        changed = (changed - shift) * torch.exp(-log_s) if inverse else changed * torch.exp(log_s) + shift
+        return torch.cat((changed, kept) if swapped else (kept, changed), dim=-1), log_s
+
+    def fold_weight_norm(self) -> None:
+        """Fold weight norm into the weights, for inference and storage."""
+        fold_weight_norm(self)
+
+
+def mix(x: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Invertible 1x1 convolution (Kingma & Dhariwal 2018) of (B, G, C), and its log |det| over all B * G uses.
+
+    In float32 whatever autocast says: the loss subtracts large numbers here.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        log_det = torch.linalg.slogdet(matrix.float()).logabsdet * (x.shape[0] * x.shape[1])
+        return F.linear(x.float(), matrix.float()), log_det
+
+
+def unmix(x: Tensor, matrix: Tensor) -> Tensor:
+    """Undo `mix`. Raises InputError for a matrix that has no inverse."""
+    inverse, info = torch.linalg.inv_ex(matrix.double())
+    if info.any() or not inverse.isfinite().all():
+        raise InputError("waveglow: a 1x1 convolution of these weights cannot be inverted; they are damaged, take others")
+    with torch.autocast(x.device.type, enabled=False):
+        return F.linear(x, inverse.to(x.dtype))
