@@ -80,7 +80,8 @@ class Audio(NamedTuple):
         """
         if not np.isfinite(self.samples).all():
             raise InputError("audio holds NaN or infinite samples and cannot be turned into sound")
-        return np.clip(np.rint(self.samples * 32768.0), -32768, 32767).astype(np.int16)
+        samples: NDArray[np.int16] = np.clip(np.rint(self.samples * 32768.0), -32768, 32767).astype(np.int16)
+        return samples
 
     def resample(self, sample_rate: int) -> Audio:
         """The same sound at another rate in Hz; itself if it has that rate already."""

@@ -49,8 +49,8 @@ class VocoderDataset(Dataset[VocoderBatch]):
 
     def __getitem__(self, key: Key) -> VocoderBatch:
         """The segment as a batch of one."""
-        entry = self.cache.entry(self.clips[key.index])
-        rng = generator_of(self.seed, key.epoch, key.index)
+        entry = self.cache.entry(self.clips[key.item])
+        rng = generator_of(self.seed, key.epoch, key.item)
         hop, length = self.cache.mel.hop_length, self.segment_length
         spare = len(entry.wave) - length
         if spare >= 0:
@@ -64,10 +64,10 @@ class VocoderDataset(Dataset[VocoderBatch]):
             wave = wave + self.dither * torch.from_numpy(rng.standard_normal(length, dtype=np.float32))
         return VocoderBatch(wave[None], mel[None])
 
-    @staticmethod
-    def collate(items: Sequence[VocoderBatch]) -> VocoderBatch:
-        """Items of one batch, together."""
-        return VocoderBatch(torch.cat([item.wave for item in items]), torch.cat([item.mel for item in items]))
+
+def collate_vocoder(items: Sequence[VocoderBatch]) -> VocoderBatch:
+    """Items of one batch, together."""
+    return VocoderBatch(torch.cat([item.wave for item in items]), torch.cat([item.mel for item in items]))
 
 
 class AcousticItem(NamedTuple):
@@ -132,15 +132,15 @@ class AcousticDataset(Dataset[AcousticItem]):
         return len(self.clips)
 
     def __getitem__(self, key: Key) -> AcousticItem:
-        clip = self.clips[key.index]
+        clip = self.clips[key.item]
         mel = torch.from_numpy(np.array(self.cache.entry(clip).mel))
         lasting = None
         if self.alignments is not None:
             try:
-                lasting = torch.tensor(durations(self.alignments[key.index], len(mel), self.cache.mel))
+                lasting = torch.tensor(durations(self.alignments[key.item], len(mel), self.cache.mel))
             except InputError as error:
                 raise InputError(f"clip '{clip.id}': {error}") from error
-        return AcousticItem(torch.tensor(self.ids[key.index]), mel, self.speakers[key.index], lasting)
+        return AcousticItem(torch.tensor(self.ids[key.item]), mel, self.speakers[key.item], lasting)
 
 
 def collate_acoustic(items: Sequence[AcousticItem], reduction_factor: int = 1) -> AcousticBatch:

@@ -19,7 +19,7 @@ class Key(NamedTuple):
     """What a dataset is asked for: an item, and the epoch its randomness is drawn for."""
 
     epoch: int
-    index: int
+    item: int
 
 
 WINDOW = 8
@@ -74,7 +74,7 @@ class BatchOrder:
     def _bucketed(self, step: int, lengths: Sequence[int]) -> list[Key]:
         window, place = divmod(step, WINDOW)
         keys = [key for s in range(window * WINDOW, (window + 1) * WINDOW) for key in self._plain(s)]
-        keys.sort(key=lambda key: lengths[key.index])  # Stable, so equal lengths keep their random order.
+        keys.sort(key=lambda key: lengths[key.item])  # Stable, so equal lengths keep their random order.
         start = int(_permutation(WINDOW, self.seed, window, 1)[place]) * self.batch_size
         return keys[start : start + self.batch_size]
 
@@ -94,7 +94,7 @@ class FixedOrder:
 
     def __iter__(self) -> Iterator[list[Key]]:
         for start in range(0, self.n_items, self.batch_size):
-            yield [Key(0, index) for index in range(start, min(start + self.batch_size, self.n_items))]
+            yield [Key(0, item) for item in range(start, min(start + self.batch_size, self.n_items))]
 
 
 def generator_of(seed: int, *place: int) -> np.random.Generator:
