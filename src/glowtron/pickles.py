@@ -1,0 +1,347 @@
+"""A pickle read as data: a small interpreter in which nothing can be run.
+
+Published checkpoints are pickles, and a pickle is a program: Python's own unpickler imports what it names and calls it.
+Here the opcodes are told apart by `pickletools.genops`, which only parses, and interpreted by `read`, which imports
+nothing, looks no name up, and calls nothing that the file supplies. A name the file asks for is either on the lists
+below, and then becomes a plain value (`Global`), or the file is refused. "Calling" a listed name builds one of the few
+plain objects below; a pickled module becomes an `Instance`, a dictionary of what it held; a tensor becomes a `View`, a
+claim about a storage which whoever has the file checks and reads. Why it is done so: docs/adr/0003.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any, NamedTuple
+
+from glowtron.errors import InputError
+
+MAX_OPCODES = 2_000_000
+"""A WaveGlow object with its optimizer takes a tenth of this; more is a file made to exhaust memory."""
+
+STORAGES = {
+    "torch.FloatStorage": "float32",
+    "torch.DoubleStorage": "float64",
+    "torch.HalfStorage": "float16",
+    "torch.BFloat16Storage": "bfloat16",
+    "torch.LongStorage": "int64",
+    "torch.IntStorage": "int32",
+    "torch.ShortStorage": "int16",
+    "torch.CharStorage": "int8",
+    "torch.ByteStorage": "uint8",
+    "torch.BoolStorage": "bool",
+}
+"""Storage class to the name of its dtype."""
+
+MODULES = frozenset(
+    [f"{file}.{name}" for file in ("glow", "glow_old") for name in ("WaveGlow", "WN", "Invertible1x1Conv")]
+    + [
+        "torch.nn.modules.container.ModuleList",
+        "torch.nn.modules.container.Sequential",
+        "torch.nn.modules.conv.Conv1d",
+        "torch.nn.modules.conv.ConvTranspose1d",
+        "torch.nn.parallel.data_parallel.DataParallel",
+        "torch.nn.parallel.distributed.DistributedDataParallel",
+        "torch.nn.utils.weight_norm.WeightNorm",
+    ]
+)
+"""Classes whose pickled objects are read as `Instance`."""
+
+
+class Global(NamedTuple):
+    """A listed name that the file mentions; only ever a name."""
+
+    name: str
+
+
+@dataclass
+class Instance:
+    """A pickled object of a listed class: what it held, without what it could do."""
+
+    name: str
+    """Full name of the class."""
+    state: dict[str, Any] = field(default_factory=dict)
+    """Its attributes."""
+
+
+class Storage(NamedTuple):
+    """What a pickle says about numbers that lie elsewhere in the file."""
+
+    key: str
+    dtype: str
+    numel: int
+    """Numbers in the record `key`, by the pickle's word."""
+    offset: int
+    """First number of this storage in the record (old files have storages that are views of others)."""
+    length: int
+    """Numbers in this storage."""
+
+
+class View(NamedTuple):
+    """A tensor as the pickle describes it; nothing of it is checked against the storage yet."""
+
+    storage: Storage
+    offset: int
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+class Pickle(NamedTuple):
+    """What `read` returns."""
+
+    value: Any
+    storages: dict[str, Storage]
+    """The storages it mentions, by their keys."""
+    length: int
+    """Bytes that the pickle took."""
+
+
+def read(data: bytes, source: str) -> Pickle:
+    """Interpret the pickle at the start of `data`; `source` names the file in errors.
+
+    Returns dictionaries, lists, tuples, sets, strings, numbers, None, and the classes above. Raises InputError for a
+    damaged pickle and for one that asks for anything unlisted, which the message names.
+    """
+    stream = BytesIO(data)
+    machine = _Machine()
+    try:
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+            if count >= MAX_OPCODES:
+                raise _Refused(f"has over {MAX_OPCODES} pickle opcodes, more than any checkpoint needs")
+            machine.step(opcode.name, argument)
+        return Pickle(machine.stack.pop(), machine.storages, stream.tell())
+    except _Refused as refusal:
+        raise InputError(f"{source}: {refusal}; refused, nothing in the file was run") from refusal
+    except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
+        # genops and the stack raise these on opcodes that make no sense; no code of the file is ever on the call stack.
+        reason = str(error)[:100]
+        raise InputError(f"{source}: its pickle is cut short or damaged ({reason}); fetch the file again") from error
+
+
+class _Refused(Exception):
+    """The pickle asks for something it shall not get."""
+
+
+class _Machine:
+    """The stack machine of the pickle protocol (opcodes are documented in Python's pickletools)."""
+
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self.outer: list[list[Any]] = []  # stacks put aside at each MARK
+        self.memo: dict[int, Any] = {}
+        self.storages: dict[str, Storage] = {}
+
+    def step(self, opcode: str, argument: Any) -> None:
+        stack = self.stack
+        match opcode:
+            case "PROTO" | "FRAME" | "STOP":
+                pass
+            case "MARK":
+                self.outer.append(stack)
+                self.stack = []
+            case "POP":
+                stack.pop() if stack else self.popped()
+            case "POP_MARK":
+                self.popped()
+            case "DUP":
+                stack.append(stack[-1])
+            case "NONE":
+                stack.append(None)
+            case "NEWTRUE" | "NEWFALSE":
+                stack.append(opcode == "NEWTRUE")
+            case _ if opcode in _LITERALS:
+                stack.append(argument)
+            case "PUT" | "BINPUT" | "LONG_BINPUT":
+                self.memo[_count(argument)] = stack[-1]
+            case "MEMOIZE":
+                self.memo[len(self.memo)] = stack[-1]
+            case "GET" | "BINGET" | "LONG_BINGET":
+                if argument not in self.memo:
+                    raise ValueError("it recalls what it never stored")
+                stack.append(self.memo[argument])
+            case "GLOBAL":
+                stack.append(_global(argument.replace(" ", ".")))
+            case "STACK_GLOBAL":
+                name = stack.pop()
+                stack.append(_global(f"{_typed(stack.pop(), str)}.{_typed(name, str)}"))
+            case "REDUCE" | "NEWOBJ":
+                arguments = stack.pop()
+                stack.append(_call(stack.pop(), arguments))
+            case "INST":
+                items = self.popped()
+                self.stack.append(_call(_global(argument.replace(" ", ".")), tuple(items)))
+            case "OBJ":
+                items = self.popped()
+                self.stack.append(_call(items[0], tuple(items[1:])))
+            case "BUILD":
+                state = stack.pop()
+                _build(stack[-1], state)
+            case "PERSID" | "BINPERSID":
+                stack.append(self.persistent(argument if opcode == "PERSID" else stack.pop()))
+            case _:
+                self.container(opcode)
+
+    def container(self, opcode: str) -> None:
+        """The opcodes of tuples, lists, dictionaries and sets; any other is refused by its name."""
+        stack = self.stack
+        match opcode:
+            case "EMPTY_TUPLE":
+                stack.append(())
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                n = int(opcode[-1])
+                if len(stack) < n:
+                    raise ValueError("too few items for a tuple")
+                stack[-n:] = [tuple(stack[-n:])]
+            case "TUPLE" | "LIST" | "DICT" | "FROZENSET":
+                items = self.popped()
+                self.stack.append(_BUILDERS[opcode](items))
+            case "EMPTY_LIST" | "EMPTY_DICT" | "EMPTY_SET":
+                stack.append(_BUILDERS[opcode.removeprefix("EMPTY_")]([]))
+            case "APPEND":
+                item = stack.pop()
+                _typed(stack[-1], list).append(item)
+            case "APPENDS":
+                items = self.popped()
+                _typed(self.stack[-1], list).extend(items)
+            case "SETITEM":
+                value, key = stack.pop(), stack.pop()
+                _typed(stack[-1], dict)[_key(key)] = value
+            case "SETITEMS":
+                items = self.popped()
+                _typed(self.stack[-1], dict).update(_dict(items))
+            case "ADDITEMS":
+                items = self.popped()
+                _typed(self.stack[-1], set).update(map(_key, items))
+            case _:
+                raise _Refused(f"uses the pickle opcode {opcode}")
+
+    def persistent(self, identity: Any) -> Storage | Global:
+        """What the file keeps outside of the pickle: storages, and in old files the source text of classes."""
+        match identity:
+            case ("storage", Global(name), str() | int() as key, str(), numel, *view) if name in STORAGES:
+                offset, length = 0, _count(numel)
+                if view and view != [None]:  # (key of the view, its offset, its length)
+                    _, offset, length = map(_count, _typed(view[0], tuple))
+                self.storages[str(key)] = storage = Storage(str(key), STORAGES[name], numel, offset, length)
+                return storage
+            case ("module", Global() as module, _, _):
+                return module
+            case _:
+                raise ValueError("a reference of unknown form to the rest of the file")
+
+    def popped(self) -> list[Any]:
+        """Everything above the last MARK, taken off."""
+        items = self.stack
+        self.stack = self.outer.pop()
+        return items
+
+
+_LITERALS = (
+    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+    *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
+)
+
+
+def _dict(items: list[Any]) -> dict[Any, Any]:
+    """Keys and values that alternate, as a dictionary."""
+    if len(items) % 2:
+        raise ValueError("a key without a value")
+    return {_key(key): value for key, value in zip(items[::2], items[1::2], strict=True)}
+
+
+_BUILDERS: dict[str, Callable[[list[Any]], Any]] = {
+    "TUPLE": tuple,
+    "LIST": list,
+    "DICT": _dict,
+    "SET": lambda items: set(map(_key, items)),
+    "FROZENSET": lambda items: frozenset(map(_key, items)),
+}
+
+
+def _typed(value: Any, kind: type) -> Any:
+    """`value` if it is exactly a `kind`."""
+    if type(value) is not kind:
+        raise TypeError(f"{kind.__name__} expected, found {type(value).__name__}")
+    return value
+
+
+def _count(value: Any) -> int:
+    """A size, stride or offset: an int that fits a file."""
+    if type(value) is not int or not 0 <= value < 2**48:
+        raise ValueError("a number out of any tensor's range")
+    return value
+
+
+def _key(value: Any) -> Any:
+    """A dictionary's key: a string or a moderate number.
+
+    Nothing nested, since hashing a tuple nested a million deep overflows the C stack; nothing huge, since numbers that
+    are equal modulo 2**61 - 1 share a hash and make a dictionary quadratic.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return _count(value)
+    raise _Refused(f"uses a {type(value).__name__} as the key of a dictionary or in a set")
+
+
+def _global(name: str) -> Global:
+    if name not in MODULES and name not in STORAGES and name not in _MAKERS:
+        shown = name if len(name) <= 100 else name[:97] + "..."
+        raise _Refused(f"asks for {shown!r}, which is no plain tensor, container or known module")
+    return Global(name)
+
+
+def _call(what: Any, arguments: Any) -> Any:
+    """What a listed name makes of `arguments`; our own code throughout."""
+    _typed(arguments, tuple)
+    name = _typed(what, Global).name
+    if name in MODULES:
+        return Instance(name)
+    if name not in _MAKERS:
+        raise _Refused(f"wants to call {name}")
+    return _MAKERS[name](*arguments)
+
+
+def _build(target: Any, state: Any) -> None:
+    """Give an object its attributes."""
+    if isinstance(target, Instance):
+        target.state.update({_typed(key, str): value for key, value in _typed(state, dict).items()})
+    elif not isinstance(target, dict):  # an OrderedDict's attributes are torch's notes on versions
+        raise _Refused(f"sets attributes of a {type(target).__name__}")
+
+
+def _ordered_dict(pairs: Any = ()) -> dict[Any, Any]:
+    return {_key(key): value for key, value in pairs}
+
+
+def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> View:
+    """Tensor from (storage, offset, size, stride[, requires_grad, hooks[, metadata]])."""
+    if len(rest) > 3 or (len(rest) == 3 and rest[2]):
+        raise _Refused("holds a tensor with flags (conjugate or negative view), not a plain one")
+    sizes = tuple(map(_count, _typed(size, tuple)))
+    strides = tuple(map(_count, _typed(stride, tuple)))
+    return View(_typed(storage, Storage), _count(offset), sizes, strides)
+
+
+def _parameter(data: Any, *_: Any) -> View:
+    """Parameter from (tensor, requires_grad, hooks)."""
+    view: View = _typed(data, View)
+    return view
+
+
+_MAKERS: dict[str, Callable[..., Any]] = {
+    "collections.OrderedDict": _ordered_dict,
+    "__builtin__.set": lambda items=(): _BUILDERS["SET"](_typed(items, list)),
+    "builtins.set": lambda items=(): _BUILDERS["SET"](_typed(items, list)),
+    "torch.Size": lambda sizes=(): tuple(map(_count, _typed(sizes, tuple))),
+    "torch._utils._rebuild_tensor": _tensor,
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_parameter": _parameter,
+    # Every module of 2018 mentions the table of functions it was going to call.
+    "torch.nn.backends.thnn._get_thnn_function_backend": lambda: None,
+}
+"""What a listed name, called, makes: ours, plain, and total. Wrong arguments raise ValueError or TypeError."""
