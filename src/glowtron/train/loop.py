@@ -43,9 +43,12 @@ class Task(Protocol):
     """What the loop has to know of a model and its data. A batch has `ids`, the names of its clips, in order."""
 
     model: nn.Module
-    config: AcousticRun | VocoderRun
     unit: str
     """What `amount` counts, in the plural."""
+
+    @property
+    def config(self) -> AcousticRun | VocoderRun:
+        """Of the run."""
 
     def data(self) -> Mapping[str, Any]:
         """What the run learns from and is judged by, as JSON values: two runs on the same data give the same."""

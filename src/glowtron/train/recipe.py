@@ -1,0 +1,85 @@
+"""Configurations of training runs: shipped by name, read from files, and changed key by key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from glowtron import config as configuration
+from glowtron.config import AcousticRun, VocoderRun
+from glowtron.errors import InputError, nearest
+
+Kind = Literal["acoustic", "vocoder"]
+
+
+def names() -> list[str]:
+    """Of the shipped recipes."""
+    return sorted(entry.name.removesuffix(".json") for entry in _folder().iterdir() if entry.name.endswith(".json"))
+
+
+def recipe(kind: Kind, name_or_path: str | Path, changes: Iterable[str] = ()) -> AcousticRun | VocoderRun:
+    """The configuration of a run: a shipped recipe by name or a JSON file, with `key=value` changes.
+
+    A key is a path such as `training.optimizer.lr`; a value is JSON, or else taken as a string. Raises InputError for
+    an unknown name, key or value, and for a configuration of the other kind.
+    """
+    path = Path(name_or_path)
+    if path.suffix == ".json" or path.exists():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: cannot be read as a configuration: {error}") from error
+    elif str(name_or_path) in names():
+        text = (_folder() / f"{name_or_path}.json").read_text(encoding="utf-8")
+    else:
+        raise InputError(
+            f"no file and no shipped recipe is called '{name_or_path}'{nearest(str(name_or_path), names())}"
+        )
+    value = _object(text, str(name_or_path))
+    if value.get("type", kind) != kind:
+        raise InputError(f"{name_or_path} is for `train {value['type']}`, not for `train {kind}`")
+    target = AcousticRun if kind == "acoustic" else VocoderRun
+    config = configuration.from_dict(value, target, str(name_or_path))
+    for change in changes:
+        # One by one, so that an error names the change at fault.
+        config = configuration.from_dict(_changed(configuration.to_dict(config), change), target, f"--set {change}")
+    assert isinstance(config, AcousticRun | VocoderRun)
+    return config
+
+
+def _folder() -> Any:
+    return files("glowtron") / "recipes"
+
+
+def _object(text: str, source: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{source}: not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{source}: a configuration is a JSON object, this is {type(value).__name__}")
+    return value
+
+
+def _changed(value: dict[str, Any], change: str) -> dict[str, Any]:
+    key, equals, text = change.partition("=")
+    if not equals:
+        raise InputError(f"--set {change}: give key=value, such as training.max_steps=1000")
+    try:
+        new = json.loads(text)
+    except json.JSONDecodeError:
+        new = text
+    *parents, name = key.strip().split(".")
+    place = value
+    for parent in parents:
+        inner = place.get(parent)
+        if not isinstance(inner, dict):
+            raise InputError(f"--set {change}: unknown key '{parent}'{nearest(parent, list(place))}")
+        place = inner
+    if name not in place:
+        raise InputError(f"--set {change}: unknown key '{key}'{nearest(name, list(place))}")
+    place[name] = new
+    return value
