@@ -8,6 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+MATRIX_WORTHWHILE = 8
+"""Input channels under which gathering shifted views costs more than the matrix product saves."""
+
 
 def shifted_views(x: Tensor, kernel_size: int, dilation: int = 1) -> Tensor:
     """What each output of a centred convolution sees, side by side.
@@ -38,6 +41,12 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, T, in_channels). Returns (B, T, out_channels)."""
+        if x.shape[-1] < MATRIX_WORTHWHILE:
+            taps = self.weight.unflatten(1, (self.kernel_size, x.shape[-1])).transpose(1, 2)
+            return F.conv1d(x.transpose(1, 2), taps, self.bias, padding="same").transpose(1, 2)
+        if torch.is_autocast_enabled(x.device.type):
+            # Narrowed before it is copied; autocast itself would narrow the copies.
+            x = x.to(torch.get_autocast_dtype(x.device.type))
         return F.linear(shifted_views(x, self.kernel_size), self.weight, self.bias)
 
 

@@ -104,8 +104,9 @@ class MaskedBatchNorm(nn.BatchNorm1d):
         """mask: (B, T), True where x is real; the result is 0 elsewhere."""
         if mask is None:
             return super().forward(x.flatten(0, 1)).view_as(x)
-        rows = super().forward(x[mask])
-        return torch.zeros_like(x, dtype=rows.dtype).masked_scatter(mask[..., None], rows)
+        real = mask.flatten().nonzero().squeeze(1)
+        rows = super().forward(x.flatten(0, 1).index_select(0, real))
+        return rows.new_zeros(mask.numel(), x.shape[2]).index_copy(0, real, rows).view_as(x)
 
 
 class Encoder(nn.Module):
@@ -309,13 +310,14 @@ class Tacotron2(nn.Module):
         *,
         speaker: Tensor | None = None,
         symbols: Tensor | None = None,
+        every: int = 1,
         generator: torch.Generator | None = None,
     ) -> Tacotron2Output:
         """Teacher forcing: every step sees the recorded frame before it.
 
         ids: (B, N); mel: (B, M, T), T a multiple of the reduction factor; lengths: (B,); speaker: (B,).
         symbols: (B, S), the measured symbol of each decoder step. With it the decoder reads there, all steps run at
-        once, and `alignment` is what the attention would have chosen, so that it can be taught.
+        once, and `alignment` is what the attention would have chosen at each `every`-th step, so that it can be taught.
         """
         r = self.config.reduction_factor
         assert mel.shape[2] % r == 0, f"{mel.shape[2]} frames are no multiple of the reduction factor {r}"
@@ -326,7 +328,7 @@ class Tacotron2(nn.Module):
         if symbols is None:
             frames, stop_logits, alignment = self._walk(squeezed, memory)
         else:
-            frames, stop_logits, alignment = self._read_at(symbols, squeezed, memory)
+            frames, stop_logits, alignment = self._read_at(symbols, every, squeezed, memory)
         before = frames.flatten(1, 2).float()  # (B, S, r, M) -> (B, T, M)
         mask = _mask(mel_lengths, mel.shape[2])
         after = before + self.postnet(before, mask if self.config.mask_padding else None)
@@ -347,14 +349,17 @@ class Tacotron2(nn.Module):
         frames, stop_logits, weights = (torch.stack(tensors, dim=1) for tensors in zip(*steps, strict=True))
         return frames, stop_logits, weights
 
-    def _read_at(self, symbols: Tensor, squeezed: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
+    def _read_at(
+        self, symbols: Tensor, every: int, squeezed: Tensor, memory: Memory
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """All steps at once: nothing in them waits for the attention, whose every reading is known."""
         weights = F.one_hot(symbols, memory.values.shape[1]).to(memory.values.dtype)
         before = F.pad(weights, (0, 0, 1, -1))
         contexts = weights @ memory.values
         x = torch.cat((squeezed, F.pad(contexts, (0, 0, 1, -1))), dim=-1)
         attention_h = F.dropout(self.attention_rnn.sequence(x), self.config.rnn_dropout, self.training)
-        log_weights = self.attention(attention_h, before, before.cumsum(1), memory)
+        taught = slice(None, None, every)
+        log_weights = self.attention(attention_h[:, taught], before[:, taught], before.cumsum(1)[:, taught], memory)
         x = torch.cat((attention_h, contexts), dim=-1)
         decoder_h = F.dropout(self.decoder_rnn.sequence(x), self.config.rnn_dropout, self.training)
         frames, stop_logits = self._project(decoder_h, contexts)
@@ -481,13 +486,13 @@ def loss(output: Tacotron2Output, mel: Tensor, mel_lengths: Tensor, *, count_pad
     )
 
 
-def attention_loss(alignment: Tensor, symbols: Tensor, mel_lengths: Tensor, reduction_factor: int) -> Tensor:
+def attention_loss(alignment: Tensor, symbols: Tensor, n_steps: Tensor) -> Tensor:
     """Cross-entropy between the attention and the measured symbol of each real step, in nats a step.
 
-    alignment: (B, S, N); symbols: (B, S).
+    alignment: (B, S, N); symbols: (B, S); n_steps: (B,) real steps.
     """
     chosen = alignment.gather(2, symbols[..., None]).squeeze(-1)
-    mask = _mask(-(-mel_lengths // reduction_factor), alignment.shape[1])
+    mask = _mask(n_steps, alignment.shape[1])
     return -(chosen.clamp(min=1e-8).log() * mask).sum() / mask.sum()
 
 
