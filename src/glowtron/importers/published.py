@@ -1,4 +1,4 @@
-"""Published checkpoints become voices of ours, once, without running anything in them."""
+"""What a published checkpoint holds, whichever of the known layouts it has."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, Literal
 from torch import Tensor
 
 from glowtron.errors import InputError
-from glowtron.pickles import Global, Instance, Storage, View
-from glowtron.torch_files import TorchFile
+from glowtron.importers.pickles import Global, Instance, Storage, View
+from glowtron.importers.torch_files import TorchFile
 
 MAX_TENSORS = 20_000
 """The largest published layout has 1,190."""
@@ -33,7 +33,7 @@ class Published:
 def read_published(path: Path | str) -> Published:
     """Read a checkpoint of NVIDIA's waveglow, tacotron2 or DeepLearningExamples, whichever way it was saved.
 
-    Raises InputError, naming the file, for anything else; see `glowtron.torch_files` and `glowtron.pickles`.
+    Raises InputError, naming the file, for anything else; see `glowtron.importers.torch_files` and `glowtron.importers.pickles`.
     """
     path = Path(path)
     file = TorchFile(path)
