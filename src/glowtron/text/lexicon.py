@@ -1,0 +1,142 @@
+"""Words and how they are said: the dictionary, and the user's own additions to it.
+
+The dictionary is the American English one of the `misaki` package (Apache-2.0, 180,000 words), read from its two data
+files without importing its code. It writes pronunciations in an IPA of one character a phone; here they become the
+ARPAbet of the published symbol table, every vowel with its stress digit (0 none, 1 primary, 2 secondary).
+"""
+
+# ruff: noqa: SIM905 (a list of words reads better as text)
+from __future__ import annotations
+
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from glowtron.errors import InputError
+
+Phones = tuple[str, ...]
+
+VOWELS = frozenset("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
+CONSONANTS = frozenset("B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".split())
+PHONES = CONSONANTS | {vowel + digit for vowel in VOWELS for digit in "012"}
+"""Every phone that a pronunciation is made of."""
+
+_VOWEL_OF = dict(
+    zip("AIOWYɑɔæɛɪiʊuʌəᵊᵻɜ", "EY AY OW AW OY AA AO AE EH IH IY UH UW AH AH AH IH ER".split(), strict=True)
+)
+# The dictionary marks as flap or glottal stop only what is spelt with t.
+_CONSONANT_OF = dict(
+    zip(
+        "bdfhjklmnpstvwzðŋɡɹɾʔʃʒʤʧθ",
+        "B D F HH Y K L M N P S T V W Z DH NG G R T T SH ZH JH CH TH".split(),
+        strict=True,
+    )
+)
+_RESPELLINGS = (
+    (re.compile("[ɜə]+ɹ"), "ɜ"),  # ARPAbet has one symbol for the coloured vowel.
+    (re.compile("ʌɹ"), "ɜ"),
+    (re.compile("[ʔt]n(?![ɑɔæɛɪiʊuʌəᵊᵻɜAIOWYˈˌ])"), "tᵊn"),  # The n of "button" is a syllable of its own.
+)
+_VOWELLESS = re.compile("(?<![ɑɔæɛɪiʊuʌəᵊᵻɜAIOWY])[hm]+$")
+
+
+def arpabet(ipa: str) -> Phones:
+    """Phones of a pronunciation in the dictionary's IPA; stress marks stand right before their vowel."""
+    if _VOWELLESS.fullmatch(ipa):  # hm, mmm
+        ipa = ("h" if ipa[0] == "h" else "") + "ʌm"
+    for pattern, respelling in _RESPELLINGS:
+        ipa = pattern.sub(respelling, ipa)
+    phones, stress = [], "0"
+    for character in ipa:
+        if character in "ˈˌ":
+            stress = "1" if character == "ˈ" else "2"
+        elif character in _VOWEL_OF:
+            phones.append(_VOWEL_OF[character] + stress)
+            stress = "0"
+        else:
+            phones.append(_CONSONANT_OF[character])
+    return tuple(phones)
+
+
+class Lexicon:
+    """Pronunciations of words by part of speech.
+
+    A word is found as written in lower case first, then as a name, then as an initialism, in the checked half of the
+    dictionary before the unchecked one; words of the user's file come before all. Both halves are read when first
+    needed (about 0.07 s each).
+    """
+
+    def __init__(self, user: Path | None = None) -> None:
+        """`user`: a file of lines `word PH0 PH1 ...`. Raises InputError naming the line that is wrong."""
+        self._user = read_user_lexicon(user) if user is not None else {}
+        self._halves: dict[str, dict[str, Any]] = {}
+
+    def find(self, word: str) -> dict[str, Phones] | None:
+        """Pronunciations of a lower-case word by part of speech, or None for an unknown word.
+
+        Keys are `DEFAULT`, and for words that sound different as one: `NOUN`, `VERB`, `ADJ`, `ADV`, `VBD` (past),
+        `VBN` (participle), `DT` (determiner), `None` (nothing follows in the phrase).
+        """
+        if word in self._user:
+            return {"DEFAULT": self._user[word]}
+        entry = self._half("gold").get(word) or self._half("gold").get(word.capitalize())
+        entry = entry or self._half("silver").get(word) or self._half("gold").get(word.upper())
+        if entry is None:
+            return None
+        if isinstance(entry, str):
+            return {"DEFAULT": arpabet(entry)}
+        return {part: arpabet(ipa) for part, ipa in entry.items() if ipa}
+
+    def is_users(self, word: str) -> bool:
+        """Whether the word comes from the user's file."""
+        return word in self._user
+
+    def words(self) -> dict[str, Phones]:
+        """Every lower-case word of letters in the dictionary (not the user's), with its default pronunciation."""
+        found: dict[str, Phones] = {}
+        for half in ("silver", "gold"):
+            for word, entry in self._half(half).items():
+                if word.isascii() and word.isalpha() and not word.isupper():
+                    found[word.lower()] = arpabet(entry if isinstance(entry, str) else entry["DEFAULT"])
+        return found
+
+    def _half(self, name: str) -> dict[str, Any]:
+        if name not in self._halves:
+            source = files("misaki.data").joinpath(f"us_{name}.json")
+            self._halves[name] = json.loads(source.read_text(encoding="utf-8"))
+        return self._halves[name]
+
+
+def read_user_lexicon(path: Path) -> dict[str, Phones]:
+    """Words of a user's lexicon file, one a line: `word PH0 PH1 ...`; empty lines and those that start with # are skipped.
+
+    Raises InputError naming the file and line for a file that cannot be read, a word without phones, an unknown phone,
+    a vowel without its stress digit, or a word given twice.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a lexicon: {error}") from error
+    found: dict[str, Phones] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        word, *phones = line.split()
+        word = word.lower()
+        where = f"{path}, line {number}: '{word}'"
+        if not phones:
+            raise InputError(f"{where} has no phones; write it as: word PH0 PH1 ...")
+        if word in found:
+            raise InputError(f"{where} is given twice; keep one of the lines")
+        found[word] = tuple(_checked(phone.upper(), where) for phone in phones)
+    return found
+
+
+def _checked(phone: str, where: str) -> str:
+    if phone in VOWELS:
+        raise InputError(f"{where}: vowel {phone} lacks its stress; write {phone}0, {phone}1 or {phone}2")
+    if phone not in PHONES:
+        raise InputError(f"{where}: unknown phone {phone}; ARPAbet is wanted, such as HH AH0 L OW1")
+    return phone
