@@ -1,0 +1,1 @@
+"""Text: from what people write to the symbols that an acoustic model reads."""

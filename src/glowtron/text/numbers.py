@@ -1,0 +1,120 @@
+"""Numbers as words: cardinals, ordinals, years, decades, digits, decimals, fractions.
+
+American, without "and": "one hundred ninety-nine". `inflect` (MIT) knows the words; its import takes more than a
+second, so it waits for the first number that needs it.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+LONGEST = 36
+"""Digits in the largest number that has a name; beyond, it is read digit by digit."""
+
+# What a scale after a number is read as: "$2bn".
+SCALES = {
+    "k": "thousand",
+    "m": "million",
+    "mn": "million",
+    "mm": "million",
+    "b": "billion",
+    "bn": "billion",
+    "t": "trillion",
+    "tn": "trillion",
+}
+
+NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
+"""Pattern of a number as written, thousands separated or not. Anchor it with START."""
+START = r"(?<![\w.])(?<![0-9][,:/])"
+"""Pattern of where a number may begin; that it never begins inside another keeps matching linear."""
+SIGN = r"(?:(?<![^\s(])-)?"
+"""Pattern of a minus: a hyphen with nothing but space or a bracket before it."""
+
+
+@functools.cache
+def inflector() -> Any:
+    """The engine of `inflect`, made once."""
+    import inflect
+
+    return inflect.engine()
+
+
+@functools.lru_cache(maxsize=4096)
+def cardinal(number: int | str) -> str:
+    """`1234` as "one thousand two hundred thirty-four"; more than 36 digits are read one by one."""
+    figures = str(number).lstrip("0") or "0"
+    if len(figures) > LONGEST:
+        return digits(figures)
+    if len(figures) == 1:
+        return DIGITS[int(figures)]
+    words: str = inflector().number_to_words(figures, andword="")
+    return words.replace(",", "")
+
+
+@functools.lru_cache(maxsize=1024)
+def ordinal(number: int | str) -> str:
+    """`22` as "twenty-second"."""
+    words = cardinal(number)
+    before, last = _last_word(words)
+    irregular = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth"}
+    irregular["twelve"] = "twelfth"
+    if last in irregular:
+        return before + irregular[last]
+    return before + (last[:-1] + "ieth" if last.endswith("y") else last + "th")
+
+
+def digits(figures: str) -> str:
+    """`"2766"` as "two seven six six"; anything but digits is skipped."""
+    return " ".join(DIGITS[int(figure)] for figure in figures if figure in "0123456789")
+
+
+def pairs(number: int) -> str:
+    """As years, houses and exhibits are read: 1895 "eighteen ninety-five", 606 "six oh six", 2005 "two thousand five"."""
+    hundreds, rest = divmod(number, 100)
+    if number < 100 or (hundreds % 10 == 0 and rest < 10) or number >= 10_000:
+        return cardinal(number)
+    if rest == 0:
+        return cardinal(hundreds) + " hundred"
+    return cardinal(hundreds) + (" oh " if rest < 10 else " ") + cardinal(rest)
+
+
+def decade(figures: str) -> str:
+    """`"1990"` as "nineteen nineties", `"90"` as "nineties", `"1900"` as "nineteen hundreds"."""
+    before, last = _last_word(pairs(int(figures)))
+    return before + (last[:-1] + "ies" if last.endswith("y") else last + "s")
+
+
+def spoken(number: str) -> str:
+    """A NUMBER as written: "-1,234.50" is "minus one thousand two hundred thirty-four point five zero"."""
+    sign = "minus " if number.startswith("-") else ""
+    whole, _, decimals = number.lstrip("-").replace(",", "").partition(".")
+    if not decimals:
+        # A code, not a quantity, starts with zero: 007.
+        return sign + (digits(whole) if len(whole) > 1 and whole.startswith("0") else cardinal(whole))
+    return f"{sign}{cardinal(whole) if whole else 'zero'} point {digits(decimals)}"
+
+
+def fraction(numerator: str, denominator: str) -> str:
+    """`("3", "4")` as "three quarters"; parts that have no everyday name are read "three over one hundred one"."""
+    top, bottom = int(numerator), int(denominator)
+    if not 2 <= bottom <= 100 or top == 0:
+        return f"{cardinal(top)} over {cardinal(bottom)}"
+    part = {2: "half", 4: "quarter"}.get(bottom) or ordinal(bottom)
+    if top == 1:
+        return f"one {part}"
+    return f"{cardinal(top)} {'halves' if part == 'half' else part + 's'}"
+
+
+def mixed(whole: str, numerator: str, denominator: str) -> str:
+    """`("3", "1", "2")` as "three and a half"."""
+    part = fraction(numerator, denominator)
+    if part.startswith("one "):
+        part = ("an " if part.startswith("one eighth") or part.startswith("one eleventh") else "a ") + part[4:]
+    return f"{spoken(whole)} and {part}"
+
+
+def _last_word(words: str) -> tuple[str, str]:
+    cut = max(words.rfind(" "), words.rfind("-")) + 1
+    return words[:cut], words[cut:]
