@@ -296,7 +296,7 @@ class TrainingConfig:
     ema_decay: float = 0.0
     """Decay a step of the running average of weights that is validated and exported; 0: none is kept."""
     validation_clips: int = 20
-    """Clips kept out of training, chosen by the seed, unless the data names its own."""
+    """Clips of each speaker kept out of training, chosen by the seed."""
     validate_every: int = 500
     """Steps between validations, pictures and samples."""
     checkpoint_every: int = 500

@@ -116,18 +116,20 @@ def over_clips(
 def split(clips: Iterable[Clip], n_validation: int, seed: int) -> tuple[list[Clip], list[Clip]]:
     """Training and validation clips, each in the given order.
 
-    Validation takes the `n_validation` clips of lowest hash of (seed, speaker, id). So the choice does not depend on
-    the clips' order, and clips added to a corpus change it only by taking a place.
+    Validation takes the `n_validation` clips of each speaker with the lowest hash of (seed, speaker, id). So the choice
+    does not depend on the clips' order, and clips added to a corpus change it only by taking a place.
     """
     clips = list(clips)
-    if not 0 <= n_validation < len(clips):
-        raise InputError(f"cannot keep {n_validation} of {len(clips)} clips for validation and train on the rest")
-    ranked = sorted(range(len(clips)), key=lambda i: _rank(clips[i], seed))
-    kept = set(ranked[:n_validation])
-    return (
-        [clip for i, clip in enumerate(clips) if i not in kept],
-        [clips[i] for i in sorted(kept)],
-    )
+    kept: set[int] = set()
+    for speaker in {clip.speaker for clip in clips}:
+        theirs = [i for i, clip in enumerate(clips) if clip.speaker == speaker]
+        if not 0 <= n_validation < len(theirs):
+            raise InputError(
+                f"cannot keep {n_validation} of the {len(theirs)} clips of speaker '{speaker}' for validation and train "
+                "on the rest; lower validation_clips"
+            )
+        kept.update(sorted(theirs, key=lambda i: _rank(clips[i], seed))[:n_validation])
+    return [clip for i, clip in enumerate(clips) if i not in kept], [clips[i] for i in sorted(kept)]
 
 
 def _rank(clip: Clip, seed: int) -> bytes:
