@@ -33,7 +33,7 @@ class Published:
 def read_published(path: Path | str) -> Published:
     """Read a checkpoint of NVIDIA's waveglow, tacotron2 or DeepLearningExamples, whichever way it was saved.
 
-    Raises InputError, naming the file, for anything else; see `glowtron.importers.torch_files` and `glowtron.importers.pickles`.
+    Raises InputError, naming the file, for anything else; how it reads is told in `torch_files` and `pickles`.
     """
     path = Path(path)
     file = TorchFile(path)

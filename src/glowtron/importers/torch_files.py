@@ -1,7 +1,7 @@
 """Files written by `torch.save`, in both of its formats, read without `torch.load`: nothing in them is ever run.
 
 Both formats come down to the same thing: one pickle that describes tensors, and records of raw numbers that it refers
-to by key. `TorchFile` holds the description (read by `glowtron.importers.pickles`) and where in the file each record lies;
+to by key. `TorchFile` holds the description (read by `pickles`) and where in the file each record lies;
 `TorchFile.tensor` checks a description against its record, then reads it. Records of tensors that nobody asks for (an
 optimizer's) are not read.
 """
@@ -18,8 +18,8 @@ from typing import Any, BinaryIO, NamedTuple
 import torch
 from torch import Tensor
 
-from glowtron.importers import pickles
 from glowtron.errors import InputError
+from glowtron.importers import pickles
 from glowtron.importers.pickles import Storage, View
 
 MAX_PICKLE = 32 * 2**20
