@@ -16,13 +16,16 @@ from glowtron.importers import read_published
 from glowtron.models.convolution import Convolution, matrix_from_taps, shifted_views
 from glowtron.models.published_tacotron2 import config_from_published, from_published
 from glowtron.models.tacotron2 import (
+    REACH,
     DecodingOptions,
     Memory,
     Tacotron2,
     Tacotron2Output,
     attention_loss,
+    guide_loss,
     loss,
     move_on,
+    symbols_of_steps,
 )
 
 NO_DROPOUT = {"prenet_dropout": 0.0, "encoder_dropout": 0.0, "rnn_dropout": 0.0, "postnet_dropout": 0.0}
@@ -216,7 +219,7 @@ def test_attention_loss_is_zero_on_the_measured_symbols_and_ignores_padding() ->
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), n_symbols=st.integers(1, 12), max_dwell=st.integers(1, 9))
-def test_monotonic_attention_never_goes_back_skips_at_most_two_and_reaches_the_end(
+def test_monotonic_attention_never_goes_back_moves_within_reach_and_reaches_the_end(
     seed: int, n_symbols: int, max_dwell: int
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -232,7 +235,7 @@ def test_monotonic_attention_never_goes_back_skips_at_most_two_and_reaches_the_e
         positions.append(int(weights.argmax()))
     jumps = [b - a for a, b in zip(positions, positions[1:], strict=False)]
     assert positions[0] == 0
-    assert all(0 <= jump <= 3 for jump in jumps)
+    assert all(0 <= jump <= REACH for jump in jumps)
     assert positions[-1] == n_symbols - 1
 
 
@@ -272,3 +275,19 @@ def test_loss_counts_a_stop_at_the_last_step_only() -> None:
     assert float(loss(output, mel, lengths).stop) == pytest.approx(0, abs=1e-6)
     wrong = output._replace(stop_logits=torch.tensor([[50.0, 50.0, 1000.0]]))
     assert float(loss(wrong, mel, lengths).stop) == pytest.approx(25, rel=1e-3)
+
+
+def test_symbols_of_steps_are_those_at_the_middle_of_each_step() -> None:
+    durations = torch.tensor([[2, 0, 3, 1, 0], [1, 1, 1, 0, 0]])
+    assert symbols_of_steps(durations, 6, 1).tolist() == [[0, 0, 2, 2, 2, 3], [0, 1, 2, 2, 2, 2]]
+    assert symbols_of_steps(durations, 3, 2).tolist() == [[0, 2, 3], [1, 2, 2]]
+
+
+def test_guide_loss_prefers_the_diagonal_and_ignores_padding() -> None:
+    diagonal = torch.eye(8)[None]
+    lengths = torch.tensor([8])
+    assert float(guide_loss(diagonal, lengths, lengths)) == pytest.approx(0, abs=1e-6)
+    assert float(guide_loss(diagonal.flip(1), lengths, lengths)) > 0.5
+    padded = torch.nn.functional.pad(diagonal, (0, 3, 0, 5), value=0.7)
+    padded[:, :8, 8:] = 0
+    assert float(guide_loss(padded, lengths, lengths)) == pytest.approx(0, abs=1e-6)

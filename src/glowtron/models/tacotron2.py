@@ -26,6 +26,9 @@ from glowtron.models.convolution import Convolution
 
 STOP_LOGIT_OF_PADDING = 1000.0
 
+REACH = 4
+"""Symbols ahead that the monotonic attention may go on to: the next phone, past a space and marks nobody hears."""
+
 
 class Memory(NamedTuple):
     """An encoded text, as the decoder attends to it."""
@@ -424,7 +427,7 @@ class Tacotron2(nn.Module):
 
 
 def move_on(proposed: Tensor, state: DecoderState, mask: Tensor, max_dwell: float) -> tuple[Tensor, Tensor]:
-    """Hard attention that stays at its symbol or goes on to one of the next three.
+    """Hard attention that stays at its symbol or goes on to one of the next `REACH`.
 
     proposed: (B, N) weights that an attention taught by measured alignments proposes. Its share on the symbols ahead is
     the probability of leaving now; the symbol is left when the probability of still being there falls under one half,
@@ -435,7 +438,7 @@ def move_on(proposed: Tensor, state: DecoderState, mask: Tensor, max_dwell: floa
     begun = state.weights.sum(-1, keepdim=True) > 0
     current = torch.where(begun, state.weights.argmax(-1, keepdim=True), 0)  # (B, 1)
     here = proposed.gather(1, current)
-    window = (positions > current) & (positions <= current + 3) & mask
+    window = (positions > current) & (positions <= current + REACH) & mask
     ahead = (proposed * window).sum(-1, keepdim=True)
     survival = state.survival[:, None] * here / (here + ahead).clamp(min=1e-9)
     dwelt = state.cumulative.gather(1, current) >= max_dwell
@@ -494,6 +497,29 @@ def attention_loss(alignment: Tensor, symbols: Tensor, n_steps: Tensor) -> Tenso
     chosen = alignment.gather(2, symbols[..., None]).squeeze(-1)
     mask = _mask(n_steps, alignment.shape[1])
     return -(chosen.clamp(min=1e-8).log() * mask).sum() / mask.sum()
+
+
+def guide_loss(alignment: Tensor, id_lengths: Tensor, n_steps: Tensor, width: float = 0.2) -> Tensor:
+    """Share of the attention away from the diagonal, a mean over real steps (Tachibana et al. 2018, sec. 4.1).
+
+    alignment: (B, S, N); id_lengths, n_steps: (B,); width: of the band around the diagonal, as a share of the text.
+    """
+    steps = torch.arange(alignment.shape[1], device=alignment.device)[:, None] / n_steps[:, None, None]
+    symbols = torch.arange(alignment.shape[2], device=alignment.device) / id_lengths[:, None, None]
+    away = 1 - torch.exp(-((steps - symbols) ** 2) / (2 * width**2))
+    mask = _mask(n_steps, alignment.shape[1])
+    return ((alignment * away).sum(-1) * mask).sum() / mask.sum()
+
+
+def symbols_of_steps(durations: Tensor, n_steps: int, reduction_factor: int) -> Tensor:
+    """Which symbol is heard in the middle of each decoder step.
+
+    durations: (B, N) frames, whatever their sum. Returns (B, S) int64; steps behind the end stay at the last symbol.
+    """
+    ends = durations.cumsum(1)
+    middle = torch.arange(n_steps, device=durations.device) * reduction_factor + reduction_factor // 2
+    middle = torch.minimum(middle.expand(len(durations), -1), ends[:, -1:] - 1).contiguous()
+    return torch.searchsorted(ends, middle, right=True)
 
 
 def _mask(lengths: Tensor, size: int) -> Tensor:

@@ -1,0 +1,188 @@
+"""Training of Tacotron 2: texts and their recordings' mels in, squared errors out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from glowtron.audio import Audio
+from glowtron.config import AcousticRun, GriffinLimConfig
+from glowtron.data.cache import Cache
+from glowtron.data.dataset import AcousticBatch, AcousticDataset, collate_acoustic
+from glowtron.data.durations import Alignment
+from glowtron.data.manifest import Clip, split
+from glowtron.data.sampler import BatchOrder, FixedOrder
+from glowtron.errors import InputError
+from glowtron.models.griffin_lim import GriffinLim
+from glowtron.models.tacotron2 import (
+    DecodingOptions,
+    Tacotron2,
+    attention_loss,
+    guide_loss,
+    loss,
+    symbols_of_steps,
+)
+from glowtron.text.frontend import make_frontend
+from glowtron.train.batches import Batch, batches
+from glowtron.train.log import Picture, Samples
+from glowtron.train.loop import Share
+from glowtron.train.schedule import step_seed
+from glowtron.train.vocoder_task import describe
+
+SAMPLE_CLIPS = 6
+"""Held-out texts spoken at each validation."""
+TAUGHT_EVERY = 4
+"""Decoder steps between those in which the attention is taught while all steps run at once; the rest would cost more
+than they teach."""
+
+
+class AcousticTask:
+    """Tacotron 2 with its data. Raises InputError that names each clip that cannot be used."""
+
+    unit = "mel_frames"
+
+    def __init__(
+        self,
+        config: AcousticRun,
+        clips: Sequence[Clip],
+        cache: Cache,
+        alignments: Mapping[str, Alignment] | None = None,
+    ) -> None:
+        if config.guide == "measured" and alignments is None:
+            raise InputError("guide 'measured' needs --alignments; make them with `glowtron align`")
+        self.config = config
+        self.alignments = alignments if config.guide == "measured" else None
+        training = config.training
+        cache.fill(clips)
+        self.cache = cache
+        frontend = make_frontend(config.acoustic.text)
+        self.encode = frontend.ids
+        clips, held_out = split(clips, training.validation_clips, training.seed)
+        self.left_out: dict[str, str] = {}
+        self.clips, self.held_out_clips = self._usable(clips), self._usable(held_out)
+        self.dataset = self._dataset(self.clips)
+        self.lengths = [len(cache.entry(clip).mel) for clip in self.clips]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(step_seed(training.seed, "weights"))
+            self.model: nn.Module = Tacotron2(config.acoustic.model, config.acoustic.mel.n_mels)
+
+    def _usable(self, clips: Sequence[Clip]) -> list[Clip]:
+        kept = []
+        for clip in clips:
+            length_s = len(self.cache.entry(clip).wave) / self.cache.mel.sample_rate
+            if length_s > self.config.max_clip_s:
+                self.left_out[clip.id] = f"{length_s:.1f} s is over max_clip_s {self.config.max_clip_s:g}"
+            elif self.alignments is not None and clip.id not in self.alignments:
+                self.left_out[clip.id] = "it could not be aligned"
+            else:
+                kept.append(clip)
+        return kept
+
+    def _dataset(self, clips: Sequence[Clip]) -> AcousticDataset:
+        return AcousticDataset(
+            clips,
+            self.cache,
+            encode=self.encode,
+            speakers=self.config.acoustic.speakers,
+            alignments=self.alignments,
+        )
+
+    @property
+    def collate(self) -> Any:
+        """How items become a batch."""
+        return partial(collate_acoustic, reduction_factor=self.config.acoustic.model.reduction_factor)
+
+    def data(self) -> Mapping[str, Any]:
+        """Names of the clips, and why some are left out."""
+        return {**describe(self.clips, self.held_out_clips), "left_out": self.left_out}
+
+    def batches(self, first_step: int, share: Share) -> Iterable[Batch]:
+        """Clips of like length, `batch_size` a step over all processes."""
+        training = self.config.training
+        order = BatchOrder(
+            n_items=len(self.clips),
+            batch_size=training.batch_size,
+            seed=training.seed,
+            lengths=self.lengths,
+            world_size=share.of,
+            rank=share.rank,
+            first_step=first_step,
+        )
+        return batches(self.dataset, self.clips, order, self.collate, training.workers)
+
+    def held_out(self) -> Iterable[Batch]:
+        """All held-out clips."""
+        clips = self.held_out_clips
+        order = FixedOrder(len(clips), self.config.training.batch_size)
+        return batches(self._dataset(clips), clips, order, self.collate)
+
+    def losses(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Squared error of both mels, cross-entropy of the stop logit, and what teaches the attention."""
+        content: AcousticBatch = batch.content
+        model_config = self.config.acoustic.model
+        r = model_config.reduction_factor
+        n_steps = -(-content.mel_lengths // r)
+        symbols = None
+        if content.durations is not None:
+            symbols = symbols_of_steps(content.durations, content.mel.shape[2] // r, r)
+        at_once = symbols is not None and torch.rand((), generator=generator).item() < self.config.forced_share
+        output = model(
+            content.ids,
+            content.id_lengths,
+            content.mel,
+            content.mel_lengths,
+            speaker=content.speaker if model_config.n_speakers > 1 else None,
+            symbols=symbols if at_once else None,
+            every=TAUGHT_EVERY,
+            generator=generator,
+        )
+        parts = loss(output, content.mel, content.mel_lengths, count_padding=self.config.count_padding)
+        values = {"mel_before": parts.mel_before, "mel": parts.mel, "stop": parts.stop}
+        total = parts.total
+        if symbols is not None:
+            every = TAUGHT_EVERY if at_once else 1
+            values["attention"] = attention_loss(output.alignment, symbols[:, ::every], -(-n_steps // every))
+        elif self.config.guide == "diagonal":
+            values["attention"] = guide_loss(output.alignment, content.id_lengths, n_steps)
+        if "attention" in values:
+            total = total + self.config.guide_weight * values["attention"]
+        return {"loss": total, **values}
+
+    def amount(self, batch: Batch) -> int:
+        """Mel frames."""
+        return int(batch.content.mel_lengths.sum())
+
+    def samples(self, model: nn.Module) -> Samples:
+        """Held-out texts spoken freely: sound by Griffin-Lim, mels, alignments, and how many ended by themselves."""
+        assert isinstance(model, Tacotron2)
+        device = next(model.parameters()).device
+        clips = self.held_out_clips[:: max(1, len(self.held_out_clips) // SAMPLE_CLIPS)][:SAMPLE_CLIPS]
+        items = [self.encode(clip.text) for clip in clips]
+        lengths = torch.tensor([len(ids) for ids in items], device=device)
+        ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(item) for item in items], batch_first=True).to(device)
+        speakers = self.config.acoustic.speakers
+        speaker = torch.tensor([speakers.index(clip.speaker) for clip in clips], device=device)
+        spoken = model.generate(
+            ids,
+            lengths,
+            DecodingOptions(max_frames=1000, monotonic=self.config.guide == "measured"),
+            [torch.Generator(device).manual_seed(i) for i in range(len(clips))],
+            speaker=speaker if len(speakers) > 1 else None,
+        )
+        vocoder = GriffinLim(GriffinLimConfig(mel=self.config.acoustic.mel, n_iterations=30))
+        audio: dict[str, Audio] = {}
+        pictures: dict[str, Picture] = {}
+        for row, clip in enumerate(clips):
+            mel = spoken.mel[row, :, : int(spoken.mel_lengths[row])].cpu()
+            if mel.shape[1] > 1:
+                wave = vocoder.generate(mel[None], generator=torch.Generator().manual_seed(0))
+                audio[clip.id] = Audio(wave[0].numpy(), self.cache.mel.sample_rate)
+                pictures[f"{clip.id}_mel"] = Picture(mel.numpy(), "frame", "mel band")
+            steps = -(-int(spoken.mel_lengths[row]) // self.config.acoustic.model.reduction_factor)
+            alignment = spoken.alignment[row, :steps, : int(lengths[row])].cpu().numpy()
+            pictures[f"{clip.id}_alignment"] = Picture(alignment.T, "decoder step", "symbol")
+        return Samples(audio, pictures, {"stopped_share": spoken.stopped.float().mean().item()})
