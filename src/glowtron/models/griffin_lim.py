@@ -27,8 +27,8 @@ class GriffinLim:
         mel = config.mel
         if 2 * mel.hop_length > mel.win_length:
             raise InputError(
-                f"griffin-lim needs windows that overlap by half at least; mel.hop_length {mel.hop_length} is over half "
-                f"of mel.win_length {mel.win_length}"
+                f"griffin-lim needs windows that overlap by half or more; mel.hop_length {mel.hop_length} is over "
+                f"half of mel.win_length {mel.win_length}"
             )
         self.config = config
         self.mel = mel
