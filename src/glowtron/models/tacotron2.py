@@ -334,7 +334,7 @@ class Tacotron2(nn.Module):
             frames, stop_logits, alignment = self._read_at(symbols, every, squeezed, memory)
         before = frames.flatten(1, 2).float()  # (B, S, r, M) -> (B, T, M)
         mask = _mask(mel_lengths, mel.shape[2])
-        after = before + self.postnet(before, mask if self.config.mask_padding else None)
+        after = self._refine(before, mask)
         step_mask = mask[:, ::r]
         return Tacotron2Output(
             before.masked_fill(~mask[..., None], 0).transpose(1, 2),
@@ -372,6 +372,13 @@ class Tacotron2(nn.Module):
         """(..., H), (..., C) -> frames (..., r, M), stop logits (...)."""
         x = torch.cat((decoder_h, context), dim=-1)
         return self.projection(x).unflatten(-1, (self.config.reduction_factor, self.n_mels)), self.stop(x).squeeze(-1)
+
+    def _refine(self, before: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, M), (B, T) -> (B, T, M) with the postnet's addition."""
+        if not self.config.mask_padding:
+            return before + self.postnet(before, None)
+        before = before * mask[..., None]
+        return before + self.postnet(before, mask)
 
     @torch.inference_mode()
     def generate(
@@ -412,9 +419,7 @@ class Tacotron2(nn.Module):
         before = torch.cat(mels, dim=1)
         mel_lengths = (lengths * r).clamp(max=options.max_frames)
         mask = _mask(mel_lengths, before.shape[1])
-        if self.config.mask_padding:
-            before = before * mask[..., None]
-        after = before + self.postnet(before, mask if self.config.mask_padding else None)
+        after = self._refine(before, mask)
         mel = (after * mask[..., None])[:, : int(mel_lengths.max())].transpose(1, 2)
         return Spoken(mel, mel_lengths, torch.stack(alignment, dim=1), stopped)
 
