@@ -10,6 +10,7 @@ Either model may be missing. Weights may be stored in half precision; they are l
 from __future__ import annotations
 
 import copy
+import dataclasses
 import hashlib
 import json
 import secrets
@@ -18,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from pydantic.dataclasses import dataclass
@@ -26,9 +27,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from glowtron.config import STRICT, AcousticConfig, VocoderConfig, WaveGlowConfig, from_dict, to_dict
+from glowtron.config import STRICT, AcousticConfig, MelConfig, VocoderConfig, WaveGlowConfig, from_dict, to_dict
 from glowtron.errors import InputError
-from glowtron.models.tacotron2 import Tacotron2
+from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 from glowtron.models.waveglow import WaveGlow
 
 FORMAT_VERSION = 1
@@ -55,19 +56,34 @@ class VoiceFile:
     """The acoustic model; None: the folder has none."""
     vocoder: VocoderConfig | None = None
     """The vocoder; None: the folder has none."""
+    decoding: DecodingOptions = DecodingOptions()
+    """How the acoustic model wants to be run."""
     metrics: dict[str, Any] = field(default_factory=dict)
     """How good the voice was measured to be."""
     sha256: dict[str, str] = field(default_factory=dict)
     """Of each file of weights, by its name; filled in by `save_voice`."""
 
 
-class VoiceFolder(NamedTuple):
-    """A voice folder, read."""
+@dataclasses.dataclass(frozen=True)
+class StoredVoice:
+    """A voice as a folder holds it: what `voice.json` says, and the models."""
 
     config: VoiceFile
-    acoustic: Tacotron2 | None
-    vocoder: WaveGlow | None
+    acoustic: Tacotron2 | None = None
+    vocoder: WaveGlow | None = None
     """None also where `config.vocoder` is Griffin-Lim, which has no weights."""
+
+    @property
+    def mel(self) -> MelConfig:
+        """The mel that both models speak."""
+        model = self.config.acoustic or self.config.vocoder
+        assert model is not None, "a voice has at least one model"
+        return model.mel
+
+    @property
+    def decoding(self) -> DecodingOptions:
+        """How this acoustic model wants to be run."""
+        return self.config.decoding
 
 
 def check_same_mel(config: VoiceFile) -> None:
@@ -83,26 +99,20 @@ def check_same_mel(config: VoiceFile) -> None:
         )
 
 
-def save_voice(
-    folder: Path,
-    config: VoiceFile,
-    *,
-    acoustic: Tacotron2 | None = None,
-    vocoder: WaveGlow | None = None,
-    dtype: torch.dtype = torch.float32,
-) -> VoiceFile:
+def save_voice(voice: StoredVoice, folder: Path, *, dtype: torch.dtype = torch.float32) -> VoiceFile:
     """Write a voice folder, whole or not at all; the voice in one that is already there is replaced.
 
     dtype: how matrices are stored, float16 and bfloat16 halve the folder; vectors, and what float16 cannot hold, stay
     float32. The models are left as they are. Returns the file as written, with its sha256. Raises InputError where the
     models' mel definitions disagree, nothing can be written, or the folder holds other things than a voice.
     """
-    assert (acoustic is None) == (config.acoustic is None), "acoustic model and its configuration go together"
-    assert (vocoder is None) == (not isinstance(config.vocoder, WaveGlowConfig)), "vocoder and its configuration too"
+    config = voice.config
+    assert (voice.acoustic is None) == (config.acoustic is None), "a model and its configuration go together"
+    assert (voice.vocoder is None) == (not isinstance(config.vocoder, WaveGlowConfig)), "a vocoder and its, too"
     check_same_mel(config)
     with _draft(folder) as draft:
         sha256 = {}
-        for name, model in ((ACOUSTIC, acoustic), (VOCODER, vocoder)):
+        for name, model in ((ACOUSTIC, voice.acoustic), (VOCODER, voice.vocoder)):
             if model is not None:
                 data = save(_stored(model, dtype), metadata={"format": "pt"})
                 (draft / name).write_bytes(data)
@@ -113,7 +123,7 @@ def save_voice(
     return config
 
 
-def load_voice(folder: Path) -> VoiceFolder:
+def load_voice(folder: Path) -> StoredVoice:
     """Read a voice folder; models are on CPU, in float32 and evaluation mode.
 
     Raises InputError for a missing or damaged file, a folder written by a newer version, and mel definitions of
@@ -129,7 +139,7 @@ def load_voice(folder: Path) -> VoiceFolder:
         vocoder = WaveGlow(config.vocoder)
         vocoder.fold_weight_norm()
         _load(vocoder, folder, VOCODER, config)
-    return VoiceFolder(config, acoustic, vocoder)
+    return StoredVoice(config, acoustic, vocoder)
 
 
 def read_voice_file(folder: Path) -> VoiceFile:
@@ -148,6 +158,8 @@ def read_voice_file(folder: Path) -> VoiceFile:
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise InputError(f"{path}: has format version {version}, this program reads up to {FORMAT_VERSION}; update it")
     config: VoiceFile = from_dict(value, VoiceFile, str(path))
+    if config.acoustic is None and config.vocoder is None:
+        raise InputError(f"{path}: describes neither an acoustic model nor a vocoder; restore the file")
     return config
 
 
