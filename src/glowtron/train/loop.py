@@ -114,13 +114,19 @@ def claim(run: Path, task: Task) -> None:
     for name, now in (("config.json", configuration.to_dict(task.config)), ("data.json", dict(task.data()))):
         path = run / name
         if path.exists():
-            differing = differences(json.loads(path.read_text(encoding="utf-8")), json.loads(json.dumps(now)))
+            then = _read_json(path)
+            if name == "config.json" and then.get("type") == task.config.type:
+                # Through its class, so that a key of a newer version counts with the default it has.
+                then = configuration.to_dict(configuration.from_dict(then, type(task.config), str(path)))
+            differing = differences(then, json.loads(json.dumps(now)))
             if differing:
                 raise InputError(
                     f"{run} holds a run with another {path.stem}: {'; '.join(differing)}; "
                     "give the same to go on with it, or another --run"
                 )
             continue
+        if run.is_dir() and checkpoints.steps(run):
+            raise InputError(f"{run} holds checkpoints but no {name}; restore the file, or give another --run")
         try:
             run.mkdir(parents=True, exist_ok=True)
             partial = run / f".{name}.partial"
@@ -129,6 +135,13 @@ def claim(run: Path, task: Task) -> None:
         except OSError as error:
             raise InputError(f"{run}: cannot be written as a run folder: {error}") from error
     checkpoints.clear_partial(run)
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: damaged ({error}); restore the file, or give another --run") from error
 
 
 def differences(then: Any, now: Any, path: str = "") -> list[str]:

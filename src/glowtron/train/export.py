@@ -1,0 +1,134 @@
+"""From run folders to a voice folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from glowtron import config as configuration
+from glowtron.checkpoint import StoredVoice, VoiceFile, save_voice
+from glowtron.config import AcousticRun, VocoderRun
+from glowtron.errors import InputError
+from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
+from glowtron.models.waveglow import WaveGlow
+from glowtron.train import checkpoints
+
+
+class Trained(NamedTuple):
+    """What a run has learnt."""
+
+    config: AcousticRun | VocoderRun
+    model: Tacotron2 | WaveGlow
+    """On CPU, in float32 and evaluation mode; with the running average of the weights where one was kept."""
+    step: int
+    data: dict[str, Any]
+    """What the run's `data.json` says."""
+    metrics: dict[str, float]
+    """Of the validation of these very weights; empty if there was none."""
+
+
+def load_run(run: Path, step: int | None = None) -> Trained:
+    """Read a run's model, after `step` steps or else from its best checkpoint by validation loss, or else its newest.
+
+    Raises InputError if the folder holds no run or no such checkpoint.
+    """
+    config, data = read_config(run), _read_json(run / "data.json")
+    saved = checkpoints.steps(run)
+    if not saved:
+        raise InputError(f"{run}: holds no checkpoint yet; train on, or stop the training with Ctrl-C to have one")
+    if step is None:
+        step = checkpoints.best(run) or saved[-1]
+    elif step not in saved:
+        raise InputError(f"{run}: holds no checkpoint of step {step}; it has {', '.join(map(str, saved))}")
+    checkpoint = checkpoints.folder(run, step)
+    state = checkpoints.read_tensors(checkpoint, "model")
+    if config.training.ema_decay:
+        state.update(checkpoints.read_tensors(checkpoint, "average"))
+    model: Tacotron2 | WaveGlow
+    if isinstance(config, VocoderRun):
+        model = WaveGlow(config.vocoder)
+    else:
+        model = Tacotron2(config.acoustic.model, config.acoustic.mel.n_mels)
+    model.load_state_dict(state)
+    return Trained(config, model.eval(), step, data, _validation(run, step))
+
+
+def export(
+    runs: Sequence[Path], folder: Path, *, name: str | None = None, dtype: torch.dtype = torch.float16
+) -> VoiceFile:
+    """Write a voice folder from one run of an acoustic model, one of a vocoder, or one of each.
+
+    name: of the voice (default: the folder's); dtype: as in `save_voice`. Raises InputError as `load_run` and
+    `save_voice` do, and for two runs of one kind.
+    """
+    trained: dict[str, Trained] = {}
+    for run in runs:
+        one = load_run(run)
+        if one.config.type in trained:
+            raise InputError(f"{run}: is a second run of kind '{one.config.type}'; a voice has one of each")
+        trained[one.config.type] = one
+    voice = StoredVoice(
+        VoiceFile(
+            name=name or folder.resolve().name,
+            training_data="; ".join(f"{kind}: {_told(one.data)}" for kind, one in sorted(trained.items())),
+            metrics={kind: {"steps": one.step, "validation": one.metrics} for kind, one in sorted(trained.items())},
+        )
+    )
+    for one in trained.values():
+        voice = _with(voice, one)
+    return save_voice(voice, folder, dtype=dtype)
+
+
+def _with(voice: StoredVoice, trained: Trained) -> StoredVoice:
+    """The voice with a run's model in it."""
+    config, model = trained.config, trained.model
+    if isinstance(config, VocoderRun):
+        assert isinstance(model, WaveGlow)
+        return replace(voice, config=replace(voice.config, vocoder=config.vocoder), vocoder=model)
+    assert isinstance(model, Tacotron2)
+    # An attention taught by measured alignments knows where to go next, and is best held to it.
+    decoding = DecodingOptions(monotonic=config.guide == "measured")
+    return replace(voice, config=replace(voice.config, acoustic=config.acoustic, decoding=decoding), acoustic=model)
+
+
+def read_config(run: Path) -> AcousticRun | VocoderRun:
+    """The configuration a run folder was begun with. Raises InputError if it is no run folder."""
+    path = run / "config.json"
+    value = _read_json(path)
+    kind = AcousticRun if value.get("type") == "acoustic" else VocoderRun
+    config = configuration.from_dict(value, kind, str(path))
+    assert isinstance(config, AcousticRun | VocoderRun)
+    return config
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); give the folder of a training run") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: is not what a training run writes; give the folder of one")
+    return value
+
+
+def _validation(run: Path, step: int) -> dict[str, float]:
+    """Figures of the last validation at `step`, from metrics.jsonl."""
+    path = run / "metrics.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    for line in reversed(lines):
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:  # The last line of a run that was killed, or is writing just now.
+            continue
+        if record["step"] == step and record["split"] == "validation":
+            return {key: value for key, value in record.items() if key not in ("step", "split")}
+    return {}
+
+
+def _told(data: dict[str, Any]) -> str:
+    return ", ".join(f"{count} clips of {speaker}" for speaker, count in data.get("clips", {}).items())
