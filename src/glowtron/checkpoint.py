@@ -99,6 +99,16 @@ def check_same_mel(config: VoiceFile) -> None:
         )
 
 
+def check_is_voice_or_empty(folder: Path) -> None:
+    """Raise InputError if `folder` holds other things than a voice, so that nobody's files are touched by mistake."""
+    try:
+        foreign = folder.exists() and not (folder / "voice.json").exists() and any(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be a voice folder: {error.strerror or error}; choose another") from error
+    if foreign:
+        raise InputError(f"{folder}: is not empty and holds no voice; choose another folder")
+
+
 def save_voice(voice: StoredVoice, folder: Path, *, dtype: torch.dtype = torch.float32) -> VoiceFile:
     """Write a voice folder, whole or not at all; the voice in one that is already there is replaced.
 
@@ -221,8 +231,7 @@ def _draft(folder: Path) -> Iterator[Path]:
     A new folder appears whole. In an old one `voice.json` is replaced last, so that no moment leaves wrong weights
     unnoticed; other files in it stay.
     """
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "voice.json").exists():
-        raise InputError(f"{folder}: is not empty and no voice folder; choose another")
+    check_is_voice_or_empty(folder)
     made = [parent for parent in folder.absolute().parents if not parent.exists()]
     draft = (folder if folder.is_dir() else folder.absolute().parent) / f".partial-{secrets.token_hex(4)}"
     try:

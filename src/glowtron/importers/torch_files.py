@@ -70,14 +70,14 @@ class TorchFile:
         if record.size != storage.numel * dtype.itemsize or storage.offset + storage.length > storage.numel:
             raise InputError(f"{source}: record {storage.key!r:.40} has another size than stated; fetch the file again")
         numel = math.prod(view.size)
+        if not numel:
+            raise InputError(f"{source}: is empty, as no weight is; the file is damaged")
         last = view.offset + sum((n - 1) * step for n, step in zip(view.size, view.stride, strict=False))
-        if len(view.size) != len(view.stride) or len(view.size) > 8 or (numel and last >= storage.length):
+        if len(view.size) != len(view.stride) or len(view.size) > 8 or last >= storage.length:
             raise InputError(f"{source}: reaches beyond the numbers it is made of; the file is damaged")
         self._room -= numel * dtype.itemsize
         if numel > storage.length or self._room < 0:
             raise InputError(f"{source}: claims more numbers than the file holds; the file is damaged")
-        if not numel:
-            return torch.empty(view.size, dtype=dtype)
         if storage.dtype == "bool":
             raise InputError(f"{source}: is a tensor of truth values, which no weight is")
         numbers = torch.frombuffer(self._read(record, source), dtype=dtype)

@@ -1,0 +1,112 @@
+"""Published checkpoints become a voice folder.
+
+Sizes are read off the tensors. What tensors do not tell is taken as published: the mel is `MelConfig`'s with as many
+bands as the tensors have and the hop by which a pickled WaveGlow says it upsamples, and text goes through the `nvidia`
+frontend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from glowtron.checkpoint import StoredVoice, VoiceFile, check_is_voice_or_empty, load_voice, save_voice
+from glowtron.config import AcousticConfig, MelConfig, TextConfig
+from glowtron.errors import InputError
+from glowtron.importers.published import Published, read_published
+from glowtron.models import published_tacotron2
+from glowtron.models.tacotron2 import Tacotron2
+from glowtron.models.waveglow import WaveGlow
+
+N_SYMBOLS = 148
+"""Of the `nvidia` frontend."""
+
+
+def import_voice(files: list[Path], folder: Path) -> StoredVoice:
+    """Make a voice folder of published checkpoints, or complete one with the model that it lacks.
+
+    files: an acoustic model, a vocoder, or both in any order. Raises InputError, and leaves everything as it was, for a
+    file that is damaged, hostile or no published model, for two of a kind, for models that do not fit together, and for
+    a folder that already has such a model or holds other things.
+    """
+    if not files:
+        raise InputError("nothing to import; give the checkpoint of an acoustic model, of a vocoder, or of each")
+    voice = _existing(folder)
+    sources: dict[str, Path] = {}
+    for path in files:
+        published = read_published(path)
+        part = "acoustic model" if published.kind == "tacotron2" else "vocoder"
+        if part in sources:
+            raise InputError(f"{sources[part]} and {path}: each is a {part}; give one of each kind")
+        sources[part] = path
+        if (voice.config.acoustic if part == "acoustic model" else voice.config.vocoder) is not None:
+            raise InputError(f"{folder}: already has a {part}; choose another folder for {path}")
+        with _named(path):
+            voice = _with_acoustic(voice, published) if part == "acoustic model" else _with_vocoder(voice, published)
+        description = f"{voice.config.description} {part.capitalize()}: {_origin(published, path)}.".strip()
+        voice = replace(voice, config=replace(voice.config, description=description))
+    save_voice(voice, folder)
+    return voice
+
+
+def _existing(folder: Path) -> StoredVoice:
+    """The voice in `folder`, or one without models."""
+    check_is_voice_or_empty(folder)
+    if (folder / "voice.json").exists():
+        return load_voice(folder)
+    return StoredVoice(VoiceFile(name=folder.absolute().name))
+
+
+def _with_acoustic(voice: StoredVoice, published: Published) -> StoredVoice:
+    state = published.state
+    _check_finite(published)
+    config = AcousticConfig(
+        model=published_tacotron2.config_from_published(state),
+        text=TextConfig(frontend="nvidia"),
+        mel=MelConfig(n_mels=published_tacotron2.n_mels_from_published(state)),
+    )
+    if config.model.n_symbols != N_SYMBOLS:
+        raise InputError(f"reads {config.model.n_symbols} symbols; only the {N_SYMBOLS} published ones are known")
+    weights = published_tacotron2.from_published(state)
+    model = Tacotron2(config.model, config.mel.n_mels)
+    model.load_state_dict(weights)
+    return replace(voice, config=replace(voice.config, acoustic=config), acoustic=model.eval())
+
+
+def _with_vocoder(voice: StoredVoice, published: Published) -> StoredVoice:
+    from glowtron.models import published_waveglow
+
+    _check_finite(published)
+    config = published_waveglow.config_from_published(published.state)
+    model = WaveGlow(config)
+    model.load_state_dict(published_waveglow.from_published(published.state))
+    return replace(voice, config=replace(voice.config, vocoder=config), vocoder=model.eval())
+
+
+def _check_finite(published: Published) -> None:
+    for name, tensor in published.state.items():
+        if not bool(tensor.isfinite().all()):
+            raise InputError(f"tensor {name} has values that are no numbers; the weights are damaged, take others")
+
+
+def _origin(published: Published, path: Path) -> str:
+    """Where weights come from, for people."""
+    for unit in ("iteration", "epoch"):
+        if isinstance(count := published.extras.get(unit), int):
+            return f"published weights {path.name}, {unit} {count}"
+    return f"published weights {path.name}"
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors inside say which file they are about."""
+    try:
+        yield
+    except ValidationError as error:  # sizes that no configuration allows
+        raise InputError(f"{path}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
