@@ -48,9 +48,9 @@ class Audio(NamedTuple):
         """
         path = Path(path)
         check_writable(path)
-        data = self.encode(path.suffix.lower())
-        # A device or pipe (/dev/stdout) takes the bytes; renaming over it would replace it by a file.
+        # A device or pipe takes the bytes, as WAV if it has no suffix; renaming over it would put a file in its place.
         special = path.exists() and not path.is_file()
+        data = self.encode(path.suffix or ".wav")
         target = path.resolve()  # Through a link, so that the link stays.
         temporary = target if special else target.with_name(f".{target.name}.{os.getpid()}.tmp")
         try:
@@ -182,9 +182,11 @@ def _open(path: Path) -> soundfile.SoundFile:
 
 def _decode(file: soundfile.SoundFile, path: Path) -> NDArray[np.float32]:
     """All samples, channels averaged: (L,)."""
+    if file.frames >= _STREAMED:
+        raise InputError(f"{path}: does not say how long it is, as if it was written to a pipe; convert it to WAV")
     blocks: list[NDArray[np.float32]] = []
     try:
-        # In blocks, since a FLAC written to a pipe does not know its length and would ask for all memory at once.
+        # In blocks, since a damaged header may ask for more memory than there is.
         while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
             blocks.append(block.mean(axis=1))
     except soundfile.LibsndfileError as error:
@@ -204,8 +206,8 @@ def _cut_short(file: soundfile.SoundFile, n_samples: int) -> str:
         declared, present = int(match[1]), int(match[2])
         if present < declared < _STREAMED:
             return f"{present} of {declared} bytes of sound are there"
-    if "without an End-Of-Stream flag" in log:
+    if any(sign in log for sign in ("without an End-Of-Stream", "lacks an end-of-stream", "Junk after the last page")):
         return "the end of the stream is missing"
-    if n_samples < file.frames < _STREAMED:
+    if n_samples < file.frames:
         return f"{n_samples} of {file.frames} samples are there"
     return ""

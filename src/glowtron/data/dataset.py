@@ -24,8 +24,6 @@ from glowtron.mel import log_mel
 class VocoderBatch(NamedTuple):
     """Segments of sound."""
 
-    clips: tuple[str, ...]
-    """Ids of the clips they are from."""
     wave: Tensor
     """(B, S), in [-1, 1]."""
     mel: Tensor
@@ -52,7 +50,7 @@ class VocoderDataset(Dataset[VocoderBatch]):
     def __getitem__(self, key: Key) -> VocoderBatch:
         """The segment as a batch of one."""
         entry = self.cache.entry(self.clips[key.item])
-        rng = generator_of(self.seed, key.epoch, key.item)
+        rng = generator_of(self.seed, "segment", key.epoch, key.item)
         hop, length = self.cache.mel.hop_length, self.segment_length
         spare = len(entry.wave) - length
         if spare >= 0:
@@ -64,23 +62,17 @@ class VocoderDataset(Dataset[VocoderBatch]):
             mel = log_mel(wave[None], self.cache.mel)[0]
         if self.dither:
             wave = wave + self.dither * torch.from_numpy(rng.standard_normal(length, dtype=np.float32))
-        return VocoderBatch((self.clips[key.item].id,), wave[None], mel[None])
+        return VocoderBatch(wave[None], mel[None])
 
 
 def collate_vocoder(items: Sequence[VocoderBatch]) -> VocoderBatch:
     """Items of one batch, together."""
-    return VocoderBatch(
-        tuple(name for item in items for name in item.clips),
-        torch.cat([item.wave for item in items]),
-        torch.cat([item.mel for item in items]),
-    )
+    return VocoderBatch(torch.cat([item.wave for item in items]), torch.cat([item.mel for item in items]))
 
 
 class AcousticItem(NamedTuple):
     """One clip."""
 
-    clip: str
-    """Its id."""
     ids: Tensor
     """(N,) int64."""
     mel: Tensor
@@ -93,8 +85,6 @@ class AcousticItem(NamedTuple):
 class AcousticBatch(NamedTuple):
     """Clips padded to one length."""
 
-    clips: tuple[str, ...]
-    """Their ids."""
     ids: Tensor
     """(B, N) int64, padded with 0."""
     id_lengths: Tensor
@@ -150,7 +140,7 @@ class AcousticDataset(Dataset[AcousticItem]):
                 lasting = torch.tensor(durations(self.alignments[key.item], len(mel), self.cache.mel))
             except InputError as error:
                 raise InputError(f"clip '{clip.id}': {error}") from error
-        return AcousticItem(clip.id, torch.tensor(self.ids[key.item]), mel, self.speakers[key.item], lasting)
+        return AcousticItem(torch.tensor(self.ids[key.item]), mel, self.speakers[key.item], lasting)
 
 
 def collate_acoustic(items: Sequence[AcousticItem], reduction_factor: int = 1) -> AcousticBatch:
@@ -165,7 +155,6 @@ def collate_acoustic(items: Sequence[AcousticItem], reduction_factor: int = 1) -
     lasting = [item.durations for item in items if item.durations is not None]
     assert len(lasting) in (0, len(items)), "either all items have durations or none"
     return AcousticBatch(
-        clips=tuple(item.clip for item in items),
         ids=_padded([item.ids for item in items], n_ids),
         id_lengths=id_lengths,
         mel=mel.transpose(1, 2).contiguous(),  # (B, T, M) -> (B, M, T)

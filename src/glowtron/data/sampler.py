@@ -5,6 +5,7 @@ So a resumed run reads what the uninterrupted one would have read.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -75,12 +76,12 @@ class BatchOrder:
         window, place = divmod(step, WINDOW)
         keys = [key for s in range(window * WINDOW, (window + 1) * WINDOW) for key in self._plain(s)]
         keys.sort(key=lambda key: lengths[key.item])  # Stable, so equal lengths keep their random order.
-        start = int(_permutation(WINDOW, self.seed, window, 1)[place]) * self.batch_size
+        start = _permutation(WINDOW, self.seed, "batches", window)[place] * self.batch_size
         return keys[start : start + self.batch_size]
 
     def _key(self, position: int) -> Key:
         epoch, offset = divmod(position, self.n_items)
-        return Key(epoch, int(_permutation(self.n_items, self.seed, epoch, 0)[offset]))
+        return Key(epoch, _permutation(self.n_items, self.seed, "items", epoch)[offset])
 
 
 class FixedOrder:
@@ -97,12 +98,13 @@ class FixedOrder:
             yield [Key(0, item) for item in range(start, min(start + self.batch_size, self.n_items))]
 
 
-def generator_of(seed: int, *place: int) -> np.random.Generator:
-    """Random numbers of one place in a run, independent of those of every other place."""
-    return np.random.default_rng((seed % 2**64, *place))
+def generator_of(seed: int, purpose: str, *place: int) -> np.random.Generator:
+    """Random numbers for one purpose at one place in a run, independent of those of all others."""
+    # Hashed, since numpy's own mixing takes (1, 2) and (1, 2, 0) for one seed.
+    digest = hashlib.sha256(repr((seed, purpose, *place)).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "little"))
 
 
 @lru_cache(maxsize=4)
-def _permutation(n: int, seed: int, epoch: int, purpose: int) -> tuple[int, ...]:
-    # The purpose keeps the order of items apart from the order of batches where their other numbers agree.
-    return tuple(generator_of(seed, epoch, purpose).permutation(n).tolist())
+def _permutation(n: int, seed: int, purpose: str, place: int) -> tuple[int, ...]:
+    return tuple(generator_of(seed, purpose, place).permutation(n).tolist())
