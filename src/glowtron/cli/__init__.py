@@ -1,0 +1,107 @@
+"""The command line: one file a command, all of them thin. Nothing here imports torch before a command needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from glowtron import __version__
+from glowtron.cli.align import align
+from glowtron.cli.export import export
+from glowtron.cli.import_ import import_
+from glowtron.cli.say import say
+from glowtron.cli.train import train
+from glowtron.cli.vocode import vocode
+from glowtron.cli.voices import voices
+from glowtron.errors import InputError, nearest
+
+USER_FAULT = 2
+"""Exit status after a fault that the user can mend."""
+
+
+class Commands(click.Group):
+    """A group that names the command nearest to a misspelt one, in the order in which they were given."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in self.commands and not name.startswith("-"):
+            raise click.UsageError(f"no command '{name}'{nearest(name, list(self.commands))}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.pass_context
+def glowtron(context: click.Context) -> None:
+    """Text to speech by Tacotron 2 and WaveGlow.
+
+    \b
+    Examples:
+      glowtron say "Hello, world." -o hello.wav
+      glowtron voices
+      glowtron say --help
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+for _command in (say, vocode, voices, import_, train, align, export):
+    glowtron.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `glowtron` with `arguments` (the command line's by default) and exit.
+
+    A fault of the user ends with one line on standard error and exit status 2; any other exception is a fault of this
+    program and keeps its traceback. A reader of standard output that has had enough (`| head`) ends it quietly.
+    """
+    warnings.showwarning = _show_warning
+    try:
+        status = glowtron.main(args=arguments, prog_name="glowtron", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        _fail(_one_line(error))
+    except BrokenPipeError:
+        # Python flushes standard output once more on its way out, which must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except InputError as error:
+        _fail(str(error))
+    except OSError as error:
+        # Files of the user's that no reader of ours has named: permissions, a full disk.
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("glowtron: interrupted", err=True)
+        status = 130
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str) -> None:
+    click.echo(f"glowtron: error: {' '.join(message.split())}", err=True)
+    sys.exit(USER_FAULT)
+
+
+def _one_line(error: click.ClickException) -> str:
+    """Click's message and where to read more."""
+    message = error.format_message()
+    context = getattr(error, "ctx", None)
+    return f"{message} (see: {context.command_path} --help)" if context else message
+
+
+def _show_warning(message: Any, *_: Any, **__: Any) -> None:
+    """A warning is a line like an error's, without the place in the program."""
+    click.echo(f"glowtron: warning: {message}", err=True)

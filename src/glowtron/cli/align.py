@@ -1,0 +1,48 @@
+"""`glowtron align`: when each sound of a recording's text is heard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from glowtron.cli.output import check_folder
+from glowtron.errors import InputError
+
+
+@click.command()
+@click.argument("data", metavar="FOLDER")
+@click.option("-o", "--output", metavar="FILE", help="Where the alignments go.  [default: alignments.jsonl in FOLDER]")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only.")
+def align(data: str, output: str | None, quiet: bool) -> None:
+    """Measure when each phone of recorded texts is heard.
+
+    FOLDER has the layout of LJSpeech: metadata.csv and wavs/.
+
+    The file teaches an acoustic model where to look (train acoustic, --alignments). Clips that do not fit their text
+    are named and left out. An interrupted run goes on where it stopped.
+
+    \b
+    Examples:
+      glowtron align LJSpeech-1.1
+      glowtron align LJSpeech-1.1 -o lj-alignments.jsonl
+    """
+    from tqdm import tqdm
+
+    from glowtron.config import TextConfig
+    from glowtron.data.alignment import align_clips
+    from glowtron.data.manifest import read_manifest
+    from glowtron.text.frontend import make_frontend
+
+    target = Path(output) if output else Path(data) / "alignments.jsonl"
+    if target.is_dir():
+        raise InputError(f"{target}: is a folder; give -o the name of a file in it")
+    check_folder(target.parent)
+    clips = read_manifest(data)
+    with tqdm(total=len(clips), unit="clip", disable=quiet, leave=False) as bar:
+        frontend = make_frontend(TextConfig(phonemes=True))
+        report = align_clips(clips, frontend, target, progress=lambda done: bar.update(done - bar.n))
+    for clip, reason in report.failed.items():
+        click.echo(f"glowtron: warning: {clip}: left out: {reason}", err=True)
+    if not quiet:
+        click.echo(f"{target}: {report.aligned} of {len(clips)} clips aligned")

@@ -1,0 +1,66 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+voice_option = click.option(
+    "--voice",
+    metavar="NAME|FOLDER",
+    default=None,
+    help="A voice that ships (see: glowtron voices) or a folder with a voice.json.  [default: the first that ships]",
+)
+
+
+def synthesis_options(command: F) -> F:
+    """How the vocoder turns mels into sound, and on what."""
+    for option in reversed(
+        [
+            click.option(
+                "--vocoder",
+                type=click.Choice(["waveglow", "griffin-lim"]),
+                default=None,
+                help="What turns the mel into sound.  [default: the voice's own]",
+            ),
+            click.option(
+                "--sigma",
+                type=click.FloatRange(0, 2),
+                metavar="NUMBER",
+                default=0.7,
+                help="Standard deviation of WaveGlow's noise: lower is calmer.",
+                show_default=True,
+            ),
+            click.option(
+                "--denoise",
+                type=click.FloatRange(0, 10),
+                metavar="NUMBER",
+                default=0.0,
+                help="Strength at which WaveGlow's own hum is subtracted; 0: not at all.",
+                show_default=True,
+            ),
+            click.option(
+                "--seed",
+                type=click.IntRange(0, 2**63 - 1),
+                metavar="INTEGER",
+                default=0,
+                help="The same text and seed give the same audio.",
+                show_default=True,
+            ),
+            click.option(
+                "--device",
+                metavar="DEVICE",
+                default="auto",
+                help="auto (a GPU if there is one), cpu, cuda or cuda:1.",
+                show_default=True,
+            ),
+            click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only."),
+        ]
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,24 @@
+"""What several commands do about the files they write."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from glowtron.errors import InputError
+
+
+def check_folder(path: Path) -> None:
+    """Raise InputError if this folder is not there and cannot be made, or is there and cannot be written into."""
+    place = path.absolute()
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise InputError(f"{path}: cannot be made: {place} is a file; choose another folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: cannot be written: permission denied in {place}")
+
+
+def summary(name: str | Path, length_s: float, taken_s: float) -> str:
+    """What was written and how long it took; the real-time factor is compute time / audio time."""
+    return f"{name}: {length_s:.2f} s of audio in {taken_s:.2f} s (real-time factor {taken_s / length_s:.3f})"

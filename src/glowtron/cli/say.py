@@ -1,0 +1,176 @@
+"""`glowtron say`: text to sound."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from glowtron.cli.options import synthesis_options, voice_option
+from glowtron.cli.output import check_folder, summary
+from glowtron.errors import InputError
+
+if TYPE_CHECKING:
+    from glowtron.voice import SynthesisOptions, Voice
+
+STREAM = "-"
+"""The name of standard input and standard output."""
+
+
+class Job(NamedTuple):
+    """A text and the file that it becomes."""
+
+    text: str
+    path: Path | None
+    """None: standard output."""
+    place: str = ""
+    """Where in the input the text stands, for errors."""
+
+
+@click.command()
+@click.argument("text", nargs=-1)
+@click.option("-f", "--file", metavar="FILE", help="Read the text from a UTF-8 file; - is standard input.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="A .wav, .flac or .ogg file, or - for raw 16-bit mono PCM on standard output; with --each-line a folder, or a "
+    "name in which {} becomes the line's number.  [default: speech.wav; with --each-line: speech]",
+)
+@click.option("--each-line", is_flag=True, help="Speak every line of the text into a file of its own.")
+@voice_option
+@click.option("--speaker", metavar="NAME", help="Who speaks, in a voice of several.  [default: the first]")
+@click.option(
+    "--pause",
+    type=click.FloatRange(0, 60),
+    metavar="SECONDS",
+    default=0.2,
+    show_default=True,
+    help="Silence between sentences.",
+)
+@synthesis_options
+def say(text: tuple[str, ...], file: str | None, output: str | None, each_line: bool, **options: Any) -> None:
+    """Speak a text into a file.
+
+    TEXT is the text; if it is - or missing, standard input is.
+
+    Long texts are split into sentences, spoken and joined.
+
+    \b
+    Examples:
+      glowtron say "Hello, world." -o hello.wav
+      glowtron say --file chapter.txt --voice my-voice -o chapter.flac
+      glowtron say --file prompts.txt --each-line -o prompts
+      glowtron say "To the loudspeaker." -o - | aplay -f S16_LE -r 22050
+    """
+    script = _read_text(text, file)
+    jobs = _line_jobs(script, output) if each_line else [_whole_job(script, output)]
+    _check_outputs(jobs)
+
+    from glowtron.voice import SynthesisOptions, Voice
+
+    voice_name, device, quiet = (options.pop(name) for name in ("voice", "device", "quiet"))
+    chosen = SynthesisOptions(pause_s=options.pop("pause"), **options)
+    voice = Voice.load(voice_name, device=device)
+    _speak(voice, jobs, chosen, quiet)
+
+
+def _read_text(words: Sequence[str], file: str | None) -> str:
+    """The text to speak, from the one place that was named."""
+    if words and file is not None:
+        raise InputError("both TEXT and --file are given; give one of them")
+    if words and list(words) != [STREAM]:
+        return " ".join(words)
+    if not words and file is None and sys.stdin.isatty():
+        raise InputError('nothing to say; give the text, as in: glowtron say "Hello."')
+    source = file or STREAM
+    name = "standard input" if source == STREAM else source
+    try:
+        data = sys.stdin.buffer.read() if source == STREAM else Path(source).read_bytes()
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: is not UTF-8 text (byte {error.start}); convert it first") from error
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read: {error.strerror}") from error
+
+
+def _whole_job(script: str, output: str | None) -> Job:
+    return Job(script, None if output == STREAM else Path(output or "speech.wav"))
+
+
+def _line_jobs(script: str, output: str | None) -> list[Job]:
+    """A file for each line, named by the line's number, so that output i answers line i; empty lines have none."""
+    if output == STREAM:
+        raise InputError("--each-line writes files; give -o a folder, or a name with {} in it, in place of -")
+    pattern = output or "speech"
+    if "{}" not in pattern:
+        pattern = str(Path(pattern) / "{}.wav")
+    lines = script.splitlines()
+    width = max(4, len(str(len(lines))))
+    jobs = [
+        Job(line, Path(pattern.replace("{}", f"{i:0{width}}")), f"line {i}: ")
+        for i, line in enumerate(lines, 1)
+        if line.strip()
+    ]
+    if not jobs:
+        raise InputError("nothing to say: the text has no line with anything in it")
+    return jobs
+
+
+def _check_outputs(jobs: Sequence[Job]) -> None:
+    """Refuse what cannot be written before anything is computed."""
+    from glowtron.audio import check_writable
+
+    for job in jobs:
+        if job.path is None:
+            if sys.stdout.isatty():
+                raise InputError("standard output is a terminal; pipe raw PCM somewhere, or give -o a file")
+        elif job.path.parent.exists() or not job.place:
+            check_writable(job.path)
+        else:
+            check_folder(job.path.parent)
+
+
+def _speak(voice: Voice, jobs: Sequence[Job], options: SynthesisOptions, quiet: bool) -> None:
+    """Speak all texts, once none of them is found wanting."""
+    from tqdm import tqdm
+
+    n_sentences = sum(_count_sentences(voice, job) for job in jobs)
+    with tqdm(total=n_sentences, unit="sentence", disable=quiet or n_sentences < 3, leave=False) as bar:
+        for job in jobs:
+            started = time.perf_counter()
+            if job.path is None:
+                length_s = _stream(voice, job.text, options, bar.update)
+            else:
+                audio = voice.say(job.text, options, bar.update)
+                job.path.parent.mkdir(parents=True, exist_ok=True)
+                audio.write(job.path)
+                length_s = audio.duration_s
+            if not quiet:
+                line = summary(job.path or "standard output", length_s, time.perf_counter() - started)
+                tqdm.write(line, file=sys.stdout if job.path else sys.stderr)
+
+
+def _count_sentences(voice: Voice, job: Job) -> int:
+    try:
+        return len(voice.sentences(job.text))
+    except InputError as error:
+        raise InputError(f"{job.place}{error}") from error
+
+
+def _stream(voice: Voice, text: str, options: SynthesisOptions, progress: Callable[[int], Any]) -> float:
+    """Write raw 16-bit little-endian PCM to standard output, sentence by sentence; returns its length in seconds."""
+    rate = voice.mel.sample_rate
+    pause = bytes(2 * round(options.pause_s * rate))
+    n_bytes = 0
+    for i, utterance in enumerate(voice.utterances(text, options)):
+        data = (pause if i else b"") + utterance.audio.pcm16().astype("<i2").tobytes()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        n_bytes += len(data)
+        progress(1)
+    return n_bytes / 2 / rate

@@ -1,0 +1,86 @@
+"""`glowtron train`: recordings to weights."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from glowtron.cli.output import check_folder
+from glowtron.errors import InputError
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["acoustic", "vocoder"]))
+@click.option("--config", metavar="NAME|FILE", required=True, help="A recipe that ships, or a JSON file.")
+@click.option(
+    "--data",
+    metavar="[SPEAKER=]FOLDER",
+    multiple=True,
+    required=True,
+    help="Recordings in LJSpeech's layout (metadata.csv and wavs/); once for each speaker.",
+)
+@click.option("--run", metavar="FOLDER", required=True, help="Where checkpoints and logs go; an existing run goes on.")
+@click.option("--set", "changes", metavar="KEY=VALUE", multiple=True, help="Change one key of the configuration.")
+@click.option("--alignments", metavar="FILE", multiple=True, help="Measured alignments (see: glowtron align).")
+@click.option("--cache", metavar="FOLDER", help="Where decoded clips and mels are kept.  [default: cache/ in the run]")
+@click.option("--device", metavar="DEVICE", default="auto", show_default=True, help="auto (a GPU if any) or cpu.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only.")
+def train(
+    kind: str,
+    config: str,
+    data: tuple[str, ...],
+    run: str,
+    changes: tuple[str, ...],
+    alignments: tuple[str, ...],
+    cache: str | None,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Train an acoustic model or a vocoder.
+
+    An acoustic model turns text into mels, a vocoder mels into sound.
+
+    Control-C leaves a checkpoint, and the same command goes on from it. Metrics, sounds and pictures are in the run
+    folder, for TensorBoard too. Every change by --set is a key's path in the configuration and a JSON value.
+
+    \b
+    Examples:
+      glowtron train vocoder --config compact-vocoder --data LJSpeech-1.1 --run runs/vocoder
+      glowtron train acoustic --config my.json --data lj=LJSpeech-1.1 --run runs/acoustic
+      glowtron train vocoder --config waveglow --data LJSpeech-1.1 --run runs/big --set training.batch_size=8
+    """
+    folder = Path(run)
+    check_folder(folder)
+    _require_libraries()
+
+    from glowtron.train.recipe import recipe
+    from glowtron.train.run import run_training
+
+    outcome = run_training(
+        recipe(kind, config, changes),  # type: ignore[arg-type]  # click has checked the kind
+        [_speaker_and_folder(entry) for entry in data],
+        folder,
+        alignments=[Path(path) for path in alignments],
+        cache=Path(cache) if cache else None,
+        device=device,
+        quiet=quiet,
+    )
+    if not quiet:
+        state = "finished" if outcome.finished else "stopped; the same command goes on from here"
+        click.echo(f"{folder}: step {outcome.step}, {state}")
+
+
+def _speaker_and_folder(entry: str) -> tuple[str, Path]:
+    """`lj=LJSpeech-1.1` names the speaker; without a name it is `speaker`."""
+    name, equals, folder = entry.partition("=")
+    if equals and (not name or not folder):
+        raise InputError(f"--data {entry}: give SPEAKER=FOLDER, or FOLDER alone for a single speaker")
+    return (name, Path(folder)) if equals else ("speaker", Path(entry))
+
+
+def _require_libraries() -> None:
+    missing = [name for name in ("accelerate", "tensorboard", "matplotlib") if find_spec(name) is None]
+    if missing:
+        raise InputError(f"training needs {', '.join(missing)}; install with: pip install 'glowtron[train]'")

@@ -1,0 +1,65 @@
+"""`glowtron voices`: what there is to speak with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from glowtron.errors import InputError
+
+if TYPE_CHECKING:
+    from glowtron.checkpoint import VoiceFile
+
+
+@click.command()
+@click.argument("voice", metavar="[NAME|FOLDER]", required=False)
+def voices(voice: str | None) -> None:
+    """List the voices that ship, or show one.
+
+    NAME is a voice that ships, FOLDER any voice folder; all about it is shown.
+
+    \b
+    Examples:
+      glowtron voices
+      glowtron voices my-voice
+    """
+    from glowtron.checkpoint import read_voice_file
+    from glowtron.voice import VOICES, find_voice, shipped
+
+    if voice is not None:
+        folder = find_voice(voice)
+        click.echo(_details(folder, read_voice_file(folder)))
+        return
+    names = shipped()
+    if not names:
+        raise InputError("no voice ships with this program; glowtron import or glowtron train makes one")
+    for name in names:
+        click.echo(f"{name}: {read_voice_file(VOICES / name).description or 'no description'}")
+
+
+def _details(folder: Path, voice: VoiceFile) -> str:
+    """All that a person wants to know of a voice, a line each."""
+    acoustic, vocoder = voice.acoustic, voice.vocoder
+    model = acoustic or vocoder
+    assert model is not None, "a voice has at least one model"
+    lines = {
+        "voice": voice.name,
+        "description": voice.description,
+        "licence": voice.licence,
+        "training data": voice.training_data,
+        "folder": str(folder),
+        "acoustic model": acoustic.model.type if acoustic else "none",
+        "speakers": ", ".join(acoustic.speakers) if acoustic else "",
+        "reads": f"{acoustic.text.frontend}, {'phones' if acoustic.text.phonemes else 'letters'}" if acoustic else "",
+        "vocoder": vocoder.type if vocoder else "none",
+        "sample rate": f"{model.mel.sample_rate} Hz",
+        "weights": ", ".join(f"{name} {_megabytes(folder / name)}" for name in voice.sha256),
+        **{f"metric {name}": str(value) for name, value in voice.metrics.items()},
+    }
+    return "\n".join(f"{name + ':':16} {value}" for name, value in lines.items() if value)
+
+
+def _megabytes(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:.1f} MB" if path.exists() else "(missing)"
