@@ -1,0 +1,83 @@
+"""Whether a sentence was spoken whole: what the attention did, measured on its alignment.
+
+The place of a decoder step is the symbol with the largest weight. All distances are in symbols of the text (letters or
+phonemes, spaces and punctuation included).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+END_SYMBOLS = 2
+"""The end of a text is its last two symbols: the last one is mostly punctuation, which may pass unattended."""
+LARGEST_STEP = 4
+"""Symbols: a step forward or a fall back by more than this is a skip or a repeat, less is soft attention at work."""
+LONGEST_TAIL_S = 1.5
+"""Seconds: more after the end is reached is an endless tail."""
+
+
+class Attention(NamedTuple):
+    """What the attention did while a sentence was spoken."""
+
+    reached_end: bool
+    """Whether some step had its place among the last two symbols."""
+    stopped: bool
+    """Whether the model ended the sentence by itself, before the limit of frames."""
+    largest_jump: int
+    """Largest step forward of the place beyond the furthest place before it, symbols."""
+    largest_fall: int
+    """Furthest the place fell behind the furthest place before it and stayed at least two steps, symbols."""
+    n_repeats: int
+    """How many times it fell behind by more than `LARGEST_STEP` symbols."""
+    tail_s: float
+    """Seconds from first reaching the end to the end of the sound; 0 if it was not reached."""
+
+    @property
+    def skips(self) -> bool:
+        """Whether symbols were passed over."""
+        return self.largest_jump > LARGEST_STEP
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it went back and spoke symbols again."""
+        return self.n_repeats > 0
+
+    @property
+    def endless(self) -> bool:
+        """Whether it never stopped, or went on for long after the end."""
+        return not self.stopped or self.tail_s > LONGEST_TAIL_S
+
+    @property
+    def complete(self) -> bool:
+        """Whether the sentence was spoken to its end without a skip, a repeat or an endless tail."""
+        return self.reached_end and not (self.skips or self.repeats or self.endless)
+
+
+def judge(alignment: NDArray[np.float32], stopped: bool, step_s: float) -> Attention:
+    """Judge one sentence by its alignment.
+
+    alignment: (T, N), weights of N symbols in each of T steps, padding cut off, T and N at least 1; step_s: seconds
+    between the alignment's rows.
+    """
+    assert alignment.ndim == 2 and alignment.size > 0, alignment.shape
+    n_steps, n_symbols = alignment.shape
+    place = alignment.argmax(axis=1)  # (T,)
+    # The attention starts at the first symbol, wherever its first step lands.
+    furthest = np.maximum.accumulate(np.concatenate([[0], place]))[:-1]  # (T,), before each step
+    jumps = place - furthest
+    falls = np.maximum(furthest - place, 0)
+    # One step back and forth again is not heard: a fall counts by what two neighbouring steps have in common.
+    held = np.minimum(falls[:-1], falls[1:])
+    behind = np.concatenate([[False], held > LARGEST_STEP])
+    at_end = np.flatnonzero(place >= n_symbols - END_SYMBOLS)
+    return Attention(
+        reached_end=len(at_end) > 0,
+        stopped=bool(stopped),
+        largest_jump=int(max(jumps.max(), 0)),
+        largest_fall=int(held.max(initial=0)),
+        n_repeats=int(np.count_nonzero(behind[1:] & ~behind[:-1])),
+        tail_s=float((n_steps - 1 - at_end[0]) * step_s) if len(at_end) else 0.0,
+    )

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from glowtron.evaluate.attention import LONGEST_TAIL_S, judge
+
+STEP_S = 0.05
+
+
+def walk(places: list[int], n_symbols: int) -> NDArray[np.float32]:
+    """A soft alignment whose largest weight is at each of `places`."""
+    weights = np.full((len(places), n_symbols), 0.3 / n_symbols, np.float32)
+    weights[np.arange(len(places)), places] += 0.7
+    return weights
+
+
+def steady(n_symbols: int = 40, dwell: int = 3) -> list[int]:
+    return [place for place in range(n_symbols) for _ in range(dwell)]
+
+
+def test_a_steady_walk_is_complete() -> None:
+    attention = judge(walk(steady(), 40), True, STEP_S)
+    assert attention.complete
+    assert (attention.largest_jump, attention.largest_fall, attention.n_repeats) == (1, 0, 0)
+    assert attention.tail_s == pytest.approx(5 * STEP_S)
+
+
+def test_a_skip_is_told_by_its_length() -> None:
+    attention = judge(walk([place for place in steady() if not 10 <= place < 18], 40), True, STEP_S)
+    assert attention.largest_jump == 9 and attention.skips and not attention.complete
+
+
+def test_starting_late_is_a_skip() -> None:
+    assert judge(walk(list(range(12, 40)), 40), True, STEP_S).skips
+
+
+def test_repeats_are_counted() -> None:
+    places = [*range(20), *range(10, 30), *range(15, 40)]
+    attention = judge(walk(places, 40), True, STEP_S)
+    assert attention.n_repeats == 2 and attention.repeats and not attention.skips
+    assert attention.largest_fall == 13
+
+
+def test_one_stray_step_back_is_no_repeat() -> None:
+    places = steady()
+    places[60] = 2
+    assert judge(walk(places, 40), True, STEP_S).complete
+
+
+def test_breaking_off_is_not_complete() -> None:
+    attention = judge(walk(list(range(30)), 40), True, STEP_S)
+    assert not attention.reached_end and attention.tail_s == 0.0 and not attention.complete
+
+
+def test_never_stopping_is_endless() -> None:
+    assert judge(walk(steady(), 40), False, STEP_S).endless
+    tail = steady() + [39] * int(LONGEST_TAIL_S / STEP_S + 1)
+    attention = judge(walk(tail, 40), True, STEP_S)
+    assert attention.reached_end and attention.endless and not attention.complete
+
+
+@given(st.integers(1, 6), st.integers(1, 6))
+def test_tiny_alignments_are_judged(n_steps: int, n_symbols: int) -> None:
+    attention = judge(np.ones((n_steps, n_symbols), np.float32), True, STEP_S)
+    assert attention.reached_end == (n_symbols <= 2)
