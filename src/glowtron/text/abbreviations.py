@@ -1,0 +1,235 @@
+"""Abbreviations read by what stands around them: St. Paul and Baker St., Dr. Smith and Mulholland Dr., No. 5 and "No."."""
+
+from __future__ import annotations
+
+import re
+
+# Always before a name or figure, so their stop never ends a sentence.
+TITLES = {
+    "Mr": "mister",
+    "Mrs": "missus",
+    "Ms": "miz",
+    "Messrs": "messieurs",
+    "Mme": "madame",
+    "Mlle": "mademoiselle",
+    "Drs": "doctors",
+    "Prof": "professor",
+    "Rev": "reverend",
+    "Hon": "honorable",
+    "Gen": "general",
+    "Col": "colonel",
+    "Maj": "major",
+    "Capt": "captain",
+    "Lt": "lieutenant",
+    "Lieut": "lieutenant",
+    "Sgt": "sergeant",
+    "Sergt": "sergeant",
+    "Cpl": "corporal",
+    "Pvt": "private",
+    "Cmdr": "commander",
+    "Comdr": "commander",
+    "Adm": "admiral",
+    "Brig": "brigadier",
+    "Gov": "governor",
+    "Sen": "senator",
+    "Rep": "representative",
+    "Pres": "president",
+    "Supt": "superintendent",
+    "Insp": "inspector",
+    "Det": "detective",
+    "Mt": "mount",
+    "Ft": "fort",
+    "Fr": "father",
+}
+# May end a sentence: their stop stays where one ends.
+OTHERS = {
+    "Jr": "junior",
+    "Sr": "senior",
+    "Esq": "esquire",
+    "Bros": "brothers",
+    "Co": "company",
+    "Corp": "corporation",
+    "Inc": "incorporated",
+    "Ltd": "limited",
+    "Ave": "avenue",
+    "Rd": "road",
+    "Blvd": "boulevard",
+    "Ln": "lane",
+    "Sq": "square",
+    "Hwy": "highway",
+    "Pkwy": "parkway",
+    "Apt": "apartment",
+    "Dept": "department",
+    "dept": "department",
+    "Univ": "university",
+    "Assn": "association",
+    "Mfg": "manufacturing",
+    "approx": "approximately",
+    "etc": "et cetera",
+    "misc": "miscellaneous",
+    "al": "al",
+    "viz": "namely",
+    "cf": "compare",
+    "vs": "versus",
+    "ca": "circa",
+    "est": "established",
+    "hrs": "hours",
+}
+# Dotted ones, which are no initialisms.
+DOTTED = {
+    "e.g.": "for example",
+    "i.e.": "that is",
+    "a.k.a.": "also known as",
+    "Ph.D.": "P H D",
+    "n.b.": "note well",
+    "N.B.": "note well",
+    "q.v.": "which see",
+    "c/o": "care of",
+    "w/o": "without",
+    "w/": "with ",
+}
+# Only before a figure (or Roman numeral), where nothing else could be meant.
+BEFORE_FIGURES = {
+    "No": "number",
+    "no": "number",
+    "Nos": "numbers",
+    "nos": "numbers",
+    "Vol": "volume",
+    "vol": "volume",
+    "vols": "volumes",
+    "Ch": "chapter",
+    "ch": "chapter",
+    "Chap": "chapter",
+    "chap": "chapter",
+    "Fig": "figure",
+    "fig": "figure",
+    "Figs": "figures",
+    "figs": "figures",
+    "p": "page",
+    "pp": "pages",
+    "Sec": "section",
+    "sec": "section",
+    "Art": "article",
+    "art": "article",
+    "Pt": "part",
+    "pt": "part",
+    "ed": "edition",
+    "Ext": "extension",
+    "ext": "extension",
+    "cap": "chapter",
+    "c": "circa",
+    "v": "version",
+    "Ser": "series",
+}
+MONTHS = {
+    "Jan": "January",
+    "Feb": "February",
+    "Mar": "March",
+    "Apr": "April",
+    "Jun": "June",
+    "Jul": "July",
+    "Aug": "August",
+    "Sep": "September",
+    "Sept": "September",
+    "Oct": "October",
+    "Nov": "November",
+    "Dec": "December",
+}
+DAYS = {
+    "Mon": "Monday",
+    "Tue": "Tuesday",
+    "Tues": "Tuesday",
+    "Wed": "Wednesday",
+    "Thu": "Thursday",
+    "Thur": "Thursday",
+    "Thurs": "Thursday",
+    "Fri": "Friday",
+    "Sat": "Saturday",
+    "Sun": "Sunday",
+}
+# Capitalised where a sentence begins, so they say nothing of a name before "St." and mark a new sentence after a stop.
+STARTERS = frozenset(
+    "A An The In On At Of To By For From With Near And But Or So If As When While Then There Here He She It We You They I "
+    "This That These Those His Her Its Our Your Their My Who What Where Why How Not No Yes After Before Since Until Is "
+    "Was Are Were Did Do Does Every Each All Some Most Many One Two Once Later Now Today However Although Because Next "
+    "Saint Sir Lady Lord Mount Port East West North South Old New Upper Lower Church Said Meet See Let Also".split()
+)
+
+
+def _either(words: dict[str, str]) -> str:
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+
+
+_TITLE = re.compile(rf"(?<![\w.])({_either(TITLES)})(?:\.(?=[ \n]*[A-Z0-9\ue000])|(?=[ ][A-Z][a-z]))[ ]*(?:-(?=[A-Z]))?")
+_WORDLIKE_TITLES = frozenset("Gen Col Rep Pres Fr Det Hon Sen Ms".split())
+_OTHER = re.compile(rf"(?<![\w.])({_either(OTHERS)})\.(?!\w)")
+_DOTTED = re.compile(rf"(?<![\w.])({_either(DOTTED)})(?!\.)(?:(?<=[./])|(?!\w))")
+_BEFORE_FIGURES = re.compile(rf"(?<![\w.])({_either(BEFORE_FIGURES)})\.[ ]?(?=#?[0-9]|[IVXL]+\b|[A-Z]{{1,3}}-?[0-9])")
+_MONTH = re.compile(
+    rf"(?<![\w.])({_either(MONTHS)})(?:\.(?=[ ]?[0-9,])|(?=[ ][0-9])|\b\.?(?<=[0-9] ...)(?=\.?[ ,][ ]?[0-9]))"
+)
+_MONTH_ALONE = re.compile(r"(?<![\w.])(Jan|Feb|Aug|Sept|Oct|Nov|Dec)\.(?=[ ][a-z]|[,;:)])")
+_MONTH_AFTER_DAY = re.compile(rf"(?<=[0-9][ -])({_either(MONTHS)})\b\.?(?![a-z])")
+_DAY = re.compile(rf"(?<![\w.])({_either(DAYS)})(?:\.(?=,|[ ](?:[0-9]|{_either(MONTHS)}))|(?=,[ ](?:[0-9]|{_either(MONTHS)})))")
+_STREET_OR_SAINT = re.compile(r"(?<![\w.])(St|Ste)\b\.?(?![\w.])")
+_DRIVE_OR_DOCTOR = re.compile(r"(?<![\w.])Dr\b\.?(?![\w.])")
+_ENDS = re.compile(r"[\"')\]]*(?:\s*$|\s+[\"'(\[]*[A-Z])")
+_NEXT_WORD = re.compile(r"[ \n]+([A-Z][a-z']*)")
+_LAST_WORD = re.compile(r"([A-Za-z0-9']+),?[ \n]+$")
+_HOUSE_BEFORE = re.compile(r"[0-9]+[A-Za-z]?[ ][A-Z][a-z]+[ ]$")
+WINDOW = 40
+"""Characters that are looked back for the word before; a bound keeps long texts linear."""
+
+
+def expand(text: str) -> str:
+    """`text` with abbreviations written out; a stop that also ends a sentence stays."""
+    text = _DOTTED.sub(lambda match: DOTTED[match[1]], text)
+    text = _STREET_OR_SAINT.sub(_street_or_saint, text)
+    text = _DRIVE_OR_DOCTOR.sub(_drive_or_doctor, text)
+    text = _TITLE.sub(_title, text)
+    text = _BEFORE_FIGURES.sub(lambda match: BEFORE_FIGURES[match[1]] + " ", text)
+    text = _MONTH.sub(lambda match: MONTHS[match[1]], text)
+    text = _MONTH_AFTER_DAY.sub(lambda match: MONTHS[match[1]], text)
+    text = _MONTH_ALONE.sub(lambda match: MONTHS[match[1]], text)
+    text = _DAY.sub(lambda match: DAYS[match[1]], text)
+    return _OTHER.sub(lambda match: OTHERS[match[1]] + ending_stop(match), text)
+
+
+def ending_stop(match: re.Match[str]) -> str:
+    """"." when what ends with this match also ends a sentence: nothing follows, or a capital does."""
+    return "." if _ENDS.match(match.string, match.end()) else ""
+
+
+def word_before(match: re.Match[str]) -> str:
+    """The word right before a match, "" when there is none or punctuation stands between."""
+    found = _LAST_WORD.search(match.string, max(0, match.start() - WINDOW), match.start())
+    return found[1] if found else ""
+
+
+def _title(match: re.Match[str]) -> str:
+    if "." not in match[0] and match[1] in _WORDLIKE_TITLES:  # A name itself: "Col Needham", "Gen Z".
+        return match[0]
+    return TITLES[match[1]] + " "
+
+
+def _street_or_saint(match: re.Match[str]) -> str:
+    before = word_before(match)
+    named = _NEXT_WORD.match(match.string, match.end())
+    # A street has its name before it: "Baker St.", "42nd St.". So has a saint only where a sentence begins.
+    has_name = bool(before) and (before[0].isupper() or before[0].isdigit()) and before not in STARTERS
+    if named and not (has_name and (before[0].isdigit() or named[1] in STARTERS or "." not in match[0])):
+        if not has_name or not _HOUSE_BEFORE.search(match.string, max(0, match.start() - WINDOW), match.start()):
+            return "saint"
+    if not has_name and "." not in match[0]:
+        return match[0]
+    return "street" + (ending_stop(match) if match[0].endswith(".") else "")
+
+
+def _drive_or_doctor(match: re.Match[str]) -> str:
+    before = word_before(match)
+    named = _NEXT_WORD.match(match.string, match.end())
+    has_name = bool(before) and before[0].isupper() and before not in STARTERS
+    in_address = bool(_HOUSE_BEFORE.search(match.string, max(0, match.start() - WINDOW), match.start()))
+    if has_name and (in_address or not named):
+        return "drive" + (ending_stop(match) if match[0].endswith(".") else "")
+    return "doctor"

@@ -1,0 +1,196 @@
+"""Capitals: what is spelt (FBI), what is said as a word (NASA), what is only shouted, and Roman numerals.
+
+A letter that is named stays a capital ("F B I", "vitamin A"), which tells it from the article; all else is lower case.
+"""
+
+# ruff: noqa: SIM905 (a list of words reads better as text)
+from __future__ import annotations
+
+import re
+
+from glowtron.text.abbreviations import STARTERS, WINDOW, ending_stop, word_before
+from glowtron.text.numbers import cardinal, ordinal, pairs
+
+# Words of two to four letters that are not letters' names when in capitals.
+_WORDS = frozenset(
+    """AM AN AS AT BE BY DO GO HE IF IN IS IT ME MY NO OF OH ON OR OX SO TO UP WE ACT ADD AGE AGO AID AIM AIR ALL AND ANY
+    ARE ARM ART ASK ATE BAD BAG BAR BAT BED BET BIG BIT BOX BOY BUS BUT BUY CAN CAP CAR CAT COW CRY CUP CUT DAD DAY DID
+    DIE DOG DRY DUE EAR EAT EGG END EYE FAN FAR FAT FEW FIT FIX FLY FOG FOR FOX FUN GAS GET GOD GOT GUN GUY HAD HAS HAT
+    HER HEY HIM HIS HIT HOT HOW ICE ILL ITS JOB JOY KEY KID LAW LAY LEG LET LIE LOT LOW MAN MAP MAY MEN MET MIX MOM NEW
+    NOR NOT NOW NUT ODD OFF OIL OLD ONE OUR OUT OWN PAY PEN PER PET PIN PUT RAM RAN RAW RED RID ROW RUN SAD SAT SAW SAY
+    SEA SEE SET SEX SHE SIR SIT SIX SKY SON SUN TAX TEA TEN THE TIE TIP TOO TOP TOY TRY TWO USE VAN WAR WAS WAY WEB WET
+    WHO WHY WIN WON YES YET YOU ZIP ZOO MR MRS DR ST JR SIM ROM VAT SUM GIF LED DOS""".split()
+)
+# Spelt although they look like words.
+_SPELT = frozenset(
+    """ACLU AFAIK ASAP AWS BIOS CEO CIA CTO DIY EPA ETA EU FAQ FBI FDA FIA GOP GUI HIV IBM IDE IMF IOU IRA IRS ISO MBA
+    NBA NAACP NCAA NGO NIH NSA OECD OEM PA PIA POW RCA RIAA SEC SUV TUC UAE UAW UCLA UFO UK UN URL USA USAF USB USDA USSR
+    VIA VIP WHO YMCA YWCA""".split()
+) - {"WHO", "VIA", "POW", "IRA", "SEC"}
+_MONARCHS = frozenset(
+    """Henry Charles George Edward William James Richard John Louis Philip Francis Frederick Alexander Nicholas Paul Pius
+    Leo Gregory Benedict Innocent Clement Urban Boniface Peter Catherine Elizabeth Mary Ivan Otto Napoleon Ferdinand
+    Alfonso Albert Christian Gustav Gustavus Haakon Harald Olaf Leopold Maximilian Joseph Rudolf Ramses Rameses Ptolemy
+    Xerxes Darius Cyrus Artaxerxes Umberto Emmanuel Robert David Malcolm Stephen Anne Julius Sixtus Eugene Adrian Martin
+    Nicolas Wilhelm Friedrich Karl Juan Carlos Pedro Felipe Baldwin Theodosius Constantine Justinian Michael Basil Leo
+    Sargon Thutmose Amenhotep Seti Antiochus Seleucus Philippe Casimir Sigismund Stanislaus""".split()
+)
+_HEADINGS = frozenset(
+    """chapter volume part book act scene section article title canto psalm phase type stage class grade level appendix
+    figure table plate number war bowl apollo gemini mark session amendment verse corps case rule page lesson unit
+    exhibit vol chap no fig division group form schedule category""".split()
+)
+_ROMAN = re.compile(r"(?<![\w'.-])([IVXLCDM]+)(?:(?![\w'])|(?='s))(\.(?!\w))?")
+_WELL_FORMED = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
+_ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
+_DOTTED = re.compile(r"(?<![\w.])((?:[A-Za-z]\.){2,8}|(?:[A-Za-z]\.){1,8}[A-Za-z](?![\w]))(?:'s\b)?")
+_INITIAL = re.compile(r"(?<![\w.'])([A-Z])\.(?=[ ]?[A-Z])[ ]?")
+_WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
+_SHOUTED_RUN = re.compile(r"[A-Z]+(?:'[A-Z]+)?(?:[ ,;:.!?'\"()-]+[A-Z]+(?:'[A-Z]+)?)+(?![a-z])")
+_ONSETS = frozenset(
+    """B BL BR C CH CHR CL CR D DR DW F FL FR G GL GR H J K KL KN KR L M N P PH PL PR QU R RH S SC SCH SCR SH SHR SK SL SM
+    SN SP SPL SPR SQU ST STR SW T TH THR TR TW V W WH WR X Y Z""".split()
+) | {""}
+_CODAS = frozenset(
+    """B BS C CH CK CKS CT CTS D DS F FF FT FTS G GH GHT GHTS GS H K KS L LB LD LDS LF LK LL LLS LM LP LS LT LTS M MP MPS MS N
+    ND NDS NG NGS NK NKS NS NT NTS P PS PT PTS R RB RC RCH RD RDS RF RG RK RKS RL RM RMS RN RNS RP RS RST RT RTS S SH SK SM
+    SP SS ST STS T TCH TH THS TS TT V W WN WNS X Z ZZ""".split()
+) | {""}
+_SYLLABLES = re.compile(r"([^AEIOUY]*)([AEIOUY]+)(?:.*[AEIOUY])?([^AEIOUY]*)")
+
+
+def spell(letters: str) -> str:
+    """`"fbi"` as "F B I"."""
+    return " ".join(letters.upper())
+
+
+def spells(word: str) -> bool:
+    """Whether a word in capitals is read letter by letter: it is short and no common word, or nobody could say it."""
+    if word in _WORDS:
+        return False
+    return word in _SPELT or len(word) <= 3 or not _sayable(word)
+
+
+def _sayable(word: str) -> bool:
+    if len(word) > 60:
+        return True
+    match = _SYLLABLES.fullmatch(word)
+    if not match or match[1] not in _ONSETS or match[3] not in _CODAS:
+        return False
+    # AA, II and UU begin no English word; four consonants in a row are letters.
+    return not re.search(r"^(?:AA|II|UU)|[^AEIOUY]{5}", word)
+
+
+def roman(text: str) -> str:
+    """`text` with Roman numerals in words, where a name or a heading says that they are some."""
+    return _ROMAN.sub(_roman, text) if re.search(r"\b[IVXLCDM]+\b", text) else text
+
+
+def _roman(match: re.Match[str]) -> str:
+    numeral = match[1]
+    if not _WELL_FORMED.fullmatch(numeral):
+        return match[0]
+    before = word_before(match)
+    number = roman_value(numeral)
+    # "Henry VIII. a new penalty": older print sets a stop after each numeral.
+    stop = ending_stop(match) if match[2] else ""
+    if before.lower() in _HEADINGS or (before.lower().endswith("s") and before.lower()[:-1] in _HEADINGS):
+        return cardinal(number) + stop
+    if before in _MONARCHS and number < 40 and (numeral != "I" or _is_first(match)):
+        return "the " + ordinal(number) + stop
+    if len(numeral) >= 5 and 1000 < number < 2100:
+        return pairs(number) + (match[2] or "")
+    if len(numeral) >= 2 and set(numeral) <= set("IVX") and numeral not in ("IV", "XX", "XXX", "VI"):
+        if before.istitle() and before not in STARTERS and number < 6 and _full_name(match):
+            return "the " + ordinal(number) + stop
+        return cardinal(number) + stop
+    return match[0]
+
+
+def _is_first(match: re.Match[str]) -> bool:
+    """Whether the I after a monarch's name is a numeral and not the speaker: "James I of England"."""
+    after = match.string[match.end() : match.end() + 12]
+    return bool(match[2]) or re.match(r"'s|[,;:)]|[ ](?:of|was|and|in|to|to|by|died|had|is)\b|[ ]*$", after) is not None
+
+
+def _full_name(match: re.Match[str]) -> bool:
+    """Whether two capitalised words stand before: "John Smith III"."""
+    before = match.string[max(0, match.start() - WINDOW) : match.start()]
+    return re.search(r"\b[A-Z][a-z]+(?: [A-Z]\.?)? [A-Z][a-z]+,? $", before) is not None
+
+
+def roman_value(numeral: str) -> int:
+    """`"XIV"` as 14."""
+    values = [_ROMAN_VALUES[letter] for letter in numeral]
+    return sum(-value if value < after else value for value, after in zip(values, [*values[1:], 0], strict=True))
+
+
+def initials(text: str) -> str:
+    """`text` with dotted letters spelt ("U.S." as "U S", "J. Smith" as "J Smith") and words lowered or spelt."""
+    if "." in text:
+        text = _DOTTED.sub(_dotted, text)
+        text = _INITIAL.sub(_initial, text)
+    shouted = _shouted(text)
+    return _WORD.sub(lambda match: _word(match, shouted), text)
+
+
+def _dotted(match: re.Match[str]) -> str:
+    letters = match[1].replace(".", "")
+    possessive = match[0][len(match[1]) :]
+    return spell(letters) + possessive + (ending_stop(match) if match[0].endswith(".") else "")
+
+
+def _initial(match: re.Match[str]) -> str:
+    following = re.compile(r"[A-Z][a-z]*").match(match.string, match.end())
+    before = word_before(match)
+    if following and following[0] in STARTERS and len(following[0]) > 1 and not (before.istitle() and len(before) > 1):
+        return match[0]
+    return match[1] + " "
+
+
+def _shouted(text: str) -> set[int]:
+    """Starts of runs of three and more words in capitals, in which most are words and not letters' names."""
+    starts: set[int] = set()
+    for run in _SHOUTED_RUN.finditer(text):
+        words = list(_WORD.finditer(text, *run.span()))
+        long = [word[0] for word in words if len(word[0]) > 1]
+        said = [word for word in long if not spells(word.replace("'", ""))]
+        if len(long) >= 2 and len(words) >= 3 and 2 * len(said) > len(long):
+            starts.update(word.start() for word in words)
+    return starts
+
+
+def _word(match: re.Match[str], shouted: set[int]) -> str:
+    word = match[0]
+    if len(word) == 1:
+        return _letter(match)
+    stem, apostrophe, ending = word.partition("'")
+    if stem.isupper() and len(stem) == 1 and (ending.lower() not in ("s", "") or stem == "I"):  # I'm, O'Brien
+        return word.lower()
+    if stem.isupper() and match.start() in shouted:
+        unsayable = stem in _SPELT or (len(stem) > 1 and not re.search("[AEIOUY]", stem) and stem not in _WORDS)
+        return spell(stem) + (apostrophe + ending).lower() if unsayable else word.lower()
+    if stem.isupper() and ending in ("", "s") and spells(stem):
+        return spell(stem) + apostrophe + ending
+    plural = stem[:-1]
+    if len(plural) > 1 and stem.endswith("s") and plural.isupper() and spells(plural):  # TVs
+        return spell(plural) + "'s"
+    # Some letters of mixed case: "PhD", "kHz", "McDonald".
+    return word.lower()
+
+
+def _letter(match: re.Match[str]) -> str:
+    """A capital alone names a letter, but for the pronoun I and the article A."""
+    letter, text = match[0], match.string
+    if letter.islower():
+        return letter
+    before, after = text[max(0, match.start() - 3) : match.start()], text[match.end() : match.end() + 3]
+    beside_letter = re.search(r"(?<![A-Za-z'])[A-Z] $", before) or re.match(r" [A-Z](?![A-Za-z'])", after)
+    if letter == "I":
+        return "I" if beside_letter else "i"
+    if letter != "A" or beside_letter:
+        return letter
+    if re.match(r" ?[A-Za-z]", after):
+        # "A man", "he said: A man", "Once Upon A Time" are articles; "vitamin A is" names the letter.
+        return "A" if re.search(r"[a-z0-9] $", before) and re.match(r" [a-z]", after) else "a"
+    return "A" if re.match(r"[ ]?[,.;:!?)-]|[ ]*$", after) else "a"

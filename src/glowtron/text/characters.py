@@ -1,0 +1,127 @@
+"""Characters: whatever Unicode holds becomes ASCII, plus the few signs (`KEPT`) that later rules read.
+
+Foreign scripts are transliterated by `anyascii` (ISC); quotes, dashes and spaces become their plain forms; emoji,
+emoticons, drawings, control and invisible characters go.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+
+from anyascii import anyascii
+
+CURRENCY_SIGNS = "$£€¥¢₹₽₩₺₪₫₴₿"
+SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+KEPT = frozenset(CURRENCY_SIGNS + SUPERSCRIPTS + "°×")
+
+_REPLACED = {
+    **dict.fromkeys("‘’‚‛ʼʻ′´`", "'"),
+    **dict.fromkeys("“”„‟«»″", '"'),
+    **dict.fromkeys("‹›", ""),
+    **dict.fromkeys("‐‑−﹣－", "-"),
+    **dict.fromkeys("–‒", "–"),  # A dash between figures is "to", between words a pause: ranges decide.
+    **dict.fromkeys("—―⸺⸻", " -- "),
+    **dict.fromkeys("…⋯", "..."),
+    **dict.fromkeys("•‣◦▪●○■□·∙", " "),
+    **dict.fromkeys("©®™℠†‡¦|¬", " "),
+    **dict.fromkeys("。．｡", ". "),
+    **dict.fromkeys("，、､", ", "),
+    **dict.fromkeys("！", "! "),
+    **dict.fromkeys("？", "? "),
+    "：": ": ",
+    "；": "; ",
+    "¿": "",
+    "¡": "",
+    "№": " No. ",
+    "§": " section ",
+    "¶": " paragraph ",
+    "÷": " divided by ",
+    "±": " plus or minus ",
+    "≈": " about ",
+    "≠": " is not equal to ",
+    "≤": " at most ",
+    "≥": " at least ",
+    "∞": " infinity ",
+    "√": " square root of ",
+    "‰": " per mille ",
+    "µ": "u",
+    "μ": "u",
+    "Ω": " ohm ",
+    "⁄": "/",
+    "℃": "°C",
+    "℉": "°F",
+    "\t": " ",
+    "\v": "\n",
+    "\f": "\n",
+    "\r": "\n",
+    "\x85": "\n",
+    "\u2028": "\n",
+    "\u2029": "\n",
+}
+
+# :-) ;) :D :-P =( and the shrug. Letters before the eyes mean a list's colon: "(as follows:)".
+_EMOTICON = re.compile(r"(?<![\w)])(?:[:;=][-'^]?[()DPp|\\*](?!\w)|[xX]D+(?!\w)|<3(?!\w))|[^\w\s]{1,3}\(.\)_/[^\w\s]?")
+_SHRUG_ARMS = re.compile(r"¯?\\_\([^\s()]{1,3}\)_/¯?")
+_DRAWN = re.compile(r"[/\\_|<>^~=*#+@`]")
+_WORD = re.compile(r"[^\W_]{2}|[0-9]")
+_SIGN_RUN = re.compile(r"([*#_=~^+<>/\\|@-])\1{3,}")
+
+
+def plain(text: str) -> str:
+    """`text` in ASCII and KEPT signs, lines kept, everything unspeakable gone."""
+    text = _SHRUG_ARMS.sub(" ", text)
+    if not text.isascii() or not text.isprintable():
+        text = "".join([_plain(character) for character in text])
+    if "\n" in text:
+        text = "\n".join(_without_drawings(text.split("\n")))
+    text = _EMOTICON.sub(" ", text)
+    return _SIGN_RUN.sub(" ", text)
+
+
+@functools.lru_cache(maxsize=8192)
+def _plain(character: str) -> str:
+    if " " <= character <= "~" or character == "\n":
+        return character
+    if character in _REPLACED:
+        return _REPLACED[character]
+    if character in KEPT:
+        return character
+    category = unicodedata.category(character)
+    if category in ("Cc", "Zs"):
+        return " "
+    if category[0] == "C":  # Zero-width, private, unassigned, half of a pair.
+        return ""
+    if category == "Nd":
+        return str(unicodedata.digit(character))
+    composed = unicodedata.normalize("NFKC", character)
+    if "⁄" in composed:  # ½, which "3½" must not glue to its 3.
+        return " " + composed.replace("⁄", "/")
+    if category in ("So", "Sk", "Sm"):
+        # ① and ㎏ have plain forms; all other pictures are silent.
+        return f" {composed} " if composed.isascii() and composed.strip().isalnum() else " "
+    letters = anyascii(composed)
+    if letters.startswith(":") and letters.endswith(":"):
+        return " "
+    # Syllables of Chinese stand apart; glued, a sentence would be one word.
+    return f" {letters.lower()} " if "\u3400" <= character <= "\u9fff" else letters
+
+
+def _without_drawings(lines: list[str]) -> list[str]:
+    """Lines but for blocks of two and more that draw rather than say: no words, many strokes."""
+    drawn = [_draws(line) for line in lines]
+    kept = []
+    for i, line in enumerate(lines):
+        beside = (i > 0 and drawn[i - 1]) or (i + 1 < len(lines) and drawn[i + 1])
+        kept.append("" if drawn[i] and beside else line)
+    return kept
+
+
+def _draws(line: str) -> bool:
+    return bool(_DRAWN.search(line)) and not _WORD.search(line) or _mostly_signs(line)
+
+
+def _mostly_signs(line: str) -> bool:
+    signs = [character for character in line if not character.isspace()]
+    return len(signs) > 2 and sum(character.isalnum() for character in signs) * 2 < len(signs) and "  " in line

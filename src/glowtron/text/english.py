@@ -1,0 +1,133 @@
+"""English text as it is read aloud: the project's own frontend.
+
+Rules run from the most particular (an address, a date) to the most general (any figure left); each turns what it knows
+into words, so a later rule never sees it. The result has only letters, punctuation of the symbol table, spaces, and
+`{ARPAbet}`; no digit is ever left outside braces. A single capital is a letter's name, all else is lower case.
+"""
+
+from __future__ import annotations
+
+import re
+
+from glowtron.errors import InputError
+from glowtron.text.abbreviations import expand
+from glowtron.text.capitals import initials, roman
+from glowtron.text.characters import plain
+from glowtron.text.dates import dates, times
+from glowtron.text.money import sums
+from glowtron.text.numerals import figures
+from glowtron.text.symbols import MARKUP, parse_markup
+from glowtron.text.units import quantities
+from glowtron.text.web import addresses
+
+# Stands for one {ARPAbet} while the rules run; a private character, which `plain` removes from what the user wrote.
+_HELD = "\ue000"
+
+_SIGN_WORDS = (
+    (re.compile(r"(?<=[\w.)])[ ]?&[ ]?(?=[\w(])|&"), " and "),
+    (re.compile(r"(?<=\w)\+\+"), " plus plus "),
+    (re.compile(r"(?<=[\w)])[ ]?\+[ ]?(?=[\w(])|(?<!\S)\+(?=\w)"), " plus "),
+    (re.compile(r"(?<=\w)\+(?!\w)"), " plus "),
+    (re.compile(r"(?<=[\w)])[ ]?=[ ]?(?=[\w(-])"), " equals "),
+    (re.compile(r"(?<=[\w)])[ ]?<[ ]?(?=\w)"), " less than "),
+    (re.compile(r"(?<=[\w)])[ ]>[ ]?(?=\w)"), " greater than "),
+    (re.compile(r"#(?=[ ]?[0-9])"), " number "),
+    (re.compile(r"(?<![\w~])~[ ]?(?=[$£€]?[0-9])"), " about "),
+    (re.compile(r"(?<=[0-9a-z)])[ ]?\*[ ]?(?=[0-9])"), " times "),
+    (re.compile(r"@"), " at "),
+    (re.compile(r"×"), " by "),
+)
+_PERCENT = (re.compile(r"%"), " percent "), (re.compile(r"°"), " degrees ")
+
+# What punctuation the symbol table lacks, and what a voice has never seen, becomes what it knows.
+_PUNCTUATION = (
+    (re.compile(r"[\[{<]"), " ("),
+    (re.compile(r"[\]}>]"), ") "),
+    (re.compile(r"[\"|\\^~`_*#=+/$%&@⁰¹²³⁴⁵⁶⁷⁸⁹]"), " "),
+    (re.compile(r"[–]|--+"), " - "),
+    (re.compile(r"(?<![a-zA-Z\ue000])'(?!(?:tis|twas|twere|twill|em|cause|til|till|bout|round|n)\b)"), ""),
+    (re.compile(r"(?<=[^s\W])'(?![a-zA-Z])(?<!in')(?<!o')"), ""),
+    (re.compile(r"(?<![\w\ue000])-(?=[\w\ue000])|(?<=[\w\ue000])-(?![\w\ue000])"), " "),
+    (re.compile(r"\([\s,.;:!?-]*\)"), " "),
+    (re.compile(r"\.{3,}(?:[ ]?\.)*"), "..."),
+    (re.compile(r"(?<!\.)\.\.(?!\.)"), "."),
+    (re.compile(r"([,;:!?])(?:[ ]?\1)+"), r"\1"),
+    (re.compile(r"\s+"), " "),
+    (re.compile(r"[ ](?=[,.;:!?)])|(?<=\()[ ]"), ""),
+    (re.compile(r"[,;:](?=[.!?])"), ""),
+    (re.compile(r"(?<=[,;:])[,;:]+"), ""),
+    (re.compile(r"(?:(?<=\s)|^)-(?:\s+-)+(?=\s|$)"), "-"),
+    (re.compile(r"^[\s,.;:!?)-]+|[\s(-]+$"), ""),
+    (re.compile(r"(?<=[.!?,;:])(?=[A-Za-z\ue000])(?<!\.\.\.)"), " "),
+)
+_SPEAKABLE = re.compile(r"[A-Za-z\ue000]|\{[^{}]*[A-Z]")
+_UNKNOWN = re.compile(r"[^A-Za-z!'(),.:;? \ue000-]+")
+
+
+def clean(text: str) -> str:
+    """`text` as it is read aloud.
+
+    Raises InputError when nothing in it is speakable, or something in braces looks like ARPAbet but is not.
+    """
+    words = normalize(text)
+    if not says_something(words):
+        raise unspeakable(text)
+    return words
+
+
+def normalize(text: str) -> str:
+    """As `clean`, but what is not speakable gives a text without letters."""
+    held: list[str] = []
+    parts: list[str] = []
+    position = 0
+    for match in MARKUP.finditer(text):
+        parts += [plain(text[position : match.start()]), _HELD]
+        held.append("{" + " ".join(parse_markup(match[0])) + "}")
+        position = match.end()
+    words = _read("".join([*parts, plain(text[position:])]))
+    pieces = words.split(_HELD)
+    assert len(pieces) == len(held) + 1, f"a rule lost or made markup: {words!r}"
+    return "".join([pieces[0], *(markup + piece for markup, piece in zip(held, pieces[1:], strict=True))])
+
+
+def says_something(words: str) -> bool:
+    """Whether cleaned `words` have a letter or a phone."""
+    return _SPEAKABLE.search(words) is not None
+
+
+def unspeakable(text: str) -> InputError:
+    """The error for a text that leaves nothing to say."""
+    shown = " ".join(text.split())
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    return InputError(f"nothing speakable in '{shown}'; it needs a letter or a number" if shown else "the text is empty")
+
+
+def _read(text: str) -> str:
+    """Plain text with its markup held, in words."""
+    text = " ".join(text.split())
+    text = addresses(text)
+    text = expand(text)
+    if any(figure in text for figure in "0123456789"):
+        text = dates(text)
+        text = times(text)
+        text = sums(text)
+        text = quantities(text)
+        text = _signs(text)
+        text = figures(text)
+    else:
+        text = sums(text)
+        text = _signs(text)
+    for pattern, words in _PERCENT:
+        text = pattern.sub(words, text)
+    text = roman(text)
+    text = initials(text)
+    for pattern, replacement in _PUNCTUATION:
+        text = pattern.sub(replacement, text)
+    text = _UNKNOWN.sub(" ", text)
+    return " ".join(text.split())
+
+
+def _signs(text: str) -> str:
+    for pattern, words in _SIGN_WORDS:
+        text = pattern.sub(words, text)
+    return text

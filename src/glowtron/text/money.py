@@ -1,0 +1,121 @@
+"""Sums of money: "$3.50", "£1.5 million", "50¢", "USD 20", "£3 10s. 6d."."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from glowtron.text.numbers import NUMBER, SCALES, START, cardinal, spoken
+
+
+class Currency(NamedTuple):
+    """How a currency is called: one, many, a hundredth, hundredths."""
+
+    one: str
+    many: str
+    cent: str = ""
+    cents: str = ""
+
+
+_DOLLAR = Currency("dollar", "dollars", "cent", "cents")
+_POUND = Currency("pound", "pounds", "penny", "pence")
+_EURO = Currency("euro", "euros", "cent", "cents")
+SIGNS = {
+    "$": _DOLLAR,
+    "£": _POUND,
+    "€": _EURO,
+    "¥": Currency("yen", "yen"),
+    "₹": Currency("rupee", "rupees", "paisa", "paise"),
+    "₽": Currency("ruble", "rubles", "kopeck", "kopecks"),
+    "₩": Currency("won", "won"),
+    "₺": Currency("lira", "lira", "kurus", "kurus"),
+    "₪": Currency("shekel", "shekels", "agora", "agorot"),
+    "₫": Currency("dong", "dong"),
+    "₴": Currency("hryvnia", "hryvnias", "kopeck", "kopecks"),
+    "₿": Currency("bitcoin", "bitcoins"),
+}
+_NATIONS = {"US": "U S", "C": "canadian", "CA": "canadian", "A": "australian", "AU": "australian", "NZ": "new zealand"}
+_NATIONS |= {"HK": "hong kong", "S": "singapore", "R": "brazilian"}
+CODES = {
+    "USD": Currency("U S dollar", "U S dollars", "cent", "cents"),
+    "GBP": Currency("british pound", "british pounds", "penny", "pence"),
+    "EUR": _EURO,
+    "JPY": Currency("japanese yen", "japanese yen"),
+    "CHF": Currency("swiss franc", "swiss francs", "centime", "centimes"),
+    "CAD": Currency("canadian dollar", "canadian dollars", "cent", "cents"),
+    "AUD": Currency("australian dollar", "australian dollars", "cent", "cents"),
+    "INR": Currency("indian rupee", "indian rupees", "paisa", "paise"),
+    "CNY": Currency("chinese yuan", "chinese yuan"),
+    "RMB": Currency("chinese yuan", "chinese yuan"),
+}
+_SIGN = "[" + "".join(SIGNS) + "]"
+_SCALE = r"(?:[ -]?(hundred|thousand|million|billion|trillion|k|K|m|M|mm|mn|MM|b|B|bn|Bn|BN|t|T|tn|TN)\b(?!['/]))?"
+_SUM = re.compile(
+    rf"(?:(?<![^\s(])(-))?(?:(?<![A-Za-z])({'|'.join(_NATIONS)}))?({_SIGN})[ ]?(-)?({NUMBER})(?![0-9])"
+    rf"(?:[ ]?[-–][ ]?(?:{_SIGN})?({NUMBER}))?{_SCALE}"
+)
+_SUM_AFTER = re.compile(rf"{START}({NUMBER}){_SCALE}[ ]?(?:({_SIGN})(?![0-9])|({'|'.join(CODES)})(?!\w))")
+_SUM_WITH_CODE = re.compile(rf"(?<!\w)({'|'.join(CODES)})[ ]?({NUMBER}){_SCALE}")
+_CENTS = re.compile(rf"{START}({NUMBER})[ ]?¢")
+_OLD_ENGLISH = re.compile(
+    r"£([0-9,]{1,12})[ ]?([0-9]{1,2})s\.?(?:[ ]?([0-9]{1,2})d\b\.?)?|(?<![\w.])([0-9]{1,2})s\.[ ]?([0-9]{1,2})d\b\.?"
+)
+# "a $5 bill", "the £20 note": the sum is an adjective there, and stands in the singular.
+_ADJECTIVE = re.compile(r"-[a-z]|[ ](?:bill|note|coin|fine|stamp|ticket|banknote|cheque|check)\b")
+_LONE = re.compile(_SIGN)
+
+
+def sums(text: str) -> str:
+    """`text` with its sums of money in words."""
+    if any(sign in text for sign in SIGNS):
+        text = _OLD_ENGLISH.sub(_old_english, text)
+        text = _SUM.sub(_sum, text)
+    if _LONE.search(text) or any(code in text for code in CODES):
+        text = _SUM_AFTER.sub(lambda match: _amount(match, match[1], match[2], SIGNS.get(match[3]) or CODES[match[4]]), text)
+        text = _SUM_WITH_CODE.sub(lambda match: _amount(match, match[2], match[3], CODES[match[1]]), text)
+        text = _CENTS.sub(lambda match: spoken(match[1]) + (" cent" if match[1] == "1" else " cents"), text)
+        text = _LONE.sub(lambda match: f" {SIGNS[match[0]].many} ", text)
+    return text.replace("¢", " cents ")
+
+
+def _sum(match: re.Match[str]) -> str:
+    minus, nation, sign, minus_inside, number, upper, scale = match.groups()
+    currency = SIGNS[sign]
+    if nation:
+        currency = Currency(f"{_NATIONS[nation]} {currency.one}", f"{_NATIONS[nation]} {currency.many}", *currency[2:])
+    words = "minus " if minus or minus_inside else ""
+    if upper:
+        return f"{words}{spoken(number)} to {_amount(match, upper, scale, currency)}"
+    return words + _amount(match, number, scale, currency)
+
+
+def _amount(match: re.Match[str], number: str, scale: str | None, currency: Currency) -> str:
+    adjective = _ADJECTIVE.match(match.string, match.end()) is not None
+    many = currency.one if adjective else currency.many
+    if scale:
+        return f"{spoken(number)} {SCALES.get(scale.lower(), scale)} {many}"
+    whole, _, cents = number.replace(",", "").partition(".")
+    if len(cents) not in (1, 2) or not currency.cent:
+        return f"{spoken(number)} {currency.one if number in ('1', '1.00') else many}"
+    hundredths = int(cents) * (10 if len(cents) == 1 else 1)
+    parts = []
+    if int(whole or 0) or not hundredths:
+        parts.append(f"{cardinal(whole or 0)} {currency.one if int(whole or 0) == 1 else many}")
+    if hundredths:
+        parts.append(f"{cardinal(hundredths)} {currency.cent if hundredths == 1 else currency.cents}")
+    return " and ".join(parts)
+
+
+def _old_english(match: re.Match[str]) -> str:
+    pounds, shillings, pence, shillings_alone, pence_alone = match.groups()
+    parts = []
+    if pounds and pounds.strip(","):
+        parts.append(_counted(pounds.replace(",", ""), "pound", "pounds"))
+    parts.append(_counted(shillings or shillings_alone, "shilling", "shillings"))
+    if pence or pence_alone:
+        parts.append(_counted(pence or pence_alone, "penny", "pence"))
+    return " ".join(parts)
+
+
+def _counted(number: str, one: str, many: str) -> str:
+    return f"{cardinal(number)} {one if int(number) == 1 else many}"

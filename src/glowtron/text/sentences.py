@@ -1,0 +1,177 @@
+"""Where a text may be cut for speaking: at the ends of sentences, and long sentences at pauses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from glowtron.text.abbreviations import BEFORE_FIGURES, DOTTED, MONTHS, OTHERS, STARTERS, TITLES
+
+MAX_CHARS = 200
+"""Default length of a piece: some 15 seconds of speech."""
+
+# A stop, closing quotes and brackets, then space; or a stop of Chinese and Japanese, which write no space; or an empty
+# line, or a line that begins as an entry of a list.
+_BOUNDARY = re.compile(
+    r"""(?P<stop>[.!?…]+)["'”’)\]»]*(?=\s)
+      | [。！？]["”’」』)]*
+      | \n[ \t\r]*(?=\n)
+      | \n(?=[ \t]*(?:[-*•–][ \t]|[0-9]{1,3}[.)][ \t]))""",
+    re.VERBOSE,
+)
+_NEXT = re.compile(r"\s*(?P<opening>[\"'“‘(\[«]*)(?P<first>\S?)")
+_WORD_BEFORE = re.compile(r"(?P<before>[\w'.-]*\s)?[\"'“‘(\[]*(?P<word>[\w./]+)$")
+_NEXT_WORD = re.compile(r"\s*[\"'“‘(\[«]*(\w+)")
+_NEVER_LAST = frozenset(word.lower() for word in (*TITLES, "St", "Dr", "Nos", "Messrs", "vs", "cf", "viz", "approx", "Ste"))
+_SELDOM_LAST = frozenset(
+    word.lower() for word in (*OTHERS, *MONTHS, "u.s", "u.k", "u.n", "a.m", "p.m", "b.c", "a.d", "d.c", "ph.d")
+)
+_BEFORE_NUMBERS = frozenset(word.lower() for word in BEFORE_FIGURES)
+_NEVER_DOTTED = frozenset(word.rstrip(".").lower() for word in DOTTED if word.endswith(".")) - {"ph.d"}
+_BACK = 40
+
+# A word for cutting: markup is whole, spaces and all.
+_WORD = re.compile(r"(?:\{[^{}\n]*\}|\S)+")
+_MARKUP = re.compile(r"\{[^{}\n]*\}")
+_STRONG_PAUSE = re.compile(r"(?:[;:!?…][\"'”’)\]]*|--|—|–|-)$")
+_PAUSE = re.compile(r"[,)\]，、][\"'”’]*$")
+_JOINTS = frozenset(
+    "and or but nor because which who whom that while when where whether if as so then than although though".split()
+)
+
+
+class _Word(NamedTuple):
+    start: int
+    end: int
+    pause: int
+    """How well one breathes after it: 3 at a semicolon, 2 at a comma, 1 before a conjunction, 0."""
+
+
+def split_sentences(text: str, max_chars: int = MAX_CHARS) -> list[str]:
+    """`text` in sentences, none longer than `max_chars` characters and none empty.
+
+    All words are kept, in order; inside a piece nothing is changed. Abbreviations, initials, decimals, numbers of
+    lists and quotes do not end a sentence. What is longer is cut at semicolons, commas, conjunctions or else between
+    words, and a word longer than `max_chars` inside. `{ARPAbet}` is cut between phones only.
+    """
+    assert max_chars >= 16, "a piece must hold a word"
+    pieces: list[str] = []
+    for sentence in _sentences(text):
+        pieces += [piece for piece in _cut(sentence, max_chars) if piece]
+    return pieces
+
+
+def _sentences(text: str) -> Iterator[str]:
+    start = 0
+    for match in _BOUNDARY.finditer(text):
+        if match["stop"] is None or _ends_sentence(text, match, start):
+            yield text[start : match.end()].strip()
+            start = match.end()
+    yield text[start:].strip()
+
+
+def _ends_sentence(text: str, match: re.Match[str], start: int) -> bool:
+    """Whether the stop at `match` ends the sentence that began at `start`."""
+    following = _NEXT.match(text, match.end())
+    first = following["first"] if following else ""
+    if not first:
+        return True
+    if first.islower() or first in ",;:":
+        # "Stop!" he said; "etc. and so on". Only a question or cry without quotes goes on in lower case for no reason.
+        return False
+    if match["stop"] != ".":
+        return True
+    before = _WORD_BEFORE.search(text, max(start, match.start() - _BACK), match.start())
+    if before is None:
+        return True
+    return not _abbreviated(before, text, match, first, start)
+
+
+def _abbreviated(before: re.Match[str], text: str, match: re.Match[str], first: str, start: int) -> bool:
+    """Whether the single stop after the word `before` belongs to that word, a new word beginning with `first`."""
+    word = before["word"]
+    known = word.lower()
+    next_word = _NEXT_WORD.match(text, match.end())
+    starts = next_word is not None and next_word[1] in STARTERS
+    if known in _NEVER_LAST or known in _NEVER_DOTTED:
+        # "Baker St. The" ends; "at St. Paul" and "Dr. Who" do not.
+        named = (before["before"] or "").strip()
+        return not (known in ("st", "dr") and starts and named[:1].isupper() and named not in STARTERS)
+    if known in _BEFORE_NUMBERS and first.isdigit():
+        return True
+    if known in _SELDOM_LAST or re.fullmatch(r"(?:\w\.)+\w", word):
+        return not starts
+    if len(word) == 1 and word.isalpha() and word.isupper() and word != "I":  # J. D. Tippit, but not "plan B. Then".
+        named = (before["before"] or "").strip()
+        return not starts or named.endswith(".")
+    # "1. First do this": the number of an entry, not the end of the one before.
+    return word.isdigit() and len(word) <= 3 and before.start("word") == _first_of(text, start)
+
+
+def _first_of(text: str, start: int) -> int:
+    following = _NEXT.match(text, start)
+    return following.start("first") if following else start
+
+
+def _cut(sentence: str, max_chars: int) -> Iterator[str]:
+    """A sentence in pieces of at most `max_chars`, about even in length, cut where a reader would breathe."""
+    if len(sentence) <= max_chars:
+        yield sentence
+        return
+    sentence = _MARKUP.sub(lambda match: _shorter_markup(match[0], max_chars), sentence)
+    words = list(_words(sentence, max_chars))
+    first = 0
+    while first < len(words):
+        last = _last_of_piece(words, first, max_chars)
+        yield sentence[words[first].start : words[last].end]
+        first = last + 1
+
+
+def _last_of_piece(words: list[_Word], first: int, max_chars: int) -> int:
+    """Index of the word to end the piece that begins with word `first`."""
+    start = words[first].start
+    left = words[-1].end - start
+    if left <= max_chars:
+        return len(words) - 1
+    even = left / -(-left // max_chars)
+    best, last = (-1, 0.0), first
+    for i in range(first, len(words)):
+        length = words[i].end - start
+        if length > max_chars:
+            break
+        # Below half of an even share only when nothing longer fits.
+        worth = (words[i].pause if length >= even / 2 else -1, -abs(length - even))
+        if i == first or worth > best:
+            best, last = worth, i
+    return last
+
+
+def _words(sentence: str, max_chars: int) -> Iterator[_Word]:
+    matches = list(_WORD.finditer(sentence))
+    for match, following in zip(matches, [*matches[1:], None], strict=True):
+        start, end = match.span()
+        while end - start > max_chars:
+            yield _Word(start, start + max_chars, 0)
+            start += max_chars
+        ending = sentence[max(start, end - 4) : end]
+        if _STRONG_PAUSE.search(ending):
+            pause = 3
+        elif _PAUSE.search(ending):
+            pause = 2
+        else:
+            pause = int(following is not None and following[0].lower() in _JOINTS)
+        yield _Word(start, end, pause)
+
+
+def _shorter_markup(markup: str, max_chars: int) -> str:
+    """Markup that is no longer than `max_chars`, or several such."""
+    if len(markup) <= max_chars:
+        return markup
+    pieces, line = [], ""
+    for phone in markup[1:-1].split():
+        if len(line) + len(phone) + 3 > max_chars:
+            pieces.append("{" + line + "}")
+            line = ""
+        line += (" " if line else "") + phone
+    return " ".join([*pieces, "{" + line + "}"])

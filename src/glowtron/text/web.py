@@ -1,0 +1,66 @@
+"""Web addresses, e-mail addresses, hashtags and handles, read aloud: "example dot com slash news"."""
+
+from __future__ import annotations
+
+import re
+
+from glowtron.text.capitals import spell, spells
+from glowtron.text.numbers import digits
+
+# Endings that make a bare name an address; others need http:// or www.
+_ENDINGS = "com|org|net|edu|gov|mil|int|info|io|co|ai|app|dev|uk|de|fr|eu|ca|au|jp|cn|ch|nl|se|tv|me|ly|us"
+_EMAIL = re.compile(r"(?<![\w.+%-])(?:mailto:)?([\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8})(?![\w@])")
+_URL = re.compile(r"\b(?:https?|ftp)://([^\s<>\"]+)|(?<![\w.@/])(www\.[^\s<>\"]+)", re.IGNORECASE)
+_BARE = re.compile(
+    rf"(?<![\w.@/-])((?:[a-zA-Z][\w-]{{0,62}}\.){{1,4}}(?:{_ENDINGS})(?:/[^\s<>\"]*)?)(?![\w@-])(?!\.\w)"
+)
+_TRAILING = ".,;:!?'\")]}"
+_HASHTAG = re.compile(r"(?<![\w&])#(\w*[A-Za-z]\w*)")
+_HANDLE = re.compile(r"(?<![\w.])@([A-Za-z]\w*)")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])|_+")
+_PARTS = re.compile(r"[A-Za-z]+|[0-9]+|%[0-9A-Fa-f]{2}|.", re.DOTALL)
+_SIGNS = {
+    ".": "dot",
+    "/": "slash",
+    "-": "dash",
+    "_": "underscore",
+    "@": "at",
+    ":": "colon",
+    "?": "question mark",
+    "=": "equals",
+    "&": "and",
+    "#": "hash",
+    "~": "tilde",
+    "+": "plus",
+    "%": "percent",
+}
+
+
+def addresses(text: str) -> str:
+    """`text` with its addresses, hashtags and handles in words."""
+    if "@" in text:
+        text = _EMAIL.sub(lambda match: _address(match[1]), text)
+        text = _HANDLE.sub(lambda match: "at " + _CAMEL.sub(" ", match[1]), text)
+    if "://" in text or "www." in text.lower():
+        text = _URL.sub(lambda match: _address(match[1] or match[2]), text)
+    if "." in text:
+        text = _BARE.sub(lambda match: _address(match[1]), text)
+    if "#" in text:
+        text = _HASHTAG.sub(lambda match: "hashtag " + _CAMEL.sub(" ", match[1]), text)
+    return text
+
+
+def _address(address: str) -> str:
+    bare = address.rstrip(_TRAILING)
+    ending = address[len(bare) :]
+    bare = bare.rstrip("/")
+    return " ".join(_part(part) for part in _PARTS.findall(bare)) + ending
+
+
+def _part(part: str) -> str:
+    if part.isdigit():
+        return digits(part)
+    if part.isalpha():
+        word = part.lower()
+        return spell(word) if word != "com" and (len(word) == 1 or spells(word.upper())) else word
+    return _SIGNS.get(part, " ")
