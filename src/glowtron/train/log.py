@@ -45,12 +45,15 @@ class Log:
         max_steps: int,
         *,
         enabled: bool = True,
+        quiet: bool = False,
         stream: TextIO | None = None,
         every_s: float = 30.0,
     ) -> None:
-        """`first_step`: steps done before; later lines of metrics.jsonl are of a run cut short, and dropped."""
+        """`first_step`: steps done before; later lines of metrics.jsonl are of a run cut short, and dropped. quiet: nothing is said
+        on `stream` (default: standard error), all is written.
+        """
         self.run = run
-        self.enabled = enabled
+        self.enabled, self.quiet = enabled, quiet
         self.max_steps = max_steps
         self.stream = sys.stderr if stream is None else stream
         self.every_s = every_s
@@ -62,9 +65,9 @@ class Log:
         _drop_after(run / "metrics.jsonl", first_step)
         self._metrics = (run / "metrics.jsonl").open("a", encoding="utf-8")
         self._board = SummaryWriter(str(run), purge_step=first_step + 1)
-        terminal = self.stream.isatty()
+        shown = self.stream.isatty() and not quiet
         self._bar = tqdm(
-            total=max_steps, initial=first_step, unit="step", file=self.stream, disable=not terminal, dynamic_ncols=True
+            total=max_steps, initial=first_step, unit="step", file=self.stream, disable=not shown, dynamic_ncols=True
         )
 
     def __enter__(self) -> Log:
@@ -78,7 +81,7 @@ class Log:
 
     def say(self, line: str) -> None:
         """A line for the person who watches."""
-        if self.enabled:
+        if self.enabled and not self.quiet:
             self._bar.clear()
             print(line, file=self.stream, flush=True)
             self._bar.refresh()
@@ -119,7 +122,7 @@ class Log:
         folder.mkdir(parents=True, exist_ok=True)
         for name, audio in samples.audio.items():
             audio.write(folder / f"{name}.wav")
-            wave = np.asarray(audio.samples)[None]
+            wave = np.clip(np.asarray(audio.samples), -1, 1)[None]
             self._board.add_audio(name, wave, step, audio.sample_rate)
         for name, picture in samples.pictures.items():
             pixels = draw(picture)

@@ -101,7 +101,7 @@ def train(task: Task, run: Path, *, device: str = "auto", quiet: bool = False) -
         with (
             torch.random.fork_rng(devices),  # The caller's random numbers go on as if nothing had happened.
             Interruption() as interruption,
-            Log(run, state.progress.step, training.max_steps, enabled=accelerator.is_main_process and not quiet) as log,
+            Log(run, state.progress.step, training.max_steps, enabled=accelerator.is_main_process, quiet=quiet) as log,
         ):
             return fit(task, run, accelerator, state, log, interruption)
     finally:

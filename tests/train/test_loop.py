@@ -1,0 +1,206 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import toy
+import torch
+from toy import CONFIG, Toy
+
+from glowtron.errors import InputError
+from glowtron.train import checkpoints
+from glowtron.train.loop import Outcome, differences, train
+
+TIMES = ("steps_per_s", "vectors_per_s", "waiting_share")
+
+
+def metrics(run: Path) -> list[dict]:
+    """Lines of metrics.jsonl without what the clock says."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
+
+
+def assert_same(run: Path, other: Path) -> None:
+    """Both runs ended with the same bits and told the same."""
+    last = checkpoints.steps(run)[-1]
+    assert checkpoints.steps(other)[-1] == last
+    for name in ("model", "optimizer", "average"):
+        one, two = (checkpoints.read_tensors(checkpoints.folder(r, last), name) for r in (run, other))
+        assert one.keys() == two.keys()
+        assert [key for key in one if not torch.equal(one[key], two[key])] == []
+    assert metrics(run) == metrics(other)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    assert train(Toy(), run, device="cpu", quiet=True) == Outcome(20, True)
+    return run
+
+
+class Crash(Exception):
+    pass
+
+
+class Crashing(Toy):
+    """Gives out batches until a step, then fails."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__()
+        self.last = last
+
+    def batches(self, first_step, share):
+        for step, batch in enumerate(super().batches(first_step, share), first_step):
+            if step == self.last:
+                raise Crash
+            yield batch
+
+
+@pytest.mark.parametrize("cuts", [(1,), (4,), (6,), (17, 19), (3, 9, 14)])
+def test_cut_anywhere_and_resumed_is_as_uninterrupted(uninterrupted, tmp_path, cuts):
+    for cut in cuts:
+        with pytest.raises(Crash):
+            train(Crashing(cut), tmp_path / "run", device="cpu", quiet=True)
+    assert train(Toy(), tmp_path / "run", device="cpu", quiet=True) == Outcome(20, True)
+    assert_same(tmp_path / "run", uninterrupted)
+
+
+def test_the_callers_random_numbers_are_left_alone_and_change_nothing(uninterrupted, tmp_path):
+    torch.manual_seed(99)
+    expected = torch.random.get_rng_state()
+    train(Toy(), tmp_path / "run", device="cpu", quiet=True)
+    assert torch.equal(torch.random.get_rng_state(), expected)
+    last = checkpoints.read_tensors(checkpoints.folder(uninterrupted, 20), "model")
+    now = checkpoints.read_tensors(checkpoints.folder(tmp_path / "run", 20), "model")
+    assert all(torch.equal(last[name], now[name]) for name in last)
+
+
+def begin(run: Path, pause_s: float) -> subprocess.Popen:
+    """A run in a process of its own, after its first metrics."""
+    process = subprocess.Popen(
+        [sys.executable, toy.__file__, str(run), "--pause", str(pause_s)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    lines = run / "metrics.jsonl"
+    until = time.monotonic() + 120
+    while not (lines.exists() and len(lines.read_text().splitlines()) >= 3):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_checkpoint_and_says_how_to_go_on(uninterrupted, tmp_path, number):
+    run = tmp_path / "run"
+    process = begin(run, pause_s=0.1)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    saved = checkpoints.steps(run)[-1]
+    assert 6 <= saved < 20
+    assert out.strip() == f"Outcome(step={saved}, finished=False)"
+    assert f"stopped after step {saved}, checkpoint written; give the same command to go on (--run {run})" in err
+    assert "Traceback" not in err
+    train(Toy(), run, device="cpu", quiet=True)
+    assert_same(run, uninterrupted)
+
+
+def test_killed_and_resumed_is_as_uninterrupted(uninterrupted, tmp_path):
+    run = tmp_path / "run"
+    process = begin(run, pause_s=0.05)
+    process.kill()
+    process.communicate()
+    (run / ".step-0000008.partial").mkdir(exist_ok=True)  # As if it had been killed while writing.
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 9, "spl')
+    train(Toy(), run, device="cpu", quiet=True)
+    assert_same(run, uninterrupted)
+    assert list(run.glob(".*")) == []
+
+
+def test_a_finished_run_is_left_as_it_is(uninterrupted):
+    before = metrics(uninterrupted)
+    assert train(Toy(), uninterrupted, device="cpu", quiet=True) == Outcome(20, True)
+    assert metrics(uninterrupted) == before
+
+
+def test_a_batch_with_no_finite_loss_is_named_and_spoils_no_checkpoint(tmp_path):
+    with pytest.raises(InputError, match=r"step 7: loss, grad_norm not finite on the clips clip6-0, clip6-1, clip6-2"):
+        train(Toy(broken_at=6), tmp_path / "run", device="cpu", quiet=True)
+    assert checkpoints.steps(tmp_path / "run") == [4, 5]
+    tensors = checkpoints.read_tensors(tmp_path / "run" / "step-0000005", "model")
+    assert all(bool(tensor.isfinite().all()) for tensor in tensors.values())
+
+
+def test_another_configuration_is_refused_by_its_keys(uninterrupted, tmp_path):
+    other = replace(CONFIG, training=replace(CONFIG.training, seed=7, max_steps=30))
+    with pytest.raises(InputError, match=r"training.seed \(1234 then, 7 now\); training.max_steps \(20 then, 30 now\)"):
+        train(Toy(other), uninterrupted, device="cpu", quiet=True)
+
+
+def test_a_run_written_before_a_key_existed_is_gone_on_with(tmp_path):
+    run = tmp_path / "run"
+    with pytest.raises(Crash):
+        train(Crashing(2), run, device="cpu", quiet=True)
+    stored = json.loads((run / "config.json").read_text())
+    assert stored["training"].pop("workers") == 0
+    (run / "config.json").write_text(json.dumps(stored))
+    with pytest.raises(Crash):
+        train(Crashing(3), run, device="cpu", quiet=True)
+
+
+def test_other_data_and_damaged_files_are_refused(tmp_path):
+    run = tmp_path / "run"
+    with pytest.raises(Crash):
+        train(Crashing(5), run, device="cpu", quiet=True)
+    (run / "data.json").write_text('{"clips": 8}')
+    with pytest.raises(InputError, match=r"another data: clips \(8 then, 7 now\)"):
+        train(Toy(), run, device="cpu", quiet=True)
+    (run / "data.json").write_text("{")
+    with pytest.raises(InputError, match=r"data.json: damaged"):
+        train(Toy(), run, device="cpu", quiet=True)
+    (run / "data.json").unlink()
+    with pytest.raises(InputError, match=r"holds checkpoints but no data.json"):
+        train(Toy(), run, device="cpu", quiet=True)
+
+
+def test_a_run_folder_that_cannot_be_made_is_an_error_of_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written as a run folder"):
+        train(Toy(), tmp_path / "file" / "run", device="cpu", quiet=True)
+
+
+def test_differences_name_keys_on_both_sides_and_deep_down():
+    then, now = {"a": 1, "b": {"c": [1, 2], "gone": 0}}, {"a": 1, "b": {"c": [1, 3], "new": 0}}
+    assert differences(then, now) == [
+        "b.c ([1, 2] then, [1, 3] now)",
+        "b.gone (0 then, null now)",
+        "b.new (null then, 0 now)",
+    ]
+    assert differences(then, then) == []
+
+
+def test_validation_loss_does_not_depend_on_its_batch_size(tmp_path, uninterrupted):
+    run = tmp_path / "run"
+    train(Toy(held_batch=7), run, device="cpu", quiet=True)
+    one, two = ([m["loss"] for m in metrics(r) if m["split"] == "validation"] for r in (run, uninterrupted))
+    assert len(one) == 4 and one == pytest.approx(two, rel=1e-6)
+
+
+def test_a_run_leaves_metrics_events_sounds_and_pictures(uninterrupted):
+    lines = metrics(uninterrupted)
+    assert [line["step"] for line in lines if line["split"] == "train"] == [3, 6, 9, 12, 15, 18]
+    assert {"step", "split", "loss", "grad_norm", "lr"} == lines[0].keys()
+    assert (uninterrupted / "samples" / "step-0000010" / "hum.wav").stat().st_size == 44 + 200
+    assert (uninterrupted / "samples" / "step-0000010" / "weight.png").read_bytes().startswith(b"\x89PNG")
+    assert list(uninterrupted.glob("events.out.tfevents.*"))
+    assert [line["stopped_share"] for line in lines if line["split"] == "validation"] == [1.0] * 4
