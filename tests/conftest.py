@@ -6,6 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
+from hypothesis import settings
+
+from glowtron.checkpoint import StoredVoice, VoiceFile, save_voice
+from glowtron.config import AcousticConfig, LappedConfig, Tacotron2Config, WaveGlowConfig, WaveNetConfig
+from glowtron.models.tacotron2 import Tacotron2
+from glowtron.models.waveglow import WaveGlow
+
+# The same examples every time, on machines of any speed; --hypothesis-profile=default looks for new ones.
+settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
+settings.load_profile("repeatable")
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
@@ -36,4 +47,41 @@ def tiny_corpus(tmp_path: Path) -> Path:
         soundfile.write(folder / "wavs" / f"tiny-{i}.{'wav' if i % 2 else 'flac'}", wave, 22_050, "PCM_16")
         lines.append(f"tiny-{i}|No. {i}.|Number {'one two three four five six seven eight'.split()[i]}.\n")
     (folder / "metadata.csv").write_text("".join(lines), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A voice folder with small random weights and two speakers; each sentence becomes 20 mel frames, and stops."""
+    acoustic = AcousticConfig(
+        model=Tacotron2Config(
+            n_speakers=2,
+            embedding_channels=16,
+            encoder_channels=16,
+            prenet_channels=8,
+            attention_rnn_channels=16,
+            attention_channels=8,
+            location_filters=4,
+            decoder_rnn_channels=16,
+            reduction_factor=20,
+            postnet_channels=8,
+        ),
+        speakers=("ann", "bob"),
+    )
+    vocoder = WaveGlowConfig(
+        analysis=LappedConfig(scale_channels=8),
+        n_flows=2,
+        early_size=0,
+        wavenet=WaveNetConfig(n_layers=2, n_channels=8),
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        tacotron2, waveglow = Tacotron2(acoustic.model, acoustic.mel.n_mels), WaveGlow(vocoder)
+        with torch.no_grad():
+            for parameter in (*tacotron2.parameters(), *waveglow.parameters()):
+                parameter += 0.02 * torch.randn_like(parameter)  # What starts at zero would change nothing.
+            tacotron2.stop.bias.fill_(100.0)
+    config = VoiceFile(name="tiny", description="Random.", acoustic=acoustic, vocoder=vocoder)
+    folder = tmp_path_factory.mktemp("voices") / "tiny"
+    save_voice(StoredVoice(config, tacotron2, waveglow), folder)
     return folder

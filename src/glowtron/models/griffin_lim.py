@@ -40,6 +40,10 @@ class GriffinLim:
         The phase begins at random, drawn from `generator` on the mel's device. `sigma` is what vocoders that draw noise
         take; it has no meaning here and changes nothing.
         """
+        wanted = mel.shape[2] * self.mel.hop_length
+        # Reflection at the edges takes more samples than half a transform; a shorter mel goes on in silence.
+        missing = self.mel.n_fft // 2 // self.mel.hop_length + 1 - mel.shape[2]
+        mel = torch.nn.functional.pad(mel, (0, max(0, missing)), value=math.log(FLOOR))
         magnitude = linear_magnitudes(mel, self.mel)  # (B, F, T)
         turns = torch.rand(magnitude.shape, generator=generator, device=mel.device)
         spectrum = torch.polar(magnitude, 2 * math.pi * turns)
@@ -50,7 +54,7 @@ class GriffinLim:
             ahead = consistent + self.config.momentum * (consistent - previous)
             spectrum = magnitude * ahead / ahead.abs().clamp(min=1e-16)
             previous = consistent
-        return self._inverse(spectrum, n_samples)
+        return self._inverse(spectrum, n_samples)[:, :wanted]
 
     def _forward(self, wave: Tensor) -> Tensor:
         mel = self.mel

@@ -1,0 +1,235 @@
+"""Text to sound through a tiny random voice."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glowtron import Audio, SynthesisOptions, Voice
+from glowtron.errors import InputError
+from glowtron.voice import FrameLimitWarning, find_device, find_voice, shipped
+
+THREE = "The first one. A second one is longer than that. And a third!"
+SENTENCE_S = 20 * 256 / 22_050
+"""How long the tiny voice speaks on each sentence."""
+
+
+@pytest.fixture(scope="module")
+def voice(tiny_voice):
+    return Voice.load(tiny_voice, device="cpu")
+
+
+@pytest.fixture
+def endless(tiny_voice):
+    """A voice that never wants to stop."""
+    voice = Voice.load(tiny_voice, device="cpu")
+    with torch.no_grad():
+        voice.acoustic.stop.bias.fill_(-100.0)
+    return voice
+
+
+def without(voice, **missing):
+    """The same voice lacking models."""
+    copy = Voice.__new__(Voice)
+    copy.__dict__.update(voice.__dict__, config=dataclasses.replace(voice.config, **missing), **missing)
+    copy.__dict__.pop("_frontend", None)
+    return copy
+
+
+def test_sentences_become_sound_joined_by_pauses(voice):
+    options = SynthesisOptions(pause_s=0.5)
+    spoken = voice.say(THREE, options)
+    assert isinstance(spoken, Audio)
+    assert spoken.sample_rate == 22_050
+    assert spoken.samples.dtype == np.float32
+    assert spoken.duration_s == pytest.approx(3 * SENTENCE_S + 2 * 0.5, abs=1e-3)
+    pause = spoken.samples[5120 : 5120 + 11_025]
+    assert not pause.any()
+
+
+def test_same_text_and_seed_give_the_same_audio(voice):
+    one, two, other = (voice.say(THREE, SynthesisOptions(seed=seed)).samples for seed in (7, 7, 8))
+    assert np.array_equal(one, two)
+    assert not np.allclose(one, other)
+
+
+def test_global_randomness_is_neither_used_nor_touched(voice):
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    one = voice.say("Hello.")
+    assert torch.equal(before, torch.get_rng_state())
+    torch.manual_seed(2)
+    assert np.array_equal(one.samples, voice.say("Hello.").samples)
+
+
+def test_how_many_are_computed_at_once_changes_nothing(voice, monkeypatch):
+    text = " ".join(f"Sentence number {word}." for word in "one two three four five six seven eight nine ten".split())
+    whole = voice.say(text)
+    for together in (1, 3, 100):
+        monkeypatch.setattr("glowtron.voice._TOGETHER", together)
+        assert np.allclose(voice.say(text).samples, whole.samples, atol=1e-4)
+
+
+def test_each_sentence_has_noise_of_its_own(voice):
+    first, second = voice.utterances("Say it again. Say it again.")
+    assert not np.allclose(first.audio.samples, second.audio.samples)
+
+
+def test_utterances_answer_the_sentences_in_order(voice):
+    done = list(voice.utterances(THREE))
+    assert [utterance.text for utterance in done] == voice.sentences(THREE)
+    for utterance in done:
+        assert utterance.stopped
+        assert utterance.mel.shape == (80, 20)
+        assert utterance.alignment.shape[0] == 1
+
+
+def test_progress_counts_sentences(voice):
+    steps = []
+    voice.say(THREE, progress=steps.append)
+    assert steps == [1, 1, 1]
+
+
+def test_speakers_sound_different(voice):
+    ann, bob, default = (voice.say("Hello.", SynthesisOptions(speaker=who)).samples for who in ("ann", "bob", None))
+    assert np.array_equal(ann, default)
+    assert not np.allclose(ann, bob)
+
+
+def test_a_sentence_cut_by_the_limit_is_named(endless):
+    with pytest.warns(FrameLimitWarning, match=r"limit of 40 frames.*'A second one is longer than that\.'"):
+        spoken = endless.say("A second one is longer than that.", SynthesisOptions(max_frames=40))
+    assert spoken.duration_s == pytest.approx(2 * SENTENCE_S)
+
+
+@pytest.mark.filterwarnings("ignore::glowtron.voice.FrameLimitWarning")
+def test_the_folder_says_how_to_decode(endless):
+    endless.config = dataclasses.replace(
+        endless.config, decoding=dataclasses.replace(endless.config.decoding, max_frames=60)
+    )
+    (utterance,) = endless.utterances("Hello.")
+    assert utterance.mel.shape[1] == 60
+    assert not utterance.stopped
+
+
+@pytest.mark.parametrize("vocoder", [None, "waveglow", "griffin-lim"])
+@pytest.mark.parametrize("n_samples", [1, 255, 256, 3000, 22_050])
+def test_vocoding_keeps_the_length(voice, vocoder, n_samples):
+    audio = Audio(np.sin(np.arange(n_samples) / 20).astype(np.float32) * 0.3, 22_050)
+    result = voice.vocode(audio, SynthesisOptions(vocoder=vocoder))
+    assert result.samples.shape == audio.samples.shape
+    assert np.isfinite(result.samples).all()
+
+
+def test_vocoding_converts_another_rate(voice):
+    result = voice.vocode(Audio(np.zeros(48_000, np.float32), 48_000))
+    assert result.sample_rate == 22_050
+    assert result.duration_s == pytest.approx(1.0, abs=1e-3)
+
+
+def test_griffin_lim_and_denoising_change_the_sound(voice):
+    plain, griffin, denoised = (
+        voice.say("Hello.", options).samples
+        for options in (SynthesisOptions(), SynthesisOptions(vocoder="griffin-lim"), SynthesisOptions(denoise=1.0))
+    )
+    assert not np.allclose(plain, griffin)
+    assert plain.shape == griffin.shape == denoised.shape
+    assert np.abs(denoised).sum() < np.abs(plain).sum()
+
+
+def test_sigma_zero_leaves_no_noise_to_the_vocoder(voice):
+    options = SynthesisOptions(sigma=0.0)
+    mel = torch.zeros(1, 80, 10)
+    vocode = voice._vocoder(options)
+    one, two = (vocode(mel, torch.Generator().manual_seed(seed)) for seed in (1, 2))
+    assert torch.equal(one, two)
+
+
+def test_bf16_is_near_fp32(tiny_voice, voice):
+    audio = Audio(np.sin(np.arange(22_050) / 20).astype(np.float32) * 0.3, 22_050)
+    exact, rough = voice.vocode(audio), Voice.load(tiny_voice, device="cpu", precision="bf16").vocode(audio)
+    assert not np.array_equal(exact.samples, rough.samples)
+    assert np.abs(exact.samples - rough.samples).max() < 0.1 * np.abs(exact.samples).max()
+
+
+def test_a_saved_voice_sounds_the_same(voice, tmp_path):
+    voice.save(tmp_path / "copy")
+    again = Voice.load(tmp_path / "copy", device="cpu")
+    assert np.array_equal(voice.say("Hello.").samples, again.say("Hello.").samples)
+
+
+@pytest.mark.parametrize("text", ["", "  \n\t ", "!?!", "…", "\u200b"])
+def test_nothing_to_speak_is_an_error(voice, text):
+    with pytest.raises(InputError) as error:
+        voice.say(text)
+    assert "\n" not in str(error.value)
+
+
+@settings(max_examples=40)
+@given(st.text(max_size=80))
+def test_any_text_is_spoken_or_refused(tiny_voice, text):
+    voice = loaded(tiny_voice)
+    try:
+        spoken = voice.say(text)
+    except InputError as error:
+        assert "\n" not in str(error)
+    else:
+        assert np.isfinite(spoken.samples).all()
+        assert spoken.duration_s >= SENTENCE_S * 0.99
+
+
+def loaded(folder, _voices={}):  # noqa: B006  # Hypothesis wants no function fixtures, and loading takes time.
+    return _voices.setdefault(folder, Voice.load(folder, device="cpu"))
+
+
+def test_a_half_voice_says_what_it_lacks(voice):
+    mute = without(voice, vocoder=None)
+    with pytest.raises(InputError, match="griffin-lim"):
+        mute.say("Hello.")
+    assert mute.say("Hello.", SynthesisOptions(vocoder="griffin-lim")).duration_s == pytest.approx(SENTENCE_S)
+    deaf = without(voice, acoustic=None)
+    with pytest.raises(InputError, match="no acoustic model"):
+        deaf.say("Hello.")
+    assert deaf.vocode(Audio(np.zeros(1000, np.float32), 22_050)).samples.shape == (1000,)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sigma": -0.1}, "sigma must be from 0 to 2"),
+        ({"sigma": float("nan")}, "sigma must be"),
+        ({"denoise": float("inf")}, "denoise must be"),
+        ({"pause_s": -1.0}, "pause_s must be"),
+        ({"max_frames": 0}, "max_frames must be"),
+        ({"vocoder": "waveglove"}, r"unknown vocoder 'waveglove' \(did you mean 'waveglow'\?\)"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        SynthesisOptions(**options)
+
+
+def test_unknown_names_are_named(voice, tiny_voice):
+    with pytest.raises(InputError, match=r"no speaker 'anne' \(did you mean 'ann'\?\)"):
+        voice.say("Hello.", SynthesisOptions(speaker="anne"))
+    with pytest.raises(InputError, match="no voice 'nowhere/at/all'"):
+        Voice.load("nowhere/at/all")
+    with pytest.raises(InputError, match=r"unknown device 'cuba' \(did you mean 'cuda'\?\)"):
+        Voice.load(tiny_voice, device="cuba")
+    with pytest.raises(InputError, match="unknown device 'mps'"):
+        find_device("mps")
+    with pytest.raises(InputError, match="no device 'cuda:99' here"):
+        find_device("cuda:99")
+    with pytest.raises(InputError, match="unknown precision"):
+        Voice.load(tiny_voice, precision="fp8")
+
+
+def test_shipped_voices_are_found_by_name():
+    for name in shipped():
+        assert find_voice(name).name == name
+        with pytest.raises(InputError, match=re.escape(f"(did you mean '{name}'?)")):
+            find_voice(name + "x")
