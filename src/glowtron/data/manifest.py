@@ -125,8 +125,8 @@ def split(clips: Iterable[Clip], n_validation: int, seed: int) -> tuple[list[Cli
         theirs = [i for i, clip in enumerate(clips) if clip.speaker == speaker]
         if not 0 <= n_validation < len(theirs):
             raise InputError(
-                f"cannot keep {n_validation} of the {len(theirs)} clips of speaker '{speaker}' for validation and train "
-                "on the rest; lower validation_clips"
+                f"cannot keep {n_validation} of the {len(theirs)} clips of speaker '{speaker}' for validation and "
+                "train on the rest; lower validation_clips"
             )
         kept.update(sorted(theirs, key=lambda i: _rank(clips[i], seed))[:n_validation])
     return [clip for i, clip in enumerate(clips) if i not in kept], [clips[i] for i in sorted(kept)]
@@ -142,9 +142,7 @@ def _read_line(line: bytes, wavs: Path, speaker: str, where: str) -> Clip:
     except UnicodeDecodeError as error:
         raise InputError(f"{where}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from error
     if len(columns) not in (2, 3):
-        raise InputError(
-            f"{where}: {len(columns)} columns between '|' instead of id|text or id|text|normalised text"
-        )
+        raise InputError(f"{where}: {len(columns)} columns between '|' instead of id|text or id|text|normalised text")
     name = columns[0].strip()
     text = columns[-1].strip() or columns[1].strip()
     if not name:

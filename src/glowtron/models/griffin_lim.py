@@ -10,6 +10,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from glowtron.config import GriffinLimConfig, MelConfig
 from glowtron.errors import InputError
@@ -38,12 +39,13 @@ class GriffinLim:
         """Mel (B, M, T) -> audio (B, T * hop_length), float32.
 
         The phase begins at random, drawn from `generator` on the mel's device. `sigma` is what vocoders that draw noise
-        take; it has no meaning here and changes nothing.
+        take; it has no meaning here and changes nothing. Raises InputError on a mel of another shape or with NaN.
         """
+        _check(mel, self.mel)
         wanted = mel.shape[2] * self.mel.hop_length
         # Reflection at the edges takes more samples than half a transform; a shorter mel goes on in silence.
         missing = self.mel.n_fft // 2 // self.mel.hop_length + 1 - mel.shape[2]
-        mel = torch.nn.functional.pad(mel, (0, max(0, missing)), value=math.log(FLOOR))
+        mel = F.pad(mel, (0, max(0, missing)), value=math.log(FLOOR))
         magnitude = linear_magnitudes(mel, self.mel)  # (B, F, T)
         turns = torch.rand(magnitude.shape, generator=generator, device=mel.device)
         spectrum = torch.polar(magnitude, 2 * math.pi * turns)
@@ -78,16 +80,19 @@ def linear_magnitudes(mel: Tensor, config: MelConfig, rounds: int = INVERSION_RO
     Multiplicative updates (Lee & Seung 1999), which never leave the non-negative numbers; frequencies outside all bands
     stay 0.
     """
-    if mel.dim() != 3 or mel.shape[1] != config.n_mels or mel.shape[2] == 0:
-        raise InputError(f"griffin-lim needs a mel of shape (B, {config.n_mels}, T), got {tuple(mel.shape)}")
     filters = mel_filters(config).to(mel.device, torch.float32)  # (M, F)
     target = mel.float().exp()
-    if not bool(torch.isfinite(target).all()):
-        raise InputError("griffin-lim: the mel holds NaN or values too large for a log-mel")
-    target = torch.where(target <= FLOOR, 0.0, target)  # What the mel calls silence.
+    target = torch.where(target < 1.001 * FLOOR, 0.0, target)  # The floor is what the mel calls silence.
     gram, wanted = filters.T @ filters, filters.T @ target
     # Every frequency starts at the level of the bands over it.
     magnitude = wanted / filters.sum(0).square().clamp(min=1e-12)[:, None]
     for _ in range(rounds):
         magnitude = magnitude * wanted / (gram @ magnitude).clamp(min=1e-12)
     return magnitude
+
+
+def _check(mel: Tensor, config: MelConfig) -> None:
+    if mel.dim() != 3 or mel.shape[1] != config.n_mels or mel.shape[2] == 0:
+        raise InputError(f"griffin-lim needs a mel of shape (B, {config.n_mels}, T), got {tuple(mel.shape)}")
+    if not bool(torch.isfinite(mel.float().exp()).all()):
+        raise InputError("griffin-lim: the mel holds NaN or values too large for a log-mel")
