@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import toy
 import torch
+import toy
 from toy import CONFIG, Toy
 
 from glowtron.errors import InputError
@@ -98,11 +98,10 @@ def begin(run: Path, pause_s: float) -> subprocess.Popen:
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_leaves_a_checkpoint_and_says_how_to_go_on(uninterrupted, tmp_path, number):
+def test_control_c_leaves_a_checkpoint_and_says_how_to_go_on(uninterrupted, tmp_path):
     run = tmp_path / "run"
     process = begin(run, pause_s=0.1)
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     saved = checkpoints.steps(run)[-1]
@@ -112,6 +111,33 @@ def test_a_signal_leaves_a_checkpoint_and_says_how_to_go_on(uninterrupted, tmp_p
     assert "Traceback" not in err
     train(Toy(), run, device="cpu", quiet=True)
     assert_same(run, uninterrupted)
+
+
+class Terminated(Toy):
+    """Its process is asked to end while it reads the batch of a step."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
+
+    def batches(self, first_step, share):
+        for step, batch in enumerate(super().batches(first_step, share), first_step):
+            if step == self.at:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
+
+
+def test_sigterm_ends_after_the_step_and_handlers_are_put_back(uninterrupted, tmp_path, capsys):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert train(Terminated(6), tmp_path / "run", device="cpu") == Outcome(7, False)
+    assert "SIGTERM: stopped after step 7, checkpoint written" in capsys.readouterr().err
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert train(Toy(), tmp_path / "run", device="cpu", quiet=True) == Outcome(20, True)
+    assert_same(tmp_path / "run", uninterrupted)
+
+
+def test_a_signal_in_the_last_step_is_a_finished_run(tmp_path):
+    assert train(Terminated(19), tmp_path / "run", device="cpu", quiet=True) == Outcome(20, True)
 
 
 def test_killed_and_resumed_is_as_uninterrupted(uninterrupted, tmp_path):

@@ -49,8 +49,10 @@ class Log:
         stream: TextIO | None = None,
         every_s: float = 30.0,
     ) -> None:
-        """`first_step`: steps done before; later lines of metrics.jsonl are of a run cut short, and dropped. quiet: nothing is said
-        on `stream` (default: standard error), all is written.
+        """`first_step`: steps done before; later lines of metrics.jsonl are of a run cut short, and dropped.
+
+        `quiet`: all is written, but nothing is said on `stream` (default: standard error). Where that is no terminal,
+        a line of progress comes every `every_s` seconds.
         """
         self.run = run
         self.enabled, self.quiet = enabled, quiet

@@ -1,0 +1,139 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from glowtron.config import LappedConfig, OptimizerConfig, TrainingConfig, VocoderRun, WaveGlowConfig, WaveNetConfig
+from glowtron.data.cache import Cache
+from glowtron.data.manifest import read_manifest
+from glowtron.errors import InputError
+from glowtron.train import checkpoints
+from glowtron.train.loop import Share, train
+from glowtron.train.run import run_training
+from glowtron.train.vocoder_task import VocoderTask
+
+CONFIG = VocoderRun(
+    vocoder=WaveGlowConfig(
+        analysis=LappedConfig(hop_length=64, scale_channels=16),
+        n_flows=2,
+        early_size=0,
+        mixing="permutation",
+        wavenet=WaveNetConfig(n_layers=2, n_channels=16),
+    ),
+    training=TrainingConfig(
+        batch_size=2,
+        max_steps=6,
+        optimizer=OptimizerConfig(type="adamw", lr=1e-3),
+        ema_decay=0.9,
+        validation_clips=2,
+        validate_every=3,
+        checkpoint_every=2,
+        log_every=2,
+    ),
+    segment_length=4096,
+)
+
+
+@pytest.fixture
+def task(tiny_corpus, tmp_path):
+    def make(config=CONFIG) -> VocoderTask:
+        return VocoderTask(config, read_manifest(tiny_corpus), Cache(tmp_path / "cache", config.vocoder.mel))
+
+    return make
+
+
+def held_out_loss(task: VocoderTask) -> float:
+    with torch.no_grad():
+        batches = list(task.held_out())
+        losses = [task.losses(task.model, b, torch.Generator())["loss"].item() * task.amount(b) for b in batches]
+    return sum(losses) / sum(task.amount(b) for b in batches)
+
+
+def test_resumed_is_as_uninterrupted_and_the_loss_falls(task, tmp_path):
+    before = held_out_loss(task())
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    train(task(), whole, device="cpu", quiet=True)
+    interrupted = task()
+    given = interrupted.batches
+
+    def fails_at_step_5(first_step, share):
+        batches = given(first_step, share)
+        for _ in range(5):
+            yield next(batches)
+        raise KeyboardInterrupt
+
+    interrupted.batches = fails_at_step_5
+    with pytest.raises(KeyboardInterrupt):
+        train(interrupted, cut, device="cpu", quiet=True)
+    assert checkpoints.steps(cut)[-1] == 4
+    train(task(), cut, device="cpu", quiet=True)
+    for name in ("model", "optimizer", "average"):
+        one, two = (checkpoints.read_tensors(run / "step-0000006", name) for run in (whole, cut))
+        assert [key for key in one if not torch.equal(one[key], two[key])] == []
+    trained = task()
+    trained.model.load_state_dict(checkpoints.read_tensors(whole / "step-0000006", "model"))
+    assert held_out_loss(trained) < before
+
+
+def test_validation_is_the_same_every_time_and_in_any_batches(task):
+    losses = [
+        held_out_loss(task(replace(CONFIG, training=replace(CONFIG.training, batch_size=size))))
+        for size in (2, 2, 1, 5)
+    ]
+    assert losses[0] == losses[1]
+    assert losses == pytest.approx([losses[0]] * 4, rel=1e-5)
+
+
+def test_held_out_clips_are_never_trained_on_and_batches_name_theirs(task):
+    task = task()
+    held_out = {clip.id for clip in task.held_out_clips}
+    assert len(held_out) == 2 and held_out == {name for batch in task.held_out() for name in batch.ids}
+    batches = task.batches(0, Share())
+    seen = [name for _ in range(6) for name in next(batches).ids]
+    assert len(seen) == 12 and set(seen) == {clip.id for clip in task.clips}
+    assert held_out.isdisjoint(seen)
+
+
+def test_processes_share_each_batch(task):
+    task = task()
+    whole = next(iter(task.batches(3, Share())))
+    parts = [next(iter(task.batches(3, Share(rank, 2)))) for rank in range(2)]
+    assert whole.ids == [part.ids[0] for part in parts]
+    assert torch.equal(whole.content.wave, torch.cat([part.content.wave for part in parts]))
+
+
+def test_reading_in_other_processes_gives_the_same_batches(task):
+    here = task().batches(2, Share())
+    there = task(replace(CONFIG, training=replace(CONFIG.training, workers=1))).batches(2, Share())
+    for _ in range(3):
+        one, two = next(here), next(there)
+        assert one.ids == two.ids and torch.equal(one.content.wave, two.content.wave)
+
+
+def test_samples_are_held_out_clips(task):
+    task = task()
+    samples = task.samples(task.model.eval())
+    assert samples.audio.keys() == {clip.id for clip in task.held_out_clips}
+    for clip in task.held_out_clips:
+        n_samples = len(task.cache.entry(clip).mel) * 256
+        assert samples.audio[clip.id].samples.shape == (n_samples,)
+    assert samples.metrics["mel_l1"] > 0
+
+
+def test_a_clip_that_cannot_be_read_is_named_before_anything_is_trained(tiny_corpus, tmp_path):
+    (tiny_corpus / "wavs" / "tiny-3.wav").write_bytes(b"RIFF")
+    with pytest.raises(InputError, match=r"1 of 8 clips cannot be used.*tiny-3"):
+        run_training(CONFIG, [("a", tiny_corpus)], tmp_path / "run", device="cpu", quiet=True)
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_one_id_in_two_corpora_is_refused(tiny_corpus, tmp_path):
+    with pytest.raises(InputError, match="clip id 'tiny-0' is in the data of a and of b"):
+        run_training(CONFIG, [("a", tiny_corpus), ("b", tiny_corpus)], tmp_path / "run", device="cpu")
+
+
+def test_no_data_and_alignments_for_a_vocoder_are_refused(tiny_corpus, tmp_path):
+    with pytest.raises(InputError, match="at least one --data"):
+        run_training(CONFIG, [], tmp_path / "run")
+    with pytest.raises(InputError, match="is for acoustic models"):
+        run_training(CONFIG, [("a", tiny_corpus)], tmp_path / "run", alignments=[tmp_path / "a.jsonl"])
