@@ -40,6 +40,8 @@ class Recogniser:
         # Exact zeros have no logarithm and upset the mean that the recogniser subtracts; -80 dB of noise does not.
         samples += _NOISE * np.random.default_rng(0).standard_normal(len(samples)).astype(np.float32)
         pcm = np.clip(np.round(samples * 32768), -32768, 32767).astype("<i2").tobytes()
+        # Its estimate of the noise would otherwise carry over from the recording before.
+        self._decoder.reinit_feat()
         self._decoder.start_utt()
         self._decoder.process_raw(pcm, full_utt=True)
         self._decoder.end_utt()
