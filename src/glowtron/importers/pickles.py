@@ -135,9 +135,17 @@ class _Machine:
 
     def step(self, opcode: str, argument: Any) -> None:
         stack = self.stack
-        match opcode:
-            case "PROTO" | "FRAME" | "STOP":
-                pass
+        match opcode:  # frequent ones first
+            case "GET" | "BINGET" | "LONG_BINGET":
+                if argument not in self.memo:
+                    raise ValueError("it recalls what it never stored")
+                stack.append(self.memo[argument])
+            case "PUT" | "BINPUT" | "LONG_BINPUT":
+                self.memo[_count(argument)] = stack[-1]
+            case _ if opcode in _LITERALS:
+                stack.append(argument)
+            case "EMPTY_TUPLE":
+                stack.append(())
             case "MARK":
                 self.outer.append(stack)
                 self.stack = []
@@ -151,16 +159,8 @@ class _Machine:
                 stack.append(None)
             case "NEWTRUE" | "NEWFALSE":
                 stack.append(opcode == "NEWTRUE")
-            case _ if opcode in _LITERALS:
-                stack.append(argument)
-            case "PUT" | "BINPUT" | "LONG_BINPUT":
-                self.memo[_count(argument)] = stack[-1]
             case "MEMOIZE":
                 self.memo[len(self.memo)] = stack[-1]
-            case "GET" | "BINGET" | "LONG_BINGET":
-                if argument not in self.memo:
-                    raise ValueError("it recalls what it never stored")
-                stack.append(self.memo[argument])
             case "GLOBAL":
                 stack.append(_global(argument.replace(" ", ".")))
             case "STACK_GLOBAL":
@@ -180,6 +180,8 @@ class _Machine:
                 _build(stack[-1], state)
             case "PERSID" | "BINPERSID":
                 stack.append(self.persistent(argument if opcode == "PERSID" else stack.pop()))
+            case "PROTO" | "FRAME" | "STOP":
+                pass
             case _:
                 self.container(opcode)
 
@@ -187,8 +189,6 @@ class _Machine:
         """The opcodes of tuples, lists, dictionaries and sets; any other is refused by its name."""
         stack = self.stack
         match opcode:
-            case "EMPTY_TUPLE":
-                stack.append(())
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
                 n = int(opcode[-1])
                 if len(stack) < n:
@@ -222,8 +222,9 @@ class _Machine:
         match identity:
             case ("storage", Global(name), str() | int() as key, str(), numel, *view) if name in STORAGES:
                 offset, length = 0, _count(numel)
-                if view and view != [None]:  # (key of the view, its offset, its length)
-                    _, offset, length = map(_count, _typed(view[0], tuple))
+                if view and view != [None]:  # in old files: (key of the view, its offset, its length)
+                    ((_, offset, length),) = view
+                    offset, length = _count(offset), _count(length)
                 self.storages[str(key)] = storage = Storage(str(key), STORAGES[name], numel, offset, length)
                 return storage
             case ("module", Global() as module, _, _):
@@ -238,11 +239,11 @@ class _Machine:
         return items
 
 
-_LITERALS = (
+_LITERALS = {
     *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
     *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
     *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
-)
+}
 
 
 def _dict(items: list[Any]) -> dict[Any, Any]:

@@ -38,6 +38,8 @@ def read_published(path: Path | str) -> Published:
     path = Path(path)
     file = TorchFile(path)
     model, extras = _model(file.content, path)
+    if isinstance(model, Instance) and model.name.startswith("torch.nn.parallel."):
+        model = _member(model, "module") or model
     views: dict[str, View] = {}
     if isinstance(model, Instance):
         _collect(model, "", views, set(), path)
@@ -64,6 +66,13 @@ def _model(content: Any, path: Path) -> tuple[Instance | dict[str, Any], dict[st
         if any(isinstance(value, View) for value in content.values()):
             return content, extras
     raise InputError(f"{path}: holds no model: neither 'state_dict' nor 'model' is in it")
+
+
+def _member(module: Instance, name: str) -> Instance | None:
+    """The module of this name inside `module`."""
+    modules = module.state.get("_modules")
+    member = modules.get(name) if isinstance(modules, dict) else None
+    return member if isinstance(member, Instance) else None
 
 
 def _collect(module: Instance, prefix: str, views: dict[str, View], seen: set[int], path: Path) -> None:
@@ -110,9 +119,7 @@ def _is_plain(value: Any) -> bool:
 def _attributes(model: Instance) -> dict[str, Any]:
     """The plain attributes of a pickled model, and how many samples its upsampling makes of a frame."""
     plain = {name: value for name, value in model.state.items() if not name.startswith("_") and _is_plain(value)}
-    modules = model.state.get("_modules")
-    upsample = modules.get("upsample") if isinstance(modules, dict) else None
-    match upsample:
+    match _member(model, "upsample"):
         case Instance(state={"stride": (int() as stride,)}):
             plain["upsample.stride"] = stride
     return plain

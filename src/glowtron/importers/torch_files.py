@@ -116,7 +116,7 @@ def _other_kind(file: BinaryIO, start: bytes, source: str) -> str:
         return "is a safetensors file"
     if start[257:262] == b"ustar":
         return "is a tar archive (torch before 0.1.10 wrote those, no published model is one)"
-    if start[:1] == b"\x80" and start[1] <= 5:
+    if start[:1] == b"\x80" and start[1:2] <= b"\x05":
         file.seek(0)
         pickles.read(file.read(MAX_PICKLE), source)  # to name what a hostile one asks for
         return "is a plain pickle"
