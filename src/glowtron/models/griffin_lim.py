@@ -54,7 +54,7 @@ class GriffinLim:
         for _ in range(self.config.n_iterations):
             consistent = self._forward(self._inverse(spectrum, n_samples))[..., : mel.shape[2]]
             ahead = consistent + self.config.momentum * (consistent - previous)
-            spectrum = magnitude * ahead / ahead.abs().clamp(min=1e-16)
+            spectrum = ahead * (magnitude / ahead.abs().clamp(min=1e-16))
             previous = consistent
         return self._inverse(spectrum, n_samples)[:, :wanted]
 
@@ -83,11 +83,11 @@ def linear_magnitudes(mel: Tensor, config: MelConfig, rounds: int = INVERSION_RO
     filters = mel_filters(config).to(mel.device, torch.float32)  # (M, F)
     target = mel.float().exp()
     target = torch.where(target < 1.001 * FLOOR, 0.0, target)  # The floor is what the mel calls silence.
-    gram, wanted = filters.T @ filters, filters.T @ target
+    wanted = filters.T @ target
     # Every frequency starts at the level of the bands over it.
     magnitude = wanted / filters.sum(0).square().clamp(min=1e-12)[:, None]
     for _ in range(rounds):
-        magnitude = magnitude * wanted / (gram @ magnitude).clamp(min=1e-12)
+        magnitude = magnitude * wanted / (filters.T @ (filters @ magnitude)).clamp(min=1e-12)
     return magnitude
 
 
