@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from glowtron.config import GroupingConfig, LappedConfig, MelConfig, WaveGlowConfig
 from glowtron.errors import InputError
+from glowtron.models.convolution import Convolution
 from glowtron.models.lapped import LappedTransform
-from glowtron.models.wavenet import NormedLinear, WaveNet, fold_weight_norm, shifted
+from glowtron.models.wavenet import NormedLinear, WaveNet
 
 # Mean and spread of log-mels of speech, so that the conditioning starts near zero mean and unit variance.
 MEL_MEAN, MEL_SPREAD = -5.5, 2.5
@@ -95,10 +96,9 @@ class Lapped(nn.Module):
         self.n_channels, self.hop_length, self.n_conditioning = config.hop_length, mel.hop_length, mel.n_mels
         self.transform = LappedTransform(config.hop_length)
         width = config.scale_channels
-        self.scale = nn.ModuleList(nn.Linear(3 * n, m) for n, m in ((mel.n_mels, width), (width, width)))
-        self.scale_out = nn.Linear(3 * width, config.hop_length)
+        self.scale = nn.ModuleList((Convolution(mel.n_mels, width, 3), Convolution(width, width, 3)))
+        self.scale_out = Convolution(width, config.hop_length, 3)
         nn.init.zeros_(self.scale_out.weight)
-        nn.init.zeros_(self.scale_out.bias)
 
     def condition(self, mel: Tensor, n_groups: int) -> Tensor:
         """(B, M, T) -> (B, G, M): the mel, interpolated linearly at the middle of each block."""
@@ -113,8 +113,8 @@ class Lapped(nn.Module):
         """(B, G, M) -> (B, G, C), float32."""
         hidden = conditioning
         for layer in self.scale:
-            hidden = F.silu(layer(shifted(hidden, 3, 1)))
-        log_scale: Tensor = self.scale_out(shifted(hidden, 3, 1))
+            hidden = F.silu(layer(hidden))
+        log_scale: Tensor = self.scale_out(hidden)
         return log_scale.float()
 
     def analyse(self, wave: Tensor, conditioning: Tensor) -> tuple[Tensor, Tensor]:
@@ -230,7 +230,9 @@ class WaveGlow(nn.Module):
 
     def fold_weight_norm(self) -> None:
         """Fold weight norm into the weights, for inference and storage."""
-        fold_weight_norm(self)
+        for module in self.modules():
+            if isinstance(module, NormedLinear):
+                module.fold()
 
 
 def mix(x: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
