@@ -38,6 +38,14 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The reader of standard output has had enough; click would call that a failure.
+            _drop_output()
+            return 0
+
 
 @click.group(
     cls=Commands,
@@ -69,30 +77,40 @@ def main(arguments: Sequence[str] | None = None) -> None:
     A fault of the user ends with one line on standard error and exit status 2; any other exception is a fault of this
     program and keeps its traceback. A reader of standard output that has had enough (`| head`) ends it quietly.
     """
-    warnings.showwarning = _show_warning
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        sys.exit(_status(arguments))
+
+
+def _status(arguments: Sequence[str] | None) -> int:
+    """Run a command and return the exit status."""
     try:
         status = glowtron.main(args=arguments, prog_name="glowtron", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
-        _fail(_one_line(error))
+        return _fault(_one_line(error))
     except BrokenPipeError:
-        # Python flushes standard output once more on its way out, which must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
+        _drop_output()
+        return 0
     except InputError as error:
-        _fail(str(error))
+        return _fault(str(error))
     except OSError as error:
-        # Files of the user's that no reader of ours has named: permissions, a full disk.
-        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        # A file of the user's that no reader of ours has named: no permission, a full disk.
+        return _fault(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except (KeyboardInterrupt, click.Abort):
         click.echo("glowtron: interrupted", err=True)
-        status = 130
-    sys.exit(status if isinstance(status, int) else 0)
+        return 130
+    return status if isinstance(status, int) else 0
 
 
-def _fail(message: str) -> None:
+def _drop_output() -> None:
+    # Python flushes standard output once more on its way out, which must not fail again.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _fault(message: str) -> int:
     click.echo(f"glowtron: error: {' '.join(message.split())}", err=True)
-    sys.exit(USER_FAULT)
+    return USER_FAULT
 
 
 def _one_line(error: click.ClickException) -> str:

@@ -49,7 +49,7 @@ def train(
     Examples:
       glowtron train vocoder --config compact-vocoder --data LJSpeech-1.1 --run runs/vocoder
       glowtron train acoustic --config my.json --data lj=LJSpeech-1.1 --run runs/acoustic
-      glowtron train vocoder --config waveglow --data LJSpeech-1.1 --run runs/big --set training.batch_size=8
+      glowtron train vocoder --config waveglow --data corpus --run runs/big --set training.seed=7
     """
     folder = Path(run)
     check_folder(folder)

@@ -1,0 +1,340 @@
+"""The command line: what it writes, what it says, and how it refuses."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from glowtron import Voice
+from glowtron.cli import glowtron as command
+from glowtron.cli import main
+
+GLOWTRON = [sys.executable, "-m", "glowtron"]
+SAMPLES = 20 * 256
+"""What the tiny voice says on each sentence."""
+
+
+class Result(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(capfd, monkeypatch, tmp_path):
+    """Run a command in an empty folder, within this process."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, stdin=b""):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        with pytest.raises(SystemExit) as exit_:
+            main([str(argument) for argument in arguments])
+        return Result(exit_.value.code, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def say(run, tiny_voice):
+    return lambda *arguments, **more: run("say", "--voice", tiny_voice, "--device", "cpu", *arguments, **more)
+
+
+@pytest.fixture
+def endless_voice(tiny_voice, tmp_path):
+    voice = Voice.load(tiny_voice, device="cpu")
+    with torch.no_grad():
+        voice.acoustic.stop.bias.fill_(-100.0)
+    voice.config.__dict__["decoding"].__dict__["max_frames"] = 40
+    voice.save(tmp_path / "endless")
+    return tmp_path / "endless"
+
+
+def tone(path, rate=22_050, channels=1, seconds=0.5):
+    wave = 0.3 * np.sin(np.arange(int(rate * seconds)) / 15)
+    soundfile.write(path, np.stack([wave] * channels, axis=1), rate)
+    return path
+
+
+def assert_refused(result, message, *absent):
+    """One line that says so, exit status 2, and no file."""
+    assert result.status == 2
+    assert result.out == ""
+    assert re.fullmatch(rf"glowtron: error: [^\n]*{message}[^\n]*\n", result.err), result.err
+    for name in absent:
+        assert not os.path.lexists(name)
+
+
+class TestSay:
+    def test_writes_the_file_and_says_how_long_it_is(self, say):
+        result = say("Hello, world.", "-o", "out.wav")
+        assert result.status == 0
+        assert re.fullmatch(r"out\.wav: 0\.23 s of audio in \d+\.\d\d s \(real-time factor \d+\.\d+\)\n", result.out)
+        assert result.err == ""
+        samples, rate = soundfile.read("out.wav")
+        assert (len(samples), rate) == (SAMPLES, 22_050)
+        assert os.listdir() == ["out.wav"]
+
+    def test_words_need_no_quotes_and_the_output_has_a_default(self, say):
+        assert say("Hello", "there,", "world.").status == 0
+        assert os.listdir() == ["speech.wav"]
+
+    @pytest.mark.parametrize("source", ["file", "dash", "file-dash", "piped"])
+    def test_text_comes_from_a_file_or_standard_input(self, say, source):
+        text = "\ufeffHello. Again.".encode()
+        Path("text.txt").write_bytes(text)
+        arguments = {"file": ["--file", "text.txt"], "dash": ["-"], "file-dash": ["-f", "-"], "piped": []}[source]
+        assert say(*arguments, "-o", "out.flac", "--pause", "0", stdin=text).status == 0
+        assert soundfile.info("out.flac").frames == 2 * SAMPLES
+
+    def test_equal_seeds_write_equal_files(self, say):
+        for name, seed in (("a.wav", 1), ("b.wav", 1), ("c.wav", 2)):
+            say("Hello.", "-o", name, "--seed", seed)
+        a, b, c = (Path(name).read_bytes() for name in ("a.wav", "b.wav", "c.wav"))
+        assert a == b != c
+
+    @pytest.mark.parametrize(
+        "options", [("--speaker", "bob"), ("--vocoder", "griffin-lim"), ("--sigma", "0.2"), ("--denoise", "1")]
+    )
+    def test_every_option_is_heard(self, say, options):
+        say("Hello.", "-o", "plain.wav")
+        assert say("Hello.", "-o", "other.wav", *options).status == 0
+        assert Path("plain.wav").read_bytes() != Path("other.wav").read_bytes()
+
+    def test_quiet_prints_nothing(self, say):
+        assert say("One. Two. Three. Four.", "-o", "out.wav", "--quiet") == (0, "", "")
+
+    def test_long_text_shows_progress(self, say):
+        result = say(" ".join(["Say this."] * 20), "-o", "out.wav")
+        assert "20/20" in result.err or "sentence" in result.err
+        assert "out.wav: " in result.out
+
+    def test_a_sentence_cut_by_the_limit_is_reported_by_its_text(self, endless_voice):
+        result = subprocess.run(
+            [*GLOWTRON, "say", "--voice", endless_voice, "Fine words. Endless ones.", "-o", endless_voice / "x.wav"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert result.returncode == 0
+        first, second = result.stderr.splitlines()
+        assert first.startswith("glowtron: warning: ") and "40 frames" in first and "'Fine words.'" in first
+        assert "'Endless ones.'" in second
+
+
+class TestEachLine:
+    def test_output_i_answers_line_i(self, say):
+        lines = ["First line.", "", "Third line. With two sentences.", "   ", "Fifth."]
+        result = say("--each-line", "-o", "lines", "--pause", "0", stdin="\n".join(lines).encode())
+        assert result.status == 0
+        assert sorted(os.listdir("lines")) == ["0001.wav", "0003.wav", "0005.wav"]
+        assert [line.split(":")[0] for line in result.out.splitlines()] == [f"lines/000{i}.wav" for i in (1, 3, 5)]
+        assert [soundfile.info(f"lines/000{i}.wav").frames // SAMPLES for i in (1, 3, 5)] == [1, 2, 1]
+
+    def test_each_is_what_it_would_be_alone(self, say):
+        say("--each-line", "-o", "all", stdin=b"First line.\nSecond line.\n")
+        say("Second line.", "-o", "alone.wav")
+        assert Path("all/0002.wav").read_bytes() == Path("alone.wav").read_bytes()
+
+    def test_a_pattern_names_the_files(self, say):
+        assert say("--each-line", "-o", "deep/in/take-{}.ogg", stdin=b"One.\nTwo.\n").status == 0
+        assert sorted(os.listdir("deep/in")) == ["take-0001.ogg", "take-0002.ogg"]
+
+    def test_a_bad_line_is_named_before_anything_is_written(self, say):
+        result = say("--each-line", "-o", "lines", stdin="Fine.\n\N{HORIZONTAL ELLIPSIS}\n".encode())
+        assert_refused(result, "line 2: .*(nothing|no )", "lines")
+
+    def test_no_lines_is_an_error(self, say):
+        assert_refused(say("--each-line", stdin=b"\n \n"), "no line", "speech")
+
+    def test_standard_output_takes_one_sound_only(self, say):
+        assert_refused(say("--each-line", "-o", "-", stdin=b"One.\nTwo.\n"), "folder")
+
+
+class TestRawOutput:
+    def test_is_the_same_sound(self, tiny_voice, tmp_path):
+        arguments = [*GLOWTRON, "say", "One. Two.", "--voice", tiny_voice, "--device", "cpu", "-o"]
+        raw = subprocess.run([*arguments, "-"], capture_output=True, check=True)
+        subprocess.run([*arguments, tmp_path / "out.wav"], capture_output=True, check=True)
+        samples, _ = soundfile.read(tmp_path / "out.wav", dtype="int16")
+        assert np.array_equal(np.frombuffer(raw.stdout, "<i2"), samples)
+        assert raw.stderr.decode().startswith("standard output: ")
+
+    def test_ends_quietly_when_the_reader_has_enough(self, tiny_voice):
+        text = " ".join(["Say this again."] * 200)
+        process = subprocess.Popen(
+            [*GLOWTRON, "say", "-", "--quiet", "--voice", tiny_voice, "-o", "-"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        process.stdin.write(text.encode())
+        process.stdin.close()
+        assert len(process.stdout.read(1000)) == 1000
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 0
+        process.stderr.close()
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("text", ["", "   ", "?!", "\N{HORIZONTAL ELLIPSIS}", "\N{GRINNING FACE}"])
+    def test_nothing_to_speak(self, say, text):
+        assert_refused(say(text, "-o", "out.wav"), "(nothing|no )", "out.wav")
+
+    def test_empty_standard_input(self, say):
+        assert_refused(say("-", "-o", "out.wav"), "empty", "out.wav")
+
+    def test_unknown_voice(self, run):
+        assert_refused(run("say", "Hello.", "--voice", "nobody"), "no voice 'nobody'", "speech.wav")
+
+    def test_a_folder_that_is_no_voice(self, run, tmp_path):
+        assert_refused(run("say", "Hello.", "--voice", tmp_path), "voice.json", "speech.wav")
+
+    def test_unknown_speaker(self, say):
+        assert_refused(say("Hello.", "--speaker", "carl"), "no speaker 'carl' .*ann, bob", "speech.wav")
+
+    @pytest.mark.parametrize("name", ["no/such/folder/out.wav", "out.mp9", "out", ".", "/dev/null/out.wav"])
+    def test_unwritable_output_is_told_before_the_voice_is_loaded(self, run, name):
+        result = run("say", "Hello.", "--voice", "nobody", "-o", name)
+        assert "nobody" not in result.err
+        assert_refused(result, re.escape(name))
+        assert os.listdir() == []
+
+    def test_a_folder_for_lines_that_is_a_file(self, run):
+        Path("taken").touch()
+        assert_refused(run("say", "--voice", "nobody", "--each-line", "-o", "taken/in", stdin=b"One."), "taken")
+
+    def test_a_folder_without_permission(self, run, tmp_path):
+        if os.geteuid() == 0:
+            pytest.skip("root may write anywhere")
+        (tmp_path / "closed").mkdir(mode=0o500)
+        assert_refused(run("say", "Hello.", "--voice", "nobody", "-o", "closed/out.wav"), "permission")
+
+    def test_text_and_file_together(self, run):
+        assert_refused(run("say", "Hello.", "--file", "text.txt"), "both")
+
+    def test_a_text_file_that_is_not_there(self, run):
+        assert_refused(run("say", "--file", "text.txt"), "text.txt: cannot be read: No such file")
+
+    def test_a_text_file_that_is_no_text(self, run):
+        Path("text.txt").write_bytes(b"Caf\xe9 au lait")
+        assert_refused(run("say", "--file", "text.txt"), r"text.txt: is not UTF-8 text \(byte 3\)", "speech.wav")
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [("--sigma", "-1"), ("--sigma", "nan"), ("--sigma", "much"), ("--denoise", "inf"), ("--seed", "1.5"),
+         ("--seed", "-1"), ("--pause", "nan"), ("--vocoder", "waveglue"), ("--device", "abacus")],
+    )  # fmt: skip
+    def test_values_out_of_range(self, say, arguments):
+        assert_refused(say("Hello.", *arguments), f"{arguments[0].strip('-')}.*", "speech.wav")
+
+    def test_misspelt_options_and_commands_name_the_nearest(self, run):
+        assert_refused(run("say", "Hello.", "--sigmaa", "1"), "--sigma'")
+        assert_refused(run("speak", "Hello."), "no command 'speak'")
+        assert_refused(run("vocodee"), r"did you mean 'vocode'\?")
+        assert_refused(run("--versio"), "--version")
+
+
+class TestVocode:
+    def test_keeps_the_length(self, run, tiny_voice):
+        tone("in.wav")
+        result = run("vocode", "in.wav", "-o", "out.wav", "--voice", tiny_voice)
+        assert result.status == 0
+        assert result.err == ""
+        assert soundfile.info("out.wav").frames == soundfile.info("in.wav").frames
+
+    def test_converts_and_says_so(self, run, tiny_voice):
+        tone("in.flac", rate=48_000, channels=2)
+        result = run("vocode", "in.flac", "-o", "out.wav", "--voice", tiny_voice)
+        assert result.status == 0
+        assert result.err == "in.flac: converted from 48000 Hz stereo to 22050 Hz mono\n"
+        info = soundfile.info("out.wav")
+        assert (info.samplerate, info.channels) == (22_050, 1)
+        assert info.duration == pytest.approx(0.5, abs=0.01)
+
+    def test_refuses_what_is_no_sound(self, run):
+        Path("in.wav").write_text("This is a text.")
+        assert_refused(run("vocode", "in.wav", "-o", "out.wav"), "in.wav: not a sound file", "out.wav")
+
+    def test_refuses_nan(self, run):
+        soundfile.write("in.wav", np.array([0.0, np.nan, 0.1]), 22_050, subtype="FLOAT")
+        assert_refused(run("vocode", "in.wav", "-o", "out.wav"), "in.wav: holds NaN", "out.wav")
+
+    def test_refuses_a_missing_file_and_an_unwritable_output(self, run):
+        assert_refused(run("vocode", "in.wav", "-o", "out.wav"), "in.wav: no such file", "out.wav")
+        assert_refused(run("vocode", tone("in.wav"), "-o", "no/out.wav"), "no/out.wav")
+        assert_refused(run("vocode", "in.wav"), "--output")
+
+
+class TestVoices:
+    def test_shows_a_folder(self, run, tiny_voice):
+        result = run("voices", tiny_voice)
+        assert result.status == 0
+        for fact in ("tiny", "ann, bob", "waveglow", "22050 Hz", "acoustic.safetensors"):
+            assert fact in result.out
+
+    def test_refuses_other_folders(self, run, tmp_path):
+        assert_refused(run("voices", tmp_path), "voice.json")
+        assert_refused(run("voices", "nobody"), "no voice 'nobody'")
+
+
+class TestOtherCommands:
+    def test_import_refuses_what_is_no_checkpoint(self, run):
+        Path("weights.pt").write_text("This is a text.")
+        assert_refused(run("import", "weights.pt", "-o", "voice"), "weights.pt", "voice")
+        assert_refused(run("import", "nothing.pt", "-o", "voice"), "nothing.pt", "voice")
+        assert_refused(run("import", "nothing.pt", "-o", "weights.pt"), "weights.pt")
+        assert_refused(run("import", "-o", "voice"), "FILE")
+
+    def test_import_makes_a_voice_that_vocodes(self, run, shared):
+        assert run("import", shared("parity/waveglow_2020_09_02.pt"), "-o", "voice").status == 0
+        assert run("voices", "voice").status == 0
+        assert run("vocode", tone("in.wav"), "-o", "out.wav", "--voice", "voice").status == 0
+        assert soundfile.info("out.wav").frames == soundfile.info("in.wav").frames
+        assert_refused(run("say", "Hello.", "--voice", "voice", "-o", "no.wav"), "no acoustic model", "no.wav")
+
+    def test_train_refuses_before_it_begins(self, run, tiny_corpus):
+        train = ("train", "vocoder", "--data", tiny_corpus, "--run", "run")
+        assert_refused(run(*train, "--config", "compact-vocodr"), "did you mean 'compact-vocoder'", "run")
+        assert_refused(
+            run(*train, "--config", "compact-vocoder", "--set", "training.batchsize=2"),
+            "did you mean 'batch_size'", "run",
+        )  # fmt: skip
+        assert_refused(run("train", "vocoder", "--config", "waveglow", "--data", "none", "--run", "run"), "none", "run")
+        assert_refused(run(*train, "--config", "waveglow", "--data", "=x"), "SPEAKER=FOLDER", "run")
+        assert_refused(run("train", "vocodr"), "'vocodr' is not one of")
+
+    def test_align_refuses_a_folder_without_recordings(self, run, tmp_path):
+        assert_refused(run("align", tmp_path), "metadata.csv", tmp_path / "alignments.jsonl")
+
+    def test_export_refuses_what_is_no_run(self, run):
+        assert_refused(run("export", "no-run", "-o", "voice"), "no-run", "voice")
+
+
+class TestHelp:
+    @pytest.mark.parametrize("name", [None, *command.commands])
+    def test_has_examples(self, run, name):
+        result = run(*([] if name is None else [name]), "--help")
+        assert result.status == 0
+        assert "Examples:\n    glowtron " in result.out
+        assert max(map(len, result.out.splitlines())) <= 100
+
+    def test_no_arguments_is_help(self, run):
+        assert run().status == 0
+
+    def test_answers_at_once_and_without_torch(self):
+        code = (
+            "import sys; from glowtron.cli import main\ntry: main(['--help'])\nfinally: print('torch' in sys.modules)"
+        )
+        times = []
+        for _ in range(3):
+            started = time.perf_counter()
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+            times.append(time.perf_counter() - started)
+            assert done.stdout.endswith("False\n")
+        assert min(times) < 0.5
