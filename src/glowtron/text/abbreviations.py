@@ -84,6 +84,9 @@ DOTTED = {
     "n.b.": "note well",
     "N.B.": "note well",
     "q.v.": "which see",
+    "PhD": "P H D",
+    "MSc": "M S C",
+    "BSc": "B S C",
     "c/o": "care of",
     "w/o": "without",
     "w/": "with ",
@@ -117,7 +120,6 @@ BEFORE_FIGURES = {
     "Ext": "extension",
     "ext": "extension",
     "cap": "chapter",
-    "c": "circa",
     "v": "version",
     "Ser": "series",
 }
@@ -160,7 +162,10 @@ def _either(words: dict[str, str]) -> str:
     return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
 
-_TITLE = re.compile(rf"(?<![\w.])({_either(TITLES)})(?:\.(?=[ \n]*[A-Z0-9\ue000])|(?=[ ][A-Z][a-z]))[ ]*(?:-(?=[A-Z]))?")
+# "Mr." is one wherever it stands, "Col" only with a stop or before a name.
+_TITLE = re.compile(
+    rf"(?<![\w.])(?:({_either(TITLES)})(?:\.(?=[ ]?[A-Z0-9\ue000])|(?=[ ][A-Z][a-z]))|(Mrs?|Messrs|Mme|Mlle)\.)[ -]?"
+)
 _WORDLIKE_TITLES = frozenset("Gen Col Rep Pres Fr Det Hon Sen Ms".split())
 _OTHER = re.compile(rf"(?<![\w.])({_either(OTHERS)})\.(?!\w)")
 _DOTTED = re.compile(rf"(?<![\w.])({_either(DOTTED)})(?!\.)(?:(?<=[./])|(?!\w))")
@@ -170,7 +175,9 @@ _MONTH = re.compile(
 )
 _MONTH_ALONE = re.compile(r"(?<![\w.])(Jan|Feb|Aug|Sept|Oct|Nov|Dec)\.(?=[ ][a-z]|[,;:)])")
 _MONTH_AFTER_DAY = re.compile(rf"(?<=[0-9][ -])({_either(MONTHS)})\b\.?(?![a-z])")
-_DAY = re.compile(rf"(?<![\w.])({_either(DAYS)})(?:\.(?=,|[ ](?:[0-9]|{_either(MONTHS)}))|(?=,[ ](?:[0-9]|{_either(MONTHS)})))")
+_DAY = re.compile(
+    rf"(?<![\w.])({_either(DAYS)})(?:\.(?=,|[ ](?:[0-9]|{_either(MONTHS)}))|(?=,[ ](?:[0-9]|{_either(MONTHS)})))"
+)
 _STREET_OR_SAINT = re.compile(r"(?<![\w.])(St|Ste)\b\.?(?![\w.])")
 _DRIVE_OR_DOCTOR = re.compile(r"(?<![\w.])Dr\b\.?(?![\w.])")
 _ENDS = re.compile(r"[\"')\]]*(?:\s*$|\s+[\"'(\[]*[A-Z])")
@@ -196,7 +203,7 @@ def expand(text: str) -> str:
 
 
 def ending_stop(match: re.Match[str]) -> str:
-    """"." when what ends with this match also ends a sentence: nothing follows, or a capital does."""
+    """ "." when what ends with this match also ends a sentence: nothing follows, or a capital does."""
     return "." if _ENDS.match(match.string, match.end()) else ""
 
 
@@ -209,7 +216,7 @@ def word_before(match: re.Match[str]) -> str:
 def _title(match: re.Match[str]) -> str:
     if "." not in match[0] and match[1] in _WORDLIKE_TITLES:  # A name itself: "Col Needham", "Gen Z".
         return match[0]
-    return TITLES[match[1]] + " "
+    return TITLES[match[1] or match[2]] + " "
 
 
 def _street_or_saint(match: re.Match[str]) -> str:

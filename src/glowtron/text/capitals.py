@@ -3,7 +3,6 @@
 A letter that is named stays a capital ("F B I", "vitamin A"), which tells it from the article; all else is lower case.
 """
 
-# ruff: noqa: SIM905 (a list of words reads better as text)
 from __future__ import annotations
 
 import re
@@ -31,9 +30,9 @@ _MONARCHS = frozenset(
     """Henry Charles George Edward William James Richard John Louis Philip Francis Frederick Alexander Nicholas Paul Pius
     Leo Gregory Benedict Innocent Clement Urban Boniface Peter Catherine Elizabeth Mary Ivan Otto Napoleon Ferdinand
     Alfonso Albert Christian Gustav Gustavus Haakon Harald Olaf Leopold Maximilian Joseph Rudolf Ramses Rameses Ptolemy
-    Xerxes Darius Cyrus Artaxerxes Umberto Emmanuel Robert David Malcolm Stephen Anne Julius Sixtus Eugene Adrian Martin
+    Xerxes Darius Cyrus Artaxerxes Umberto Emmanuel Robert David Stephen Anne Julius Sixtus Eugene Adrian Martin
     Nicolas Wilhelm Friedrich Karl Juan Carlos Pedro Felipe Baldwin Theodosius Constantine Justinian Michael Basil Leo
-    Sargon Thutmose Amenhotep Seti Antiochus Seleucus Philippe Casimir Sigismund Stanislaus""".split()
+    Nebuchadnezzar Sargon Thutmose Amenhotep Seti Antiochus Seleucus Philippe Casimir Sigismund Stanislaus""".split()
 )
 _HEADINGS = frozenset(
     """chapter volume part book act scene section article title canto psalm phase type stage class grade level appendix
@@ -43,10 +42,13 @@ _HEADINGS = frozenset(
 _ROMAN = re.compile(r"(?<![\w'.-])([IVXLCDM]+)(?:(?![\w'])|(?='s))(\.(?!\w))?")
 _WELL_FORMED = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
+NAMED = "\ue001"
+"""Follows an A that is a letter's name where its surroundings would not tell: "A4" and not "a four"."""
+
 _DOTTED = re.compile(r"(?<![\w.])((?:[A-Za-z]\.){2,8}|(?:[A-Za-z]\.){1,8}[A-Za-z](?![\w]))(?:'s\b)?")
 _INITIAL = re.compile(r"(?<![\w.'])([A-Z])\.(?=[ ]?[A-Z])[ ]?")
 _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
-_SHOUTED_RUN = re.compile(r"[A-Z]+(?:'[A-Z]+)?(?:[ ,;:.!?'\"()-]+[A-Z]+(?:'[A-Z]+)?)+(?![a-z])")
+_SHOUTED_RUN = re.compile(r"(?<![\w'])[A-Z][A-Z']*(?:[ ,;:.!?\"()-]+[A-Z][A-Z']*)+(?![a-z])")
 _ONSETS = frozenset(
     """B BL BR C CH CHR CL CR D DR DW F FL FR G GL GR H J K KL KN KR L M N P PH PL PR QU R RH S SC SCH SCR SH SHR SK SL SM
     SN SP SPL SPR SQU ST STR SW T TH THR TR TW V W WH WR X Y Z""".split()
@@ -131,7 +133,7 @@ def initials(text: str) -> str:
         text = _DOTTED.sub(_dotted, text)
         text = _INITIAL.sub(_initial, text)
     shouted = _shouted(text)
-    return _WORD.sub(lambda match: _word(match, shouted), text)
+    return _WORD.sub(lambda match: _word(match, shouted), text).replace(NAMED, "")
 
 
 def _dotted(match: re.Match[str]) -> str:
@@ -182,7 +184,7 @@ def _word(match: re.Match[str], shouted: set[int]) -> str:
 def _letter(match: re.Match[str]) -> str:
     """A capital alone names a letter, but for the pronoun I and the article A."""
     letter, text = match[0], match.string
-    if letter.islower():
+    if letter.islower() or text.startswith(NAMED, match.end()):
         return letter
     before, after = text[max(0, match.start() - 3) : match.start()], text[match.end() : match.end() + 3]
     beside_letter = re.search(r"(?<![A-Za-z'])[A-Z] $", before) or re.match(r" [A-Z](?![A-Za-z'])", after)

@@ -119,7 +119,7 @@ def _without_drawings(lines: list[str]) -> list[str]:
 
 
 def _draws(line: str) -> bool:
-    return bool(_DRAWN.search(line)) and not _WORD.search(line) or _mostly_signs(line)
+    return (bool(_DRAWN.search(line)) and not _WORD.search(line)) or _mostly_signs(line)
 
 
 def _mostly_signs(line: str) -> bool:

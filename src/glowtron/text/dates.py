@@ -6,14 +6,14 @@ import re
 
 from glowtron.text.numbers import DIGITS, cardinal, ordinal, pairs
 
-MONTHS = (
-    "January February March April May June July August September October November December"  # noqa: SIM905
-).split()
+MONTHS = ("January February March April May June July August September October November December").split()
 _MONTH = "|".join(MONTHS)
 _YEAR = r"[12][0-9]{3}(?![0-9]|[.,:/-][0-9])"
 _EDGE = r"(?<![\w./:-])(?<![0-9],)"
 
-_ISO = re.compile(rf"{_EDGE}([12][0-9]{{3}})([-/.])([01]?[0-9])\2([0-3]?[0-9])(?:T(?=[0-9]{{2}}:)|(?![\w]|[-/.:][0-9]))")
+_ISO = re.compile(
+    rf"{_EDGE}([12][0-9]{{3}})([-/.])([01]?[0-9])\2([0-3]?[0-9])(?:T(?=[0-9]{{2}}:)|(?![\w]|[-/.:][0-9]))"
+)
 _NUMERIC = re.compile(rf"{_EDGE}([0-3]?[0-9])([-/.])([0-3]?[0-9])\2((?:[12][0-9])?[0-9]{{2}})(?![\w]|[-/.:][0-9])")
 # "November 22nd, 1963", "November 22-24", "May 5 or 6".
 _MONTH_DAY = re.compile(
@@ -24,8 +24,10 @@ _DAY_MONTH = re.compile(
     rf"{_EDGE}(the[ ])?([0-3]?[0-9])(st|nd|rd|th)?(?:[ ]?[-–][ ]?([0-3]?[0-9])(?:st|nd|rd|th)?)?"
     rf"[ -](?:of[ ])?({_MONTH})\b(?:[-](?=[0-9]{{4}}))?(,?[ ]?{_YEAR})?",
 )
-_MONTH_YEAR = re.compile(rf"\b({_MONTH}),?(?:[ ]of)?[ ]({_YEAR})")
-_MONTH_DAY_ONLY = re.compile(rf"\b(on|On|until|till|by|since|from|of)[ ](1[0-2]|0?[1-9])/(3[01]|[12][0-9]|0?[1-9])(?![\w/]|[.,][0-9])")
+_MONTH_YEAR = re.compile(rf"\b((?:{_MONTH}),?(?:[ ]of)?[ ])({_YEAR})")
+_MONTH_DAY_ONLY = re.compile(
+    r"\b(on|On|until|till|by|since|from|of)[ ](1[0-2]|0?[1-9])/(3[01]|[12][0-9]|0?[1-9])(?![\w/]|[.,][0-9])"
+)
 
 _MERIDIEM = r"(?:[ ]?([AaPp])\.?[ ]?[Mm]\b(\.)?)"
 _TIME = re.compile(
@@ -45,7 +47,7 @@ def dates(text: str) -> str:
     text = _MONTH_DAY_ONLY.sub(lambda m: f"{m[1]} {_day_of(int(m[2]), int(m[3]))}", text)
     text = _MONTH_DAY.sub(_month_day, text)
     text = _DAY_MONTH.sub(_day_month, text)
-    return _MONTH_YEAR.sub(lambda match: f"{match[1]} {pairs(int(match[2]))}", text)
+    return _MONTH_YEAR.sub(lambda match: f"{match[1]}{pairs(int(match[2]))}", text)
 
 
 def times(text: str) -> str:

@@ -11,11 +11,11 @@ import re
 
 from glowtron.errors import InputError
 from glowtron.text.abbreviations import expand
-from glowtron.text.capitals import initials, roman
+from glowtron.text.capitals import initials, roman, spell
 from glowtron.text.characters import plain
 from glowtron.text.dates import dates, times
 from glowtron.text.money import sums
-from glowtron.text.numerals import figures
+from glowtron.text.numerals import figures, telephones
 from glowtron.text.symbols import MARKUP, parse_markup
 from glowtron.text.units import quantities
 from glowtron.text.web import addresses
@@ -24,6 +24,7 @@ from glowtron.text.web import addresses
 _HELD = "\ue000"
 
 _SIGN_WORDS = (
+    (re.compile(r"(?<!\w)([A-Z]{1,4})&([A-Z]{1,4})(?!\w)"), lambda match: f"{spell(match[1])} and {spell(match[2])}"),
     (re.compile(r"(?<=[\w.)])[ ]?&[ ]?(?=[\w(])|&"), " and "),
     (re.compile(r"(?<=\w)\+\+"), " plus plus "),
     (re.compile(r"(?<=[\w)])[ ]?\+[ ]?(?=[\w(])|(?<!\S)\+(?=\w)"), " plus "),
@@ -57,7 +58,6 @@ _PUNCTUATION = (
     (re.compile(r"[,;:](?=[.!?])"), ""),
     (re.compile(r"(?<=[,;:])[,;:]+"), ""),
     (re.compile(r"(?:(?<=\s)|^)-(?:\s+-)+(?=\s|$)"), "-"),
-    (re.compile(r"^[\s,.;:!?)-]+|[\s(-]+$"), ""),
     (re.compile(r"(?<=[.!?,;:])(?=[A-Za-z\ue000])(?<!\.\.\.)"), " "),
 )
 _SPEAKABLE = re.compile(r"[A-Za-z\ue000]|\{[^{}]*[A-Z]")
@@ -99,7 +99,9 @@ def unspeakable(text: str) -> InputError:
     """The error for a text that leaves nothing to say."""
     shown = " ".join(text.split())
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    return InputError(f"nothing speakable in '{shown}'; it needs a letter or a number" if shown else "the text is empty")
+    return InputError(
+        f"nothing speakable in '{shown}'; it needs a letter or a number" if shown else "the text is empty"
+    )
 
 
 def _read(text: str) -> str:
@@ -108,6 +110,7 @@ def _read(text: str) -> str:
     text = addresses(text)
     text = expand(text)
     if any(figure in text for figure in "0123456789"):
+        text = telephones(text)
         text = dates(text)
         text = times(text)
         text = sums(text)
@@ -123,8 +126,8 @@ def _read(text: str) -> str:
     text = initials(text)
     for pattern, replacement in _PUNCTUATION:
         text = pattern.sub(replacement, text)
-    text = _UNKNOWN.sub(" ", text)
-    return " ".join(text.split())
+    text = " ".join(_UNKNOWN.sub(" ", text).split())
+    return text.lstrip(" ,.;:!?)-").rstrip(" (-")
 
 
 def _signs(text: str) -> str:

@@ -71,7 +71,9 @@ def sums(text: str) -> str:
         text = _OLD_ENGLISH.sub(_old_english, text)
         text = _SUM.sub(_sum, text)
     if _LONE.search(text) or any(code in text for code in CODES):
-        text = _SUM_AFTER.sub(lambda match: _amount(match, match[1], match[2], SIGNS.get(match[3]) or CODES[match[4]]), text)
+        text = _SUM_AFTER.sub(
+            lambda match: _amount(match, match[1], match[2], SIGNS.get(match[3]) or CODES[match[4]]), text
+        )
         text = _SUM_WITH_CODE.sub(lambda match: _amount(match, match[2], match[3], CODES[match[1]]), text)
         text = _CENTS.sub(lambda match: spoken(match[1]) + (" cent" if match[1] == "1" else " cents"), text)
         text = _LONE.sub(lambda match: f" {SIGNS[match[0]].many} ", text)

@@ -111,7 +111,7 @@ def mixed(whole: str, numerator: str, denominator: str) -> str:
     """`("3", "1", "2")` as "three and a half"."""
     part = fraction(numerator, denominator)
     if part.startswith("one "):
-        part = ("an " if part.startswith("one eighth") or part.startswith("one eleventh") else "a ") + part[4:]
+        part = ("an " if part.startswith(("one eighth", "one eleventh")) else "a ") + part[4:]
     return f"{spoken(whole)} and {part}"
 
 

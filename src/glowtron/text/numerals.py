@@ -1,10 +1,10 @@
 """All other figures: years and decades, ordinals, telephone numbers, versions, codes, ranges, plain quantities."""
 
-# ruff: noqa: SIM905 (a list of words reads better as text)
 from __future__ import annotations
 
 import re
 
+from glowtron.text.capitals import NAMED
 from glowtron.text.numbers import NUMBER, SIGN, START, cardinal, decade, digits, ordinal, pairs, spoken
 
 # With these before it, a number of four figures is a year: "in 1895", "summer of 1914".
@@ -26,19 +26,32 @@ _QUANTITY_AFTER = frozenset(
 )
 _NO_PLURALS = frozenset(
     """was is has as his this its thus us yes across unless perhaps always towards besides does less plus series news
-    afterwards alas james charles louis nicholas francis thomas congress""".split()
+    afterwards alas james charles louis nicholas francis thomas congress messieurs""".split()
 )
 # What follows is a name made of figures, read in pairs or one by one.
 _CODE_BEFORE = frozenset(
     """box number no flight route room zip extension serial exhibit apartment suite code pin interstate highway
     hotline channel model""".split()
 )
+_CALIBERS = frozenset(
+    "caliber calibre special rifle pistol revolver cartridge ammunition gun bullet automatic magnum".split()
+)
 _DECADE = re.compile(r"(?<![\w.,])'?([12][0-9]{2}0|[1-9]0)'?s\b")
 _YEAR_RANGE = re.compile(r"(?<![\w.,:/-])(1[0-9]{3}|20[0-9]{2})[ ]?[-–/][ ]?([0-9]{4}|[0-9]{1,2})(?![\w/]|[.,-][0-9])")
 _SHORT_YEAR = re.compile(r"(?<!\w)'([0-9]{2})(?![\w'])")
-_ERA = re.compile(r"(?<![\w.,])([0-9]{1,4})(?=[ ](?:B\.?C\.?|A\.?D\.?|B\.?C\.?E\.?|C\.?E\.?)(?![\w]))|(?<=A\.D\. )([0-9]{1,4})\b")
-_YEAR_NAMED = re.compile(r"\b([Yy]ears?)[ ]([0-9]{3})(?![\w]|[.,][0-9])")
-_ORDINAL = re.compile(r"(?<![\w.])([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)[ ]?(?:st|nd|rd|th|ST|ND|RD|TH)\b")
+_ERA = re.compile(
+    r"(?<![\w.,])([0-9]{1,4})(?=[ ](?:B\.?C\.?|A\.?D\.?|B\.?C\.?E\.?|C\.?E\.?)(?![\w]))|(?<=A\.D\. )([0-9]{1,4})\b"
+)
+# "the year 562"; "In 606, Nineveh fell."
+_YEAR_NAMED = re.compile(
+    r"\b([Yy]ears?[ ])([0-9]{3})(?![\w]|[.,][0-9])|(?:(?<=, )|(?<=[.;:] )|^)([Ii]n[ ])([0-9]{3})(?=,[ ])"
+)
+# "411 Elm Street", "1026 North Beckley": houses are read in pairs.
+_HOUSE = re.compile(
+    r"(?<![\w.,])[0-9]{3,5}(?=[ ](?:(?:[NSEW]\.?|North|South|East|West)[ ][A-Z0-9]|(?:[A-Z][a-z]+[ ]|[0-9]{1,3}(?:st|nd|rd|th)[ ]){1,3}"
+    r"(?:[Ss]treet|[Aa]venue|[Rr]oad|[Bb]oulevard|[Ll]ane|[Dd]rive|Place|Court|Way|[Hh]ighway|[Ss]quare)\b))"
+)
+_ORDINAL = re.compile(rf"{START}([0-9]{{1,3}}(?:,[0-9]{{3}})+|[0-9]+)(?:st|nd|rd|th|ST|ND|RD|TH)\b")
 _PHONE = re.compile(
     r"(?<![\w.,/-])(\+?[0-9]{1,3}[ .-])?(\([0-9]{3}\)[ ]?|[0-9]{3}[ .-])([0-9]{3})[ .-]([0-9]{4})(?![\w]|[.,-][0-9])"
     r"|(?<![\w.,/-])(\+[0-9]{1,3}(?:[ -][0-9]{1,5}){1,6})(?![\w])"
@@ -46,22 +59,31 @@ _PHONE = re.compile(
 )
 _GROUPS = re.compile(r"(?<![\w.,/-])([0-9]+(?:-[0-9]+){2,12})(?![\w-])")
 _VERSION = re.compile(r"(?:(?<![\w.])[vV]\.?|(?<![\w.,]))([0-9]{1,5}(?:\.[0-9]{1,5}){2,6})(?![\w]|\.[0-9])")
-_NAMED_VERSION = re.compile(r"(?:(?<![\w.])[vV]|\b([Vv]ersion|[Pp]ython)[ ])([0-9]{1,4})(?:\.([0-9]{1,4}))?(?![\w]|\.[0-9])")
+_NAMED_VERSION = re.compile(
+    r"(?:(?<![\w.])[vV]|\b([Vv]ersion|[Pp]ython)[ ])([0-9]{1,4})(?:\.([0-9]{1,4}))?(?![\w]|\.[0-9])"
+)
 _RANGE = re.compile(rf"{START}({NUMBER})[ ]?[-–][ ]?({NUMBER})(?![\w-]|[.,][0-9])")
+_MINUS = re.compile(rf"{START}({NUMBER})[ ]?-[ ]?({NUMBER})(?=[ ]equals\b)")
 _RATIO = re.compile(r"(?<![\w.:])([0-9]{1,4}):([0-9]{1,4})(?![\w:])")
-_CODE = re.compile(r"(?<![\w.'])(?=[A-Za-z]{0,8}[0-9])(?=[0-9]{0,12}[A-Za-z]|[A-Za-z])([A-Za-z0-9]{2,20})(?:-([A-Za-z]|[0-9]{1,4}))?(?![\w'])")
+_CODE = re.compile(
+    r"(?<![\w.'])(?=[A-Za-z]{0,8}[0-9])(?=[0-9]{0,12}[A-Za-z]|[A-Za-z])([A-Za-z0-9]{2,20})(?:-([A-Za-z]|[0-9]{1,4}))?(?![\w'])"
+)
 _LETTER_DASH_FIGURES = re.compile(r"(?<![\w.-])([A-Z]{1,5})-([0-9]{1,4})(?![\w-])")
 _FIGURES_DASH_LETTER = re.compile(r"(?<![\w.,-])([0-9]{1,4})-([A-Z])(?![\w-])")
 _PIECES = re.compile(r"[A-Za-z]+|[0-9]+")
 _ANY = re.compile(rf"{SIGN}{NUMBER}")
 _WORD_BEFORE = re.compile(r"([A-Za-z]+)[ ,]*$")
-_WORD_AFTER = re.compile(r"[ -]([a-z]+)")
+_WORD_AFTER = re.compile(r"[ -]([A-Za-z]+)")
 _WINDOW = 24
+
+
+def telephones(text: str) -> str:
+    """`text` with its telephone numbers in words, figure by figure."""
+    return _PHONE.sub(_phone, text)
 
 
 def figures(text: str) -> str:
     """`text` with every figure in words."""
-    text = _PHONE.sub(_phone, text)
     text = _VERSION.sub(_version, text)
     text = _NAMED_VERSION.sub(_named_version, text)
     text = _YEAR_RANGE.sub(_year_range, text)
@@ -69,15 +91,21 @@ def figures(text: str) -> str:
     text = _DECADE.sub(lambda match: decade(match[1]), text)
     text = _SHORT_YEAR.sub(lambda match: _two_figures(match[1]), text)
     text = _ERA.sub(lambda match: pairs(int(match[1] or match[2])), text)
-    text = _YEAR_NAMED.sub(lambda match: f"{match[1]} {pairs(int(match[2]))}", text)
+    text = _YEAR_NAMED.sub(lambda match: (match[1] or match[3]) + pairs(int(match[2] or match[4])), text)
+    text = _HOUSE.sub(lambda match: _house(match[0]), text)
     text = _ORDINAL.sub(lambda match: _ordinal(match[1].replace(",", "")), text)
     text = _LETTER_DASH_FIGURES.sub(lambda match: f"{match[1]} {_code_figures(match[2])}", text)
     text = _FIGURES_DASH_LETTER.sub(lambda match: f"{_code_figures(match[1])} {match[2]}", text)
     text = _CODE.sub(_code, text)
     text = _RATIO.sub(lambda match: f"{cardinal(match[1])} to {cardinal(match[2])}", text)
+    text = _MINUS.sub(r"\1 minus \2", text)
     text = _RANGE.sub(lambda match: f"{spoken(match[1])} to {spoken(match[2])}", text)
     text = _ANY.sub(_number, text)
     return re.sub("[0-9]+", lambda match: f" {digits(match[0])} ", text)
+
+
+def _house(number: str) -> str:
+    return digits(number) if len(number) > 4 else pairs(int(number))
 
 
 def _ordinal(figures: str) -> str:
@@ -101,7 +129,9 @@ def _phone_group(group: str) -> str:
 
 def _version(match: re.Match[str]) -> str:
     version = "version " if match[0][0] in "vV" else ""
-    return version + " point ".join(spoken(part) for part in match[1].split("."))
+    parts = match[1].split(".")
+    joint = " dot " if len(parts) == 4 and not version else " point "  # Four parts are an internet address.
+    return version + joint.join(spoken(part) for part in parts)
 
 
 def _named_version(match: re.Match[str]) -> str:
@@ -128,6 +158,7 @@ def _code(match: re.Match[str]) -> str:
             words.append(_code_figures(piece))
         else:
             words.append(" ".join(piece.upper()) if len(piece) <= 2 or piece.isupper() else piece)
+            words[-1] += NAMED if words[-1] == "A" else ""
     if match[2]:
         words.append(_code_figures(match[2]) if match[2].isdigit() else match[2].upper())
     return " ".join(words)
@@ -146,11 +177,11 @@ def _number(match: re.Match[str]) -> str:
     after = _WORD_AFTER.match(match.string, match.end())
     word_before = before[1].lower() if before else ""
     word_after = after[1] if after else ""
-    if number.isdigit() and word_before in _CODE_BEFORE and len(number) >= 3 and not word_after.endswith("s"):
+    if number.isdigit() and word_before in _CODE_BEFORE and len(number) >= 3 and not _is_plural(word_after):
         words = _code_figures(number)
     elif len(number) == 4 and number.isdigit() and _is_year(int(number), word_before, word_after):
         words = pairs(int(number))
-    elif number.startswith(".") and len(number) == 3 and word_after in ("caliber", "calibre", "special"):
+    elif number.startswith(".") and len(number) == 3 and word_after.lower() in _CALIBERS:
         words = cardinal(number[1:])
     else:
         words = spoken(number)
@@ -168,5 +199,11 @@ def _is_year(number: int, before: str, after: str) -> bool:
         return not (number % 100 == 0 and after in _QUANTITY_AFTER)
     if number < 1100 or before in _QUANTITY_BEFORE or after in _QUANTITY_AFTER:
         return False
-    plural = after.endswith("s") and not after.endswith("ss") and after not in _NO_PLURALS and len(after) > 3
-    return not plural or before == "the"
+    return not _is_plural(after) or before == "the"
+
+
+def _is_plural(word: str) -> bool:
+    """Whether a word looks like what is counted; a name ("the 1936 Olympics") does not."""
+    return (
+        word.islower() and word.endswith("s") and not word.endswith("ss") and len(word) > 3 and word not in _NO_PLURALS
+    )

@@ -14,7 +14,7 @@ MAX_CHARS = 200
 # A stop, closing quotes and brackets, then space; or a stop of Chinese and Japanese, which write no space; or an empty
 # line, or a line that begins as an entry of a list.
 _BOUNDARY = re.compile(
-    r"""(?P<stop>[.!?…]+)["'”’)\]»]*(?=\s)
+    r"""(?<![.!?…])(?P<stop>[.!?…]+)["'”’)\]»]*(?=\s)
       | [。！？]["”’」』)]*
       | \n[ \t\r]*(?=\n)
       | \n(?=[ \t]*(?:[-*•–][ \t]|[0-9]{1,3}[.)][ \t]))""",
@@ -23,7 +23,9 @@ _BOUNDARY = re.compile(
 _NEXT = re.compile(r"\s*(?P<opening>[\"'“‘(\[«]*)(?P<first>\S?)")
 _WORD_BEFORE = re.compile(r"(?P<before>[\w'.-]*\s)?[\"'“‘(\[]*(?P<word>[\w./]+)$")
 _NEXT_WORD = re.compile(r"\s*[\"'“‘(\[«]*(\w+)")
-_NEVER_LAST = frozenset(word.lower() for word in (*TITLES, "St", "Dr", "Nos", "Messrs", "vs", "cf", "viz", "approx", "Ste"))
+_NEVER_LAST = frozenset(
+    word.lower() for word in (*TITLES, "St", "Dr", "Nos", "Messrs", "vs", "cf", "viz", "approx", "Ste")
+)
 _SELDOM_LAST = frozenset(
     word.lower() for word in (*OTHERS, *MONTHS, "u.s", "u.k", "u.n", "a.m", "p.m", "b.c", "a.d", "d.c", "ph.d")
 )

@@ -35,8 +35,9 @@ def parse_markup(markup: str) -> tuple[str, ...]:
     phones = tuple(markup[1:-1].split())
     for phone in phones:
         if phone not in PHONES:
+            hint = nearest(phone, PHONES)
             raise InputError(
-                f"in '{_shortened(markup)}': '{phone}' is no ARPAbet phone{nearest(phone, PHONES)}; "
+                f"in '{_shortened(markup)}': '{phone}' is no ARPAbet phone{hint if 'mean' in hint else ''}; "
                 "write words in braces like {HH AH0 L OW1}"
             )
     return phones

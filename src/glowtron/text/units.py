@@ -58,7 +58,6 @@ UNITS = {
     "kHz": ("kilohertz", "kilohertz"),
     "MHz": ("megahertz", "megahertz"),
     "GHz": ("gigahertz", "gigahertz"),
-    "B": ("byte", "bytes"),
     "kB": ("kilobyte", "kilobytes"),
     "KB": ("kilobyte", "kilobytes"),
     "MB": ("megabyte", "megabytes"),
@@ -98,8 +97,10 @@ _FRACTION_UNIT = re.compile(rf"{START}(?:({NUMBER})[ -])?{_FRACTION}(?:([ -]?)({
 _FEET_INCHES = re.compile(r"(?<![\w.])([0-9]{1,3})'[ ]?([0-9]{1,2}(?:\.[0-9])?)(?:\"|''?)")
 _ADJECTIVE = re.compile(r"-[a-z]")
 _DIMENSION = re.compile(rf"(?<![\w.])({NUMBER})(\s?)([x×*])\2(?=[0-9])")
-_EQUALS_NEAR = re.compile(r"[^.!?\n]{0,20}=")
-_PER_LETTERS = re.compile(r"(?<=[a-z])[ ]?/[ ]?(hour|hr|h|day|week|wk|month|mo|year|yr|kg|km|mile|person|night|min|minute|second|sec|s)\b")
+_EQUALS_NEAR = re.compile(r"[ ]?[0-9.,]{1,12}[ ]?=")
+_PER_LETTERS = re.compile(
+    r"(?<=[a-z])[ ]?/[ ]?(hour|hr|h|day|week|wk|month|mo|year|yr|kg|km|mile|person|night|min|minute|second|sec|s)\b"
+)
 _PER = {"hr": "hour", "h": "hour", "wk": "week", "mo": "month", "yr": "year", "kg": "kilogram", "km": "kilometer"}
 _PER |= {"min": "minute", "sec": "second", "s": "second"}
 _EXPONENT = re.compile(r"(?<=[0-9])([⁰¹²³⁴⁵⁶⁷⁸⁹]+)|(?<=[\w)])\^(-?[0-9]{1,3})(?![0-9])")
@@ -130,14 +131,17 @@ def _quantity(match: re.Match[str]) -> str:
         return match[0]  # The 90s and the 1990s.
     one, many = UNITS[unit]
     # "a 5-km run" and "10-mm-thick" are adjectives.
-    singular = number in ("1", "-1") and not match["scale"] or match["joint"] == "-"
+    singular = (number in ("1", "-1") and not match["scale"]) or match["joint"] == "-"
     singular = singular or bool(_ADJECTIVE.match(match.string, match.end()))
     name = one if singular else many
     if match["power"]:
         name = f"{_POWERS[match['power']]} {name}"
     if match["per"]:
-        power = f"{_POWERS[match['per_power']]} " if match["per_power"] else ""
-        name += f" per {power}{UNITS[match['per']][0]}"
+        per = UNITS[match["per"]][0]
+        # "per second squared", but "per square meter".
+        timed = match["per"] in ("s", "sec", "min", "h", "hr")
+        power = _POWERS[match["per_power"]] if match["per_power"] else ""
+        name += f" per {per} {power}d" if power and timed else f" per {power} {per}".replace("  ", " ")
     words = f"{spoken(match['from'])} to " if match["from"] else ""
     stop = "." if match["stop"] and _ENDS.match(match.string, match.end()) else ""
     return f"{words}{spoken(number)}{match['scale'] or ''}{'-' if match['joint'] == '-' else ' '}{name}{stop}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from glowtron.text.capitals import spell, spells
+from glowtron.text.capitals import spell
 from glowtron.text.numbers import digits
 
 # Endings that make a bare name an address; others need http:// or www.
@@ -62,5 +62,5 @@ def _part(part: str) -> str:
         return digits(part)
     if part.isalpha():
         word = part.lower()
-        return spell(word) if word != "com" and (len(word) == 1 or spells(word.upper())) else word
+        return spell(word) if len(word) == 1 or not re.search("[aeiouy]", word) or word in ("uk", "io", "ai") else word
     return _SIGNS.get(part, " ")
