@@ -35,12 +35,14 @@ class Cache:
     """A folder with two files a clip: 16-bit audio at the mel's rate, and the log-mel of just that audio in float32.
 
     Entries are named by a hash of the recording's path, size and time of change and of the mel's definition, so one
-    folder serves any number of corpora and runs. A missing or damaged entry is made again; entries of recordings that
-    have changed since stay until the folder is deleted, which is always safe.
+    folder serves any number of corpora and runs. A missing or damaged entry is made again. Each `Cache` looks at a
+    recording once: one that changes under way counts from the next run on. Its old entry stays until the folder is
+    deleted, which is always safe.
     """
 
     def __init__(self, folder: str | Path, mel: MelConfig) -> None:
         self.folder, self.mel = Path(folder), mel
+        self._names: dict[Path, str] = {}
 
     def fill(self, clips: Sequence[Clip], progress: Callable[[int], None] | None = None) -> list[int]:
         """Make all missing entries and return each clip's length in mel frames.
@@ -51,22 +53,23 @@ class Cache:
 
     def entry(self, clip: Clip) -> Entry:
         """The clip's entry, made first if it is missing. Raises InputError if the recording cannot be used."""
-        wave_path, mel_path = self._paths(clip)
+        # Naming costs as much as opening, so it is done once.
+        name = self._names.get(clip.audio) or self._names.setdefault(clip.audio, self._name(clip.audio))
+        wave_path, mel_path = self.folder / f"{name}.wave.npy", self.folder / f"{name}.mel.npy"
         try:
             return self._open(wave_path, mel_path)
         except (OSError, ValueError, EOFError):  # Missing, or not what was written: numpy raises any of these.
             self._make(clip, wave_path, mel_path)
         return self._open(wave_path, mel_path)
 
-    def _paths(self, clip: Clip) -> tuple[Path, Path]:
+    def _name(self, audio: Path) -> str:
         try:
-            status = clip.audio.stat()
+            status = audio.stat()
         except OSError as error:
-            raise InputError(f"{clip.audio}: cannot be read: {error.strerror or error}") from error
-        recording = [str(clip.audio.resolve()), status.st_size, status.st_mtime_ns]
+            raise InputError(f"{audio}: cannot be read: {error.strerror or error}") from error
+        recording = [str(audio.resolve()), status.st_size, status.st_mtime_ns]
         identity = [_VERSION, recording, to_dict(self.mel)]
-        name = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
-        return self.folder / f"{name}.wave.npy", self.folder / f"{name}.mel.npy"
+        return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
 
     def _open(self, wave_path: Path, mel_path: Path) -> Entry:
         entry = Entry(np.load(wave_path, mmap_mode="r"), np.load(mel_path, mmap_mode="r"))
