@@ -150,7 +150,9 @@ def test_faults_name_the_clip(clips, cache):
 
     def fails(said: str, clips=clips, encode=encode, speakers=("ada",), alignments=good) -> None:
         def read_all() -> None:
-            dataset = AcousticDataset(clips, Cache(cache.folder, CONFIG), encode=encode, speakers=speakers, alignments=alignments)
+            dataset = AcousticDataset(
+                clips, Cache(cache.folder, CONFIG), encode=encode, speakers=speakers, alignments=alignments
+            )
             for item in range(len(dataset)):
                 dataset[Key(0, item)]
 
