@@ -50,7 +50,7 @@ def test_one_stray_step_back_is_no_repeat() -> None:
 
 
 def test_breaking_off_is_not_complete() -> None:
-    attention = judge(walk(list(range(30)), 40), True, STEP_S)
+    attention = judge(walk(steady(30), 40), True, STEP_S)
     assert not attention.reached_end and attention.tail_s == 0.0 and not attention.complete
 
 
@@ -65,3 +65,9 @@ def test_never_stopping_is_endless() -> None:
 def test_tiny_alignments_are_judged(n_steps: int, n_symbols: int) -> None:
     attention = judge(np.ones((n_steps, n_symbols), np.float32), True, STEP_S)
     assert attention.reached_end == (n_symbols <= 2)
+
+
+def test_racing_through_a_text_is_not_speaking_it() -> None:
+    attention = judge(walk([*range(0, 120, 3), 119], 120), True, STEP_S)
+    assert attention.reached_end and not attention.skips and attention.races and not attention.complete
+    assert attention.symbols_per_s == pytest.approx(60, rel=0.06)

@@ -17,6 +17,8 @@ LARGEST_STEP = 4
 """Symbols: a step forward or a fall back by more than this is a skip or a repeat, less is soft attention at work."""
 LONGEST_TAIL_S = 1.5
 """Seconds: more after the end is reached is an endless tail."""
+FASTEST_SYMBOLS_PER_S = 40.0
+"""Nobody speaks faster: a quick reader does 15 to 20. An attention that may only move forward fails by racing."""
 
 
 class Attention(NamedTuple):
@@ -34,6 +36,8 @@ class Attention(NamedTuple):
     """How many times it fell behind by more than `LARGEST_STEP` symbols."""
     tail_s: float
     """Seconds from first reaching the end to the end of the sound; 0 if it was not reached."""
+    symbols_per_s: float
+    """Symbols from the first to the furthest, over the seconds of the whole sound."""
 
     @property
     def skips(self) -> bool:
@@ -51,9 +55,14 @@ class Attention(NamedTuple):
         return not self.stopped or self.tail_s > LONGEST_TAIL_S
 
     @property
+    def races(self) -> bool:
+        """Whether it went through the text faster than it can be spoken."""
+        return self.symbols_per_s > FASTEST_SYMBOLS_PER_S
+
+    @property
     def complete(self) -> bool:
-        """Whether the sentence was spoken to its end without a skip, a repeat or an endless tail."""
-        return self.reached_end and not (self.skips or self.repeats or self.endless)
+        """Whether the sentence was spoken to its end without a skip, a repeat, a race or an endless tail."""
+        return self.reached_end and not (self.skips or self.repeats or self.races or self.endless)
 
 
 def judge(alignment: NDArray[np.float32], stopped: bool, step_s: float) -> Attention:
@@ -80,4 +89,5 @@ def judge(alignment: NDArray[np.float32], stopped: bool, step_s: float) -> Atten
         largest_fall=int(held.max(initial=0)),
         n_repeats=int(np.count_nonzero(behind[1:] & ~behind[:-1])),
         tail_s=float((n_steps - 1 - at_end[0]) * step_s) if len(at_end) else 0.0,
+        symbols_per_s=float(place.max() / (n_steps * step_s)),
     )

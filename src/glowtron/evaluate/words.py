@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from glowtron.config import TextConfig
-from glowtron.text.frontend import Frontend, make_frontend
+from glowtron.text.frontend import make_frontend
 
 # The recogniser's dictionary writes these titles short; the frontend always says them in full.
 _TITLES = {"mr": "mister", "mrs": "missus", "dr": "doctor", "st": "saint"}
@@ -40,14 +40,13 @@ def total(counts: list[WordCount]) -> WordCount:
     return WordCount(*(sum(column) for column in zip(*counts, strict=True))) if counts else WordCount(0, 0, 0, 0)
 
 
-def spoken_words(text: str, frontend: Frontend | None = None) -> list[str]:
+def spoken_words(text: str) -> list[str]:
     """Words of `text` as they are compared.
 
     The `english` frontend spells out numbers, abbreviations and signs; then everything but letters and apostrophes
     separates words, apostrophes at the edges go, and short titles are written in full.
     """
-    clean = (frontend or make_frontend(TextConfig(frontend="english"))).clean(text)
-    return _plain_words(clean)
+    return plain_words(make_frontend(TextConfig(frontend="english")).clean(text))
 
 
 def count_words(reference: list[str], hypothesis: list[str]) -> WordCount:
@@ -73,11 +72,8 @@ def count_words(reference: list[str], hypothesis: list[str]) -> WordCount:
     return WordCount(n, substituted, n - matched - substituted, heard_n - matched - substituted)
 
 
-def compare_words(text: str, hypothesis: list[str], frontend: Frontend | None = None) -> WordCount:
-    """Compare the words of `text` with the recogniser's, both normalised alike; see `spoken_words`."""
-    return count_words(spoken_words(text, frontend), _plain_words(" ".join(hypothesis)))
-
-
-def _plain_words(text: str) -> list[str]:
-    words = (word.strip("'") for word in re.findall(r"[a-z']+", text.lower().replace("\u2019", "'")))
+def plain_words(text: str | list[str]) -> list[str]:
+    """Lower-case words of letters and apostrophes, the recogniser's short titles in full."""
+    joined = text if isinstance(text, str) else " ".join(text)
+    words = (word.strip("'") for word in re.findall(r"[a-z']+", joined.lower().replace("\u2019", "'")))
     return [_TITLES.get(word, word) for word in words if word]
