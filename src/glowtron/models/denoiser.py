@@ -28,8 +28,9 @@ class Denoiser:
     0. It is that vocoder's own and knows nothing of the text.
 
     A log-mel of 0 is not silence but louder than most speech. The published network answers it with a steady tone, its
-    artefact. A vocoder that reads its loudness off the mel, as the lapped kind does, may answer with a sound that is no
-    artefact at all, and then subtracting it does harm: so denoising is off unless asked for, and `bias_level` tells.
+    artefact. A vocoder trained on other data, or that reads its loudness off the mel as the lapped kind does, may
+    answer with sound that is no artefact; `bias_level` tells how loud. Whether subtracting it helps has to be measured
+    for each vocoder, so denoising is off unless asked for.
     """
 
     def __init__(self, vocoder: Generates, n_mels: int, device: torch.device | str = "cpu") -> None:
