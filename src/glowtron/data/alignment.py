@@ -17,12 +17,15 @@ import os
 from collections.abc import Callable, Sequence
 from itertools import accumulate, takewhile
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from glowtron.audio import Audio
 from glowtron.data.durations import Alignment, read_alignments
 from glowtron.data.manifest import Clip, read_clip
 from glowtron.errors import InputError
+from glowtron.text.frontend import Frontend
 from glowtron.text.symbols import SYMBOLS
 
 SAMPLE_RATE = 16_000
@@ -32,20 +35,17 @@ _FRAME_S = 0.01
 """Seconds between the recogniser's frames."""
 _BOUNDARY_S = 0.025625 / 2 - _FRAME_S / 2
 """From a frame's nominal start to half-way between the centres of its window and the window before."""
+_MARGIN_S = 0.3
+"""Seconds of background noise set before and after a clip, so that a silence cut short is still known for one."""
+_QUIET = SAMPLE_RATE // 40
+"""Samples over which the background's loudness is measured."""
 _BEAMS = (1e-60, 1e-120, 1e-240)
 """How unlikely a path may become and still be followed; wider when the narrower one lost the way."""
 _RANKS = (".!?", ",;:", "-()", "'", " ")
 """Who gets the silence between two words, first come first."""
 
-_PHONE_OF = {i: symbol[1:].rstrip("012") for i, symbol in enumerate(SYMBOLS) if symbol.startswith("@")}
+_PHONE_OF = {i: symbol.strip("{012}") for i, symbol in enumerate(SYMBOLS) if symbol.startswith("{")}
 """Phone without stress of each symbol that is one."""
-
-
-class Frontend(Protocol):
-    """What alignment needs of a text frontend: the ids that the acoustic model will read."""
-
-    def ids(self, text: str) -> list[int]:
-        """Symbol ids of a text."""
 
 
 class AlignmentReport(NamedTuple):
@@ -82,8 +82,9 @@ class Aligner:
         if not words:
             raise InputError("its text has no phones; alignment needs a frontend with phonemes")
         expected = [phone for word in words for phone in word]
+        pcm = _framed(audio)
         for beam in _BEAMS:
-            spans = self._find(audio.pcm16().tobytes(), words, beam)
+            spans = self._find(pcm, words, beam)
             if spans is not None and [phone for phone, _, _ in spans] == expected:
                 return Alignment(tuple(symbols), tuple(_ends(symbols, spans, audio.duration_s)))
         raise InputError("the recording does not fit its text; mend the text or leave the clip out")
@@ -107,9 +108,9 @@ class Aligner:
             return None
         if found is None:
             return None
-        known = set(names)
+        known, shift = set(names), _BOUNDARY_S - _MARGIN_S
         return [
-            (phone.name, phone.start * _FRAME_S + _BOUNDARY_S, (phone.start + phone.duration) * _FRAME_S + _BOUNDARY_S)
+            (phone.name, phone.start * _FRAME_S + shift, (phone.start + phone.duration) * _FRAME_S + shift)
             for word in found
             if word.name in known
             for phone in word
@@ -214,11 +215,19 @@ def _ends(symbols: Sequence[int], spans: Sequence[tuple[str, float, float]], dur
         before, after = ends[-1] if ends else 0.0, span[1] if span is not None else duration_s
         ends += [before] * taker + [after] * (len(run) - taker)
     ends[-1] = duration_s
-    return [min(end, duration_s) for end in accumulate(ends, max)]
+    return [min(end, duration_s) for end in accumulate(ends, max, initial=0.0)][1:]
 
 
 def _rank(mark: str) -> int:
     return next((rank for rank, marks in enumerate(_RANKS) if mark in marks), len(_RANKS))
+
+
+def _framed(audio: Audio) -> bytes:
+    """16-bit samples of a clip between `_MARGIN_S` of noise as loud as its quietest 25 ms."""
+    frames = audio.samples[: len(audio.samples) // _QUIET * _QUIET].reshape(-1, _QUIET)
+    level = max(float(np.sqrt(np.square(frames).mean(-1)).min(initial=1.0)), 2 / 32768)
+    noise = np.random.default_rng(0).normal(0.0, level, (2, int(_MARGIN_S * SAMPLE_RATE))).astype(np.float32)
+    return Audio(np.concatenate([noise[0], audio.samples, noise[1]]), SAMPLE_RATE).pcm16().tobytes()
 
 
 def _decode(decoder: Any, pcm: bytes) -> None:

@@ -4,7 +4,6 @@ Simple rules on the words beside it, no parser: they settle the common cases of 
 dictionary's default is said.
 """
 
-# ruff: noqa: SIM905 (a list of words reads better as text)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping

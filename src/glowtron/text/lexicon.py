@@ -5,7 +5,6 @@ files without importing its code. It writes pronunciations in an IPA of one char
 ARPAbet of the published symbol table, every vowel with its stress digit (0 none, 1 primary, 2 secondary).
 """
 
-# ruff: noqa: SIM905 (a list of words reads better as text)
 from __future__ import annotations
 
 import json
@@ -15,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from glowtron.errors import InputError
+from glowtron.text.symbols import CONSONANTS, VOWELS
 
 Phones = tuple[str, ...]
 
-VOWELS = frozenset("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
-CONSONANTS = frozenset("B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".split())
-PHONES = CONSONANTS | {vowel + digit for vowel in VOWELS for digit in "012"}
+PHONES = frozenset(CONSONANTS) | {vowel + digit for vowel in VOWELS for digit in "012"}
 """Every phone that a pronunciation is made of."""
+
+OWN_WORDS = Path(__file__).with_name("names.txt")
+"""Words that the dictionary lacks or gets wrong."""
 
 _VOWEL_OF = dict(
     zip("AIOWYɑɔæɛɪiʊuʌəᵊᵻɜ", "EY AY OW AW OY AA AO AE EH IH IY UH UW AH AH AH IH ER".split(), strict=True)
@@ -63,14 +64,15 @@ def arpabet(ipa: str) -> Phones:
 class Lexicon:
     """Pronunciations of words by part of speech.
 
-    A word is found as written in lower case first, then as a name, then as an initialism, in the checked half of the
-    dictionary before the unchecked one; words of the user's file come before all. Both halves are read when first
-    needed (about 0.07 s each).
+    The user's file comes first, then this project's own `names.txt`. In the dictionary a word is found as written in
+    lower case first, then as a name, then as an initialism, in the checked half before the unchecked one; the halves
+    are read when first needed (about 0.07 s each).
     """
 
     def __init__(self, user: Path | None = None) -> None:
         """`user`: a file of lines `word PH0 PH1 ...`. Raises InputError naming the line that is wrong."""
-        self._user = read_user_lexicon(user) if user is not None else {}
+        self._user = read_pronunciations(user) if user is not None else {}
+        self._own = read_pronunciations(OWN_WORDS) | self._user
         self._halves: dict[str, dict[str, Any]] = {}
 
     def find(self, word: str) -> dict[str, Phones] | None:
@@ -79,8 +81,8 @@ class Lexicon:
         Keys are `DEFAULT`, and for words that sound different as one: `NOUN`, `VERB`, `ADJ`, `ADV`, `VBD` (past),
         `VBN` (participle), `DT` (determiner), `None` (nothing follows in the phrase).
         """
-        if word in self._user:
-            return {"DEFAULT": self._user[word]}
+        if word in self._own:
+            return {"DEFAULT": self._own[word]}
         entry = self._half("gold").get(word) or self._half("gold").get(word.capitalize())
         entry = entry or self._half("silver").get(word) or self._half("gold").get(word.upper())
         if entry is None:
@@ -109,8 +111,8 @@ class Lexicon:
         return self._halves[name]
 
 
-def read_user_lexicon(path: Path) -> dict[str, Phones]:
-    """Words of a user's lexicon file, one a line: `word PH0 PH1 ...`; empty lines and those that start with # are skipped.
+def read_pronunciations(path: Path) -> dict[str, Phones]:
+    """Words of a lexicon file: `word PH0 PH1 ...`, one a line; lines that are empty or start with # are skipped.
 
     Raises InputError naming the file and line for a file that cannot be read, a word without phones, an unknown phone,
     a vowel without its stress digit, or a word given twice.

@@ -4,7 +4,6 @@ A word is sought in the user's lexicon, in the dictionary, as a derived or compo
 last read letter by letter (`glowtron.text.letter_to_sound`). Function words get the weak forms of read speech.
 """
 
-# ruff: noqa: SIM905 (a list of words reads better as text)
 from __future__ import annotations
 
 import re
@@ -13,17 +12,13 @@ from pathlib import Path
 
 from glowtron.text import homographs
 from glowtron.text.homographs import Context
-from glowtron.text.letter_to_sound import LetterToSound
+from glowtron.text.letter_to_sound import LETTER_NAMES, LetterToSound
 from glowtron.text.lexicon import Lexicon, Phones
+from glowtron.text.symbols import MARKUP
 
 _TOKEN = re.compile(
-    r"""(?P<inline>\{[^{}]*\})
-      | (?P<word>'?[a-z]+(?:['-][a-z]+)*'?)
-      | (?P<space>\s+)
-      | (?P<mark>.)""",
-    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+    rf"(?P<inline>{MARKUP.pattern})|(?P<word>'?[A-Za-z]+(?:['-][A-Za-z]+)*'?)|(?P<space>\s+)|(?P<mark>.)", re.DOTALL
 )
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _PHRASE_ENDS = frozenset(".,;:?!()")
 
 _WEAK = {
@@ -107,7 +102,7 @@ class Phonemizer:
     """Pronounces words and texts in ARPAbet with stress digits."""
 
     def __init__(self, lexicon: Path | None = None) -> None:
-        """`lexicon`: the user's pronunciations (`read_user_lexicon`). Raises InputError for a faulty one."""
+        """`lexicon`: the user's pronunciations (`read_pronunciations`). Raises InputError for a faulty one."""
         self._lexicon = Lexicon(lexicon)
         self._letters = LetterToSound()
         self._known: dict[str, dict[str, Phones]] = {}
@@ -127,8 +122,10 @@ class Phonemizer:
     def pronounce(self, word: str, context: Context | None = None) -> list[str]:
         """Phones of one word of letters, apostrophes and hyphens, said where `context` says it stands.
 
-        Without context it is said alone, in its full form: `the` then is `DH AH1`.
+        Without context it is said alone, in its full form: `the` then is `DH IY1`. A single capital is a letter's name.
         """
+        if len(word) == 1 and word.isupper():
+            return list(LETTER_NAMES[word.lower()])
         word = word.lower()
         weak = self._weak(word, context) if context is not None else None
         if weak is not None:
@@ -285,7 +282,8 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
         elif kind != "word":
             yield kind, token
         else:
-            word = token.lower()
+            # A capital is a letter to be named; frontends write "U S A", and every other word in lower case.
+            word = token if len(token) == 1 else token.lower()
             if word.startswith("'") and word not in _ELIDED:
                 quoted = True
                 yield "mark", "'"
@@ -312,7 +310,7 @@ def _words_before(tokens: list[tuple[str, str]], i: int) -> tuple[str, str]:
 
 
 def _is_letter(word: str) -> bool:
-    return len(word) == 1 and word not in "ai"
+    return len(word) == 1 and word.islower() and word not in "ai"
 
 
 def _stems(rest: str) -> list[str]:
