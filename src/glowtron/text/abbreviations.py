@@ -85,6 +85,7 @@ DOTTED = {
     "N.B.": "note well",
     "q.v.": "which see",
     "PhD": "P H D",
+    "PhDs": "P H D's",
     "MSc": "M S C",
     "BSc": "B S C",
     "c/o": "care of",
@@ -170,6 +171,7 @@ _WORDLIKE_TITLES = frozenset("Gen Col Rep Pres Fr Det Hon Sen Ms".split())
 _OTHER = re.compile(rf"(?<![\w.])({_either(OTHERS)})\.(?!\w)")
 _DOTTED = re.compile(rf"(?<![\w.])({_either(DOTTED)})(?!\.)(?:(?<=[./])|(?!\w))")
 _BEFORE_FIGURES = re.compile(rf"(?<![\w.])({_either(BEFORE_FIGURES)})\.[ ]?(?=#?[0-9]|[IVXL]+\b|[A-Z]{{1,3}}-?[0-9])")
+_CIRCA = re.compile(r"(?<![\w.])c\.[ ]?(?=[1-9][0-9]{3}\b)")
 _MONTH = re.compile(
     rf"(?<![\w.])({_either(MONTHS)})(?:\.(?=[ ]?[0-9,])|(?=[ ][0-9])|\b\.?(?<=[0-9] ...)(?=\.?[ ,][ ]?[0-9]))"
 )
@@ -194,6 +196,7 @@ def expand(text: str) -> str:
     text = _STREET_OR_SAINT.sub(_street_or_saint, text)
     text = _DRIVE_OR_DOCTOR.sub(_drive_or_doctor, text)
     text = _TITLE.sub(_title, text)
+    text = _CIRCA.sub("circa ", text)
     text = _BEFORE_FIGURES.sub(lambda match: BEFORE_FIGURES[match[1]] + " ", text)
     text = _MONTH.sub(lambda match: MONTHS[match[1]], text)
     text = _MONTH_AFTER_DAY.sub(lambda match: MONTHS[match[1]], text)

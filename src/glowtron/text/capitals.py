@@ -22,10 +22,10 @@ _WORDS = frozenset(
 )
 # Spelt although they look like words.
 _SPELT = frozenset(
-    """ACLU AFAIK ASAP AWS BIOS CEO CIA CTO DIY EPA ETA EU FAQ FBI FDA FIA GOP GUI HIV IBM IDE IMF IOU IRA IRS ISO MBA
-    NBA NAACP NCAA NGO NIH NSA OECD OEM PA PIA POW RCA RIAA SEC SUV TUC UAE UAW UCLA UFO UK UN URL USA USAF USB USDA USSR
-    VIA VIP WHO YMCA YWCA""".split()
-) - {"WHO", "VIA", "POW", "IRA", "SEC"}
+    """ACLU AFAIK ASAP AWS BIOS CEO CIA CTO DIY EPA ETA EU FAQ FBI FDA FIA GOP GUI HIV IBM IDE IMF IOU IRS ISO MBA
+    NBA NAACP NCAA NGO NIH NSA OECD OEM PA PIA RCA RIAA SUV TUC UAE UAW UCLA UFO UK UN URL USA USAF USB USDA USSR
+    VIP YMCA YWCA""".split()
+)
 _MONARCHS = frozenset(
     """Henry Charles George Edward William James Richard John Louis Philip Francis Frederick Alexander Nicholas Paul Pius
     Leo Gregory Benedict Innocent Clement Urban Boniface Peter Catherine Elizabeth Mary Ivan Otto Napoleon Ferdinand
@@ -39,7 +39,11 @@ _HEADINGS = frozenset(
     figure table plate number war bowl apollo gemini mark session amendment verse corps case rule page lesson unit
     exhibit vol chap no fig division group form schedule category""".split()
 )
-_ROMAN = re.compile(r"(?<![\w'.-])([IVXLCDM]+)(?:(?![\w'])|(?='s))(\.(?!\w))?")
+_ROMAN = re.compile(r"(?<![\w'.-])(?:([IVXLCDM]+)(?:(?![\w'])|(?='s))(\.(?!\w))?|([IVXL]+)(?:th|st|nd|rd)\b)")
+_SMALL_ROMAN = re.compile(r"(?<=[a-z] )([ivxl]{2,6}|[vx])(?![\w'])")
+_CENTURY = re.compile(r"[ ](?:[Cc]entur|[Dd]ynast)")
+_LISTED = re.compile(rf"\b(?:{'|'.join(_HEADINGS)})s [IVXLCDM]+,? (?:and|or|to) $", re.IGNORECASE)
+_FULL_NAME = re.compile(r"\b[A-Z][a-z]+(?: [A-Z]\.?)? [A-Z][a-z]+,? $")
 _WELL_FORMED = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 NAMED = "\ue001"
@@ -48,7 +52,7 @@ NAMED = "\ue001"
 _DOTTED = re.compile(r"(?<![\w.])((?:[A-Za-z]\.){2,8}|(?:[A-Za-z]\.){1,8}[A-Za-z](?![\w]))(?:'s\b)?")
 _INITIAL = re.compile(r"(?<![\w.'])([A-Z])\.(?=[ ]?[A-Z])[ ]?")
 _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
-_SHOUTED_RUN = re.compile(r"(?<![\w'])[A-Z][A-Z']*(?:[ ,;:.!?\"()-]+[A-Z][A-Z']*)+(?![a-z])")
+_SHOUTED_RUN = re.compile(r"(?<![\w'])[A-Z][A-Z']*(?:[ ,;:.!?\"()0-9-]+[A-Z][A-Z']*)+(?![a-z])")
 _ONSETS = frozenset(
     """B BL BR C CH CHR CL CR D DR DW F FL FR G GL GR H J K KL KN KR L M N P PH PL PR QU R RH S SC SCH SCR SH SHR SK SL SM
     SN SP SPL SPR SQU ST STR SW T TH THR TR TW V W WH WR X Y Z""".split()
@@ -83,20 +87,45 @@ def _sayable(word: str) -> bool:
     return not re.search(r"^(?:AA|II|UU)|[^AEIOUY]{5}", word)
 
 
+def calm(text: str) -> str:
+    """`text` with shouting ("DO NOT ENTER THE FBI BUILDING") in title case, so that all rules read it as usual.
+
+    A run of three and more words in capitals is shouted when most of them are words and not letters' names.
+    """
+    return _SHOUTED_RUN.sub(_calmed, text)
+
+
+def _calmed(run: re.Match[str]) -> str:
+    words = [word for word in _WORD.findall(run[0]) if len(word) > 1]
+    said = [word for word in words if not spells(word.replace("'", ""))]
+    if len(words) < 2 or len(_WORD.findall(run[0])) < 3 or 2 * len(said) <= len(words):
+        return run[0]
+    return _WORD.sub(lambda word: word[0] if _stays(word[0]) else word[0].capitalize(), run[0])
+
+
+def _stays(word: str) -> bool:
+    """Whether a word in capitals is no word even where all is in capitals."""
+    numeral = set(word) <= set("IVX") and _WELL_FORMED.fullmatch(word) is not None
+    return word in _SPELT or numeral or (not re.search("[AEIOUY]", word) and word not in _WORDS)
+
+
 def roman(text: str) -> str:
     """`text` with Roman numerals in words, where a name or a heading says that they are some."""
-    return _ROMAN.sub(_roman, text) if re.search(r"\b[IVXLCDM]+\b", text) else text
+    text = _SMALL_ROMAN.sub(_small_roman, text)
+    return _ROMAN.sub(_roman, text)
 
 
 def _roman(match: re.Match[str]) -> str:
-    numeral = match[1]
+    numeral = match[1] or match[3]
     if not _WELL_FORMED.fullmatch(numeral):
         return match[0]
     before = word_before(match)
     number = roman_value(numeral)
+    if match[3] or (len(numeral) > 1 and _CENTURY.match(match.string, match.end())):
+        return ordinal(number)
     # "Henry VIII. a new penalty": older print sets a stop after each numeral.
     stop = ending_stop(match) if match[2] else ""
-    if before.lower() in _HEADINGS or (before.lower().endswith("s") and before.lower()[:-1] in _HEADINGS):
+    if _is_heading(before) or (before in ("and", "or", "to") and _LISTED.search(*_back(match))):
         return cardinal(number) + stop
     if before in _MONARCHS and number < 40 and (numeral != "I" or _is_first(match)):
         return "the " + ordinal(number) + stop
@@ -109,6 +138,21 @@ def _roman(match: re.Match[str]) -> str:
     return match[0]
 
 
+def _small_roman(match: re.Match[str]) -> str:
+    """ "scene ii": small numerals are sure only after a heading."""
+    numeral = match[1].upper()
+    known = _is_heading(word_before(match)) and _WELL_FORMED.fullmatch(numeral)
+    return cardinal(roman_value(numeral)) if known else match[0]
+
+
+def _is_heading(word: str) -> bool:
+    return word.lower() in _HEADINGS or word.lower().removesuffix("s") in _HEADINGS
+
+
+def _back(match: re.Match[str]) -> tuple[str, int, int]:
+    return match.string, max(0, match.start() - WINDOW), match.start()
+
+
 def _is_first(match: re.Match[str]) -> bool:
     """Whether the I after a monarch's name is a numeral and not the speaker: "James I of England"."""
     after = match.string[match.end() : match.end() + 12]
@@ -117,8 +161,7 @@ def _is_first(match: re.Match[str]) -> bool:
 
 def _full_name(match: re.Match[str]) -> bool:
     """Whether two capitalised words stand before: "John Smith III"."""
-    before = match.string[max(0, match.start() - WINDOW) : match.start()]
-    return re.search(r"\b[A-Z][a-z]+(?: [A-Z]\.?)? [A-Z][a-z]+,? $", before) is not None
+    return _FULL_NAME.search(*_back(match)) is not None
 
 
 def roman_value(numeral: str) -> int:
@@ -132,8 +175,7 @@ def initials(text: str) -> str:
     if "." in text:
         text = _DOTTED.sub(_dotted, text)
         text = _INITIAL.sub(_initial, text)
-    shouted = _shouted(text)
-    return _WORD.sub(lambda match: _word(match, shouted), text).replace(NAMED, "")
+    return _WORD.sub(_word, text).replace(NAMED, "")
 
 
 def _dotted(match: re.Match[str]) -> str:
@@ -150,28 +192,13 @@ def _initial(match: re.Match[str]) -> str:
     return match[1] + " "
 
 
-def _shouted(text: str) -> set[int]:
-    """Starts of runs of three and more words in capitals, in which most are words and not letters' names."""
-    starts: set[int] = set()
-    for run in _SHOUTED_RUN.finditer(text):
-        words = list(_WORD.finditer(text, *run.span()))
-        long = [word[0] for word in words if len(word[0]) > 1]
-        said = [word for word in long if not spells(word.replace("'", ""))]
-        if len(long) >= 2 and len(words) >= 3 and 2 * len(said) > len(long):
-            starts.update(word.start() for word in words)
-    return starts
-
-
-def _word(match: re.Match[str], shouted: set[int]) -> str:
+def _word(match: re.Match[str]) -> str:
     word = match[0]
     if len(word) == 1:
         return _letter(match)
     stem, apostrophe, ending = word.partition("'")
     if stem.isupper() and len(stem) == 1 and (ending.lower() not in ("s", "") or stem == "I"):  # I'm, O'Brien
         return word.lower()
-    if stem.isupper() and match.start() in shouted:
-        unsayable = stem in _SPELT or (len(stem) > 1 and not re.search("[AEIOUY]", stem) and stem not in _WORDS)
-        return spell(stem) + (apostrophe + ending).lower() if unsayable else word.lower()
     if stem.isupper() and ending in ("", "s") and spells(stem):
         return spell(stem) + apostrophe + ending
     plural = stem[:-1]

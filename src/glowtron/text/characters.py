@@ -7,6 +7,7 @@ emoticons, drawings, control and invisible characters go.
 from __future__ import annotations
 
 import functools
+import html
 import re
 import unicodedata
 
@@ -64,6 +65,10 @@ _REPLACED = {
 # :-) ;) :D :-P =( and the shrug. Letters before the eyes mean a list's colon: "(as follows:)".
 _EMOTICON = re.compile(r"(?<![\w)])(?:[:;=][-'^]?[()DPp|\\*](?!\w)|[xX]D+(?!\w)|<3(?!\w))|[^\w\s]{1,3}\(.\)_/[^\w\s]?")
 _SHRUG_ARMS = re.compile(r"¯?\\_\([^\s()]{1,3}\)_/¯?")
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});")
+_TAG = re.compile(
+    r"</?(?:a|b|i|u|p|br|hr|em|li|ul|ol|tt|td|tr|th|h[1-6]|div|span|code|pre|sub|sup|strong|small)(?:\s[^<>]{0,200})?/?>"
+)
 _DRAWN = re.compile(r"[/\\_|<>^~=*#+@`]")
 _WORD = re.compile(r"[^\W_]{2}|[0-9]")
 _SIGN_RUN = re.compile(r"([*#_=~^+<>/\\|@-])\1{3,}")
@@ -72,6 +77,10 @@ _SIGN_RUN = re.compile(r"([*#_=~^+<>/\\|@-])\1{3,}")
 def plain(text: str) -> str:
     """`text` in ASCII and KEPT signs, lines kept, everything unspeakable gone."""
     text = _SHRUG_ARMS.sub(" ", text)
+    if "&" in text:
+        text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
+    if "<" in text:
+        text = _TAG.sub(" ", text)
     if not text.isascii() or not text.isprintable():
         text = "".join([_plain(character) for character in text])
     if "\n" in text:

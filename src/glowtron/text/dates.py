@@ -35,6 +35,11 @@ _TIME = re.compile(
     r"|(?<![\w.:/])(?<![0-9],)([01]?[0-9]|2[0-4]):([0-5][0-9])(?::([0-5][0-9])(?:\.[0-9]{1,9})?)?"
     r"(?:[ ]?(h(?:rs|ours)?)\b\.?)?(?:Z\b)?(?![0-9:]|\.[0-9])"
 )
+# "10:30-11:45", "9am - 5pm".
+_SPAN = re.compile(
+    r"((?<=[0-9]):[0-9]{2}(?:[ ]?[AaPp]\.?[Mm]\b\.?)?|(?<=[0-9])[ ]?[AaPp]\.?[Mm]\b\.?)[ ]?[-–][ ]?"
+    r"(?=[0-9]{1,2}(?::[0-9]{2}|[ ]?[AaPp]\.?[Mm]\b))"
+)
 _HOUR = re.compile(rf"(?<![\w.:,/])(?:([0-9]|1[0-2])[ ]?(?:-|–|to)[ ]?)?([0-9]|1[0-2]){_MERIDIEM}")
 _CLOCK = re.compile(r"(?<![\w.:,/])([0-9]|1[0-2])[ ]?o'?clock\b")
 _ENDS = re.compile(r"[\"')\]]*(?:\s*$|\s+[\"'(\[]*[A-Z])")
@@ -52,6 +57,7 @@ def dates(text: str) -> str:
 
 def times(text: str) -> str:
     """`text` with its times of day in words. A ratio such as 3:1 is none."""
+    text = _SPAN.sub(r"\1 to ", text)
     text = _TIME.sub(_time, text)
     text = _HOUR.sub(_hour, text)
     return _CLOCK.sub(lambda match: cardinal(match[1]) + " o'clock", text)

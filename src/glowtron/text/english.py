@@ -11,7 +11,7 @@ import re
 
 from glowtron.errors import InputError
 from glowtron.text.abbreviations import expand
-from glowtron.text.capitals import initials, roman, spell
+from glowtron.text.capitals import calm, initials, roman, spell
 from glowtron.text.characters import plain
 from glowtron.text.dates import dates, times
 from glowtron.text.money import sums
@@ -30,8 +30,9 @@ _SIGN_WORDS = (
     (re.compile(r"(?<=[\w)])[ ]?\+[ ]?(?=[\w(])|(?<!\S)\+(?=\w)"), " plus "),
     (re.compile(r"(?<=\w)\+(?!\w)"), " plus "),
     (re.compile(r"(?<=[\w)])[ ]?=[ ]?(?=[\w(-])"), " equals "),
-    (re.compile(r"(?<=[\w)])[ ]?<[ ]?(?=\w)"), " less than "),
-    (re.compile(r"(?<=[\w)])[ ]>[ ]?(?=\w)"), " greater than "),
+    (re.compile(r"(?<=[\w)])[ ]?<[ ]?(?=\w)|(?<!\S)<(?=[0-9$])"), " less than "),
+    (re.compile(r"(?<=[\w)])[ ]>[ ]?(?=\w)|(?<!\S)>(?=[0-9$])"), " greater than "),
+    (re.compile(r"(?<=\b[A-G])#(?!\w)"), " sharp "),
     (re.compile(r"#(?=[ ]?[0-9])"), " number "),
     (re.compile(r"(?<![\w~])~[ ]?(?=[$£€]?[0-9])"), " about "),
     (re.compile(r"(?<=[0-9a-z)])[ ]?\*[ ]?(?=[0-9])"), " times "),
@@ -40,14 +41,17 @@ _SIGN_WORDS = (
 )
 _PERCENT = (re.compile(r"%"), " percent "), (re.compile(r"°"), " degrees ")
 
+# Indian grouping: 12,34,567.
+_LAKHS = re.compile(r"(?<![\w.,])[0-9]{1,2}(?:,[0-9]{2}){1,6},[0-9]{3}(?![\w,])")
+
 # What punctuation the symbol table lacks, and what a voice has never seen, becomes what it knows.
 _PUNCTUATION = (
-    (re.compile(r"[\[{<]"), " ("),
-    (re.compile(r"[\]}>]"), ") "),
-    (re.compile(r"[\"|\\^~`_*#=+/$%&@⁰¹²³⁴⁵⁶⁷⁸⁹]"), " "),
+    (re.compile(r"[\[{]"), " ("),
+    (re.compile(r"[\]}]"), ") "),
+    (re.compile(r"[\"|<>\\^~`_*#=+/$%&@⁰¹²³⁴⁵⁶⁷⁸⁹]"), " "),
     (re.compile(r"[–]|--+"), " - "),
     (re.compile(r"(?<![a-zA-Z\ue000])'(?!(?:tis|twas|twere|twill|em|cause|til|till|bout|round|n)\b)"), ""),
-    (re.compile(r"(?<=[^s\W])'(?![a-zA-Z])(?<!in')(?<!o')"), ""),
+    (re.compile(r"(?<=[^s\W])'(?![a-zA-Z])(?<!in')(?<!\bo')(?<!'n')"), ""),
     (re.compile(r"(?<![\w\ue000])-(?=[\w\ue000])|(?<=[\w\ue000])-(?![\w\ue000])"), " "),
     (re.compile(r"\([\s,.;:!?-]*\)"), " "),
     (re.compile(r"\.{3,}(?:[ ]?\.)*"), "..."),
@@ -108,8 +112,10 @@ def _read(text: str) -> str:
     """Plain text with its markup held, in words."""
     text = " ".join(text.split())
     text = addresses(text)
+    text = calm(text)
     text = expand(text)
     if any(figure in text for figure in "0123456789"):
+        text = _LAKHS.sub(lambda match: match[0].replace(",", ""), text)
         text = telephones(text)
         text = dates(text)
         text = times(text)

@@ -44,7 +44,7 @@ _ERA = re.compile(
 )
 # "the year 562"; "In 606, Nineveh fell."
 _YEAR_NAMED = re.compile(
-    r"\b([Yy]ears?[ ])([0-9]{3})(?![\w]|[.,][0-9])|(?:(?<=, )|(?<=[.;:] )|^)([Ii]n[ ])([0-9]{3})(?=,[ ])"
+    r"\b([Yy]ears?[ ])([0-9]{3})(?![\w]|[.,][0-9])|(?:(?<=, )|(?<=[.;:] )|^)([Ii]n[ ])([0-9]{3})(?=,(?:[ ]|$))"
 )
 # "411 Elm Street", "1026 North Beckley": houses are read in pairs.
 _HOUSE = re.compile(
@@ -179,6 +179,8 @@ def _number(match: re.Match[str]) -> str:
     word_after = after[1] if after else ""
     if number.isdigit() and word_before in _CODE_BEFORE and len(number) >= 3 and not _is_plural(word_after):
         words = _code_figures(number)
+    elif number in ("911", "999", "112") and word_before.startswith(("call", "dial")):
+        words = digits(number)
     elif len(number) == 4 and number.isdigit() and _is_year(int(number), word_before, word_after):
         words = pairs(int(number))
     elif number.startswith(".") and len(number) == 3 and word_after.lower() in _CALIBERS:

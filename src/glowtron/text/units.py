@@ -12,12 +12,14 @@ UNITS = {
     "°C": ("degree celsius", "degrees celsius"),
     "°F": ("degree fahrenheit", "degrees fahrenheit"),
     "°": ("degree", "degrees"),
+    "KM": ("kilometer", "kilometers"),
     "km": ("kilometer", "kilometers"),
     "m": ("meter", "meters"),
     "cm": ("centimeter", "centimeters"),
     "mm": ("millimeter", "millimeters"),
     "um": ("micrometer", "micrometers"),
     "nm": ("nanometer", "nanometers"),
+    "KG": ("kilogram", "kilograms"),
     "kg": ("kilogram", "kilograms"),
     "g": ("gram", "grams"),
     "mg": ("milligram", "milligrams"),
@@ -30,6 +32,7 @@ UNITS = {
     "yd": ("yard", "yards"),
     "yds": ("yard", "yards"),
     "mi": ("mile", "miles"),
+    "MPH": ("mile per hour", "miles per hour"),
     "mph": ("mile per hour", "miles per hour"),
     "kph": ("kilometer per hour", "kilometers per hour"),
     "kmh": ("kilometer per hour", "kilometers per hour"),
@@ -95,6 +98,10 @@ _QUANTITY = re.compile(
 )
 _FRACTION_UNIT = re.compile(rf"{START}(?:({NUMBER})[ -])?{_FRACTION}(?:([ -]?)({_UNIT})(?![\w/]))?")
 _FEET_INCHES = re.compile(r"(?<![\w.])([0-9]{1,3})'[ ]?([0-9]{1,2}(?:\.[0-9])?)(?:\"|''?)")
+_INCHES = re.compile(
+    rf"{START}({NUMBER})\"(?=[ ](?:wide|tall|long|deep|high|thick|across|screen|monitor|display|pipe|x|by)\b|[ ]?x[ ]?[0-9])"
+)
+_SCIENTIFIC = re.compile(r"(?<![\w.])([0-9]{1,12}(?:\.[0-9]{1,12})?)[eE]([+-]?[0-9]{1,3})(?![\w.])")
 _ADJECTIVE = re.compile(r"-[a-z]")
 _DIMENSION = re.compile(rf"(?<![\w.])({NUMBER})(\s?)([x×*])\2(?=[0-9])")
 _EQUALS_NEAR = re.compile(r"[ ]?[0-9.,]{1,12}[ ]?=")
@@ -113,6 +120,9 @@ def quantities(text: str) -> str:
     """`text` with its quantities in words."""
     if "'" in text:
         text = _FEET_INCHES.sub(_feet_inches, text)
+    if '"' in text:
+        text = _INCHES.sub(lambda match: spoken(match[1]) + " inches", text)
+    text = _SCIENTIFIC.sub(lambda m: f"{spoken(m[1])} times ten to the power of {spoken(m[2].lstrip('+'))}", text)
     text = _DIMENSION.sub(_dimension, text)
     if "/" in text:
         text = _FRACTION_UNIT.sub(_fraction, text)
@@ -151,6 +161,8 @@ def _fraction(match: re.Match[str]) -> str:
     whole, top, bottom, _, unit = match.groups()
     if whole is None and not unit and (top, bottom) in (("24", "7"), ("9", "11")):
         return f"{spoken(top)} {spoken(bottom)}"
+    if whole is None and top == bottom != "1":
+        return f"{spoken(top)} {spoken(bottom)}" if top == "50" else f"{spoken(top)} out of {spoken(bottom)}"
     if whole and (int(bottom) == 0 or int(top) >= int(bottom)):
         return match[0]
     words = mixed(whole, top, bottom) if whole else fraction(top, bottom)
