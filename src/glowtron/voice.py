@@ -82,7 +82,7 @@ class Utterance(NamedTuple):
     mel: Tensor
     """(M, T)"""
     alignment: Tensor
-    """(S, N) attention weights, a row a decoder step."""
+    """(S, N) attention weights, a row for each decoder step and a column for each symbol of this sentence."""
     stopped: bool
     """False where the frame limit cut it."""
 
@@ -145,7 +145,8 @@ class Voice:
         vocode = self._vocoder(options)
         for first in range(0, len(sentences), _TOGETHER):
             batch = sentences[first : first + _TOGETHER]
-            spoken = self._mels(batch, first, speaker, options)
+            ids = [self._frontend.ids(sentence) for sentence in batch]
+            spoken = self._mels(ids, first, speaker, options)
             for i, sentence in enumerate(batch):
                 mel = spoken.mel[i : i + 1, :, : int(spoken.mel_lengths[i])]
                 wave = vocode(mel, self._generator(options.seed, first + i, "wave"))
@@ -153,7 +154,8 @@ class Voice:
                 if not stopped:
                     message = f"cut at the limit of {mel.shape[2]} frames, before its end: '{sentence}'"
                     warnings.warn(message, FrameLimitWarning, stacklevel=2)
-                yield Utterance(sentence, self._audio(wave), mel[0], spoken.alignment[i], stopped)
+                alignment = spoken.alignment[i, : self._n_steps(mel), : len(ids[i])]
+                yield Utterance(sentence, self._audio(wave), mel[0], alignment, stopped)
 
     def vocode(self, audio: Audio, options: SynthesisOptions = DEFAULTS) -> Audio:
         """Sound to mel and back, at the voice's rate and as long as it was; another rate is converted."""
@@ -189,10 +191,10 @@ class Voice:
         return self.speakers.index(name)
 
     @torch.inference_mode()
-    def _mels(self, sentences: Sequence[str], first: int, speaker: int, options: SynthesisOptions) -> Spoken:
-        """Speak a batch of sentences; `first` is the place in the text of the first of them."""
+    def _mels(self, rows: Sequence[list[int]], first: int, speaker: int, options: SynthesisOptions) -> Spoken:
+        """Speak a batch of sentences, given as ids; `first` is the place in the text of the first of them."""
         assert self.acoustic is not None
-        ids = [torch.tensor(self._frontend.ids(sentence)) for sentence in sentences]
+        ids = [torch.tensor(row) for row in rows]
         decoding = self.config.decoding
         if options.max_frames is not None:
             decoding = replace(decoding, max_frames=options.max_frames)
@@ -206,6 +208,11 @@ class Voice:
                 speaker=torch.full((len(ids),), speaker, device=self.device),
             )
         return spoken
+
+    def _n_steps(self, mel: Tensor) -> int:
+        """Decoder steps behind a mel (1, M, T)."""
+        assert self.acoustic is not None
+        return -(-mel.shape[2] // self.acoustic.config.reduction_factor)
 
     def _vocoder(self, options: SynthesisOptions) -> Vocode:
         """The vocoder that the options name, with all but the mel and the noise settled."""
