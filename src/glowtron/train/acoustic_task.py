@@ -18,14 +18,8 @@ from glowtron.data.manifest import Clip, split
 from glowtron.data.sampler import BatchOrder, FixedOrder
 from glowtron.errors import InputError
 from glowtron.models.griffin_lim import GriffinLim
-from glowtron.models.tacotron2 import (
-    DecodingOptions,
-    Tacotron2,
-    attention_loss,
-    guide_loss,
-    loss,
-    symbols_of_steps,
-)
+from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
+from glowtron.models.tacotron2_loss import attention_loss, guide_loss, loss, symbols_of_steps
 from glowtron.text.frontend import make_frontend
 from glowtron.train.batches import Batch, batches
 from glowtron.train.log import Picture, Samples
@@ -35,6 +29,8 @@ from glowtron.train.vocoder_task import describe
 
 SAMPLE_CLIPS = 6
 """Held-out texts spoken at each validation."""
+HELD_OUT_BATCH = 8
+"""Clips a batch in validation, whatever it is in training, so that losses can be compared between runs."""
 TAUGHT_EVERY = 4
 """Decoder steps between those in which the attention is taught while all steps run at once; the rest would cost more
 than they teach."""
@@ -115,9 +111,9 @@ class AcousticTask:
         return batches(self.dataset, self.clips, order, self.collate, training.workers)
 
     def held_out(self) -> Iterable[Batch]:
-        """All held-out clips."""
-        clips = self.held_out_clips
-        order = FixedOrder(len(clips), self.config.training.batch_size)
+        """All held-out clips, those of like length together."""
+        clips = sorted(self.held_out_clips, key=lambda clip: len(self.cache.entry(clip).mel))
+        order = FixedOrder(len(clips), HELD_OUT_BATCH)
         return batches(self._dataset(clips), clips, order, self.collate)
 
     def losses(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
@@ -129,7 +125,10 @@ class AcousticTask:
         symbols = None
         if content.durations is not None:
             symbols = symbols_of_steps(content.durations, content.mel.shape[2] // r, r)
-        at_once = symbols is not None and torch.rand((), generator=generator).item() < self.config.forced_share
+        at_once = (
+            symbols is not None
+            and torch.rand((), generator=generator, device=generator.device).item() < self.config.forced_share
+        )
         output = model(
             content.ids,
             content.id_lengths,
