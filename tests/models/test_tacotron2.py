@@ -14,19 +14,10 @@ from torch import Tensor
 from glowtron.config import Tacotron2Config
 from glowtron.importers import read_published
 from glowtron.models.convolution import Convolution, matrix_from_taps, shifted_views
+from glowtron.models.monotonic import REACH, move_on
 from glowtron.models.published_tacotron2 import config_from_published, from_published
-from glowtron.models.tacotron2 import (
-    REACH,
-    DecodingOptions,
-    Memory,
-    Tacotron2,
-    Tacotron2Output,
-    attention_loss,
-    guide_loss,
-    loss,
-    move_on,
-    symbols_of_steps,
-)
+from glowtron.models.tacotron2 import DecodingOptions, Memory, Tacotron2, Tacotron2Output
+from glowtron.models.tacotron2_loss import attention_loss, guide_loss, loss, symbols_of_steps
 
 NO_DROPOUT = {"prenet_dropout": 0.0, "encoder_dropout": 0.0, "rnn_dropout": 0.0, "postnet_dropout": 0.0}
 TINY = Tacotron2Config(
@@ -97,8 +88,8 @@ def test_loss_and_gradient_match_the_published_program(shared: Callable[[str], P
     value = loss(output, arrays["mels"], arrays["mel_lengths"], count_padding=True).total
     assert float(value.detach()) == pytest.approx(float(arrays["loss"]), rel=1e-4)
     value.backward()
-    # The published program zeroes padded frames of the postnet's input through `.data` after the forward pass, so the
-    # first convolution's weight gradient there is taken with an input it never saw. Everything else is the true gradient.
+    # The published program zeroes padded frames of the postnet's input through `.data` after the forward pass, so its
+    # first convolution's weight gradient is taken with an input it never saw. Everything else is the true gradient.
     real = torch.arange(arrays["mels"].shape[2]) < arrays["mel_lengths"][:, None]
     views = shifted_views(seen["input"] * real[..., None], first.kernel_size)
     first.weight.grad = seen["gradient"].flatten(0, 1).T @ views.flatten(0, 1)
@@ -174,9 +165,7 @@ def test_reading_at_measured_symbols_equals_walking_with_that_attention() -> Non
     model = Tacotron2(config, n_mels=5).eval()
     ids, id_lengths, mel, mel_lengths = batch(config)
     symbols = torch.tensor([[0, 1, 1, 3, 5, 8], [0, 0, 1, 2, 3, 3], [0, 2, 3, 4, 6, 6]])
-    at_once = model(
-        ids, id_lengths, mel, mel_lengths, symbols=symbols, generator=torch.Generator().manual_seed(3)
-    )
+    at_once = model(ids, id_lengths, mel, mel_lengths, symbols=symbols, generator=torch.Generator().manual_seed(3))
     memory = model.encode(ids, id_lengths)
     previous = torch.nn.functional.pad(mel.transpose(1, 2)[:, 1::2], (0, 0, 1, -1))
     keep = model.prenet.draw(3, 6, like=previous, generator=torch.Generator().manual_seed(3))
@@ -201,9 +190,7 @@ def test_every_chooses_which_steps_are_taught() -> None:
     ids, id_lengths, mel, mel_lengths = batch(TINY)
     symbols = torch.arange(12).clamp(max=3).expand(3, -1)
     outputs = [
-        model(
-            ids, id_lengths, mel, mel_lengths, symbols=symbols, every=n, generator=torch.Generator().manual_seed(0)
-        )
+        model(ids, id_lengths, mel, mel_lengths, symbols=symbols, every=n, generator=torch.Generator().manual_seed(0))
         for n in (1, 4)
     ]
     torch.testing.assert_close(outputs[0].alignment[:, ::4], outputs[1].alignment)
@@ -223,13 +210,15 @@ def test_monotonic_attention_never_goes_back_moves_within_reach_and_reaches_the_
     seed: int, n_symbols: int, max_dwell: int
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
-    memory = Memory(torch.zeros(1, n_symbols, 4), torch.zeros(1, n_symbols, 4), torch.ones(1, n_symbols, dtype=torch.bool))
+    memory = Memory(
+        torch.zeros(1, n_symbols, 4), torch.zeros(1, n_symbols, 4), torch.ones(1, n_symbols, dtype=torch.bool)
+    )
     config = replace(TINY, encoder_channels=4)
     state = Tacotron2(config, n_mels=2).start(memory)
     positions = []
     for _ in range(n_symbols * (max_dwell + 1)):
         proposed = (torch.randn(1, n_symbols, generator=generator) * 4).softmax(-1)
-        weights, survival = move_on(proposed, state, memory.mask, max_dwell)
+        weights, survival = move_on(proposed, state.weights, state.cumulative, state.survival, memory.mask, max_dwell)
         assert weights.sum() == 1
         state = state._replace(weights=weights, cumulative=state.cumulative + weights, survival=survival)
         positions.append(int(weights.argmax()))

@@ -23,11 +23,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from glowtron.config import Tacotron2Config
 from glowtron.models.convolution import Convolution
+from glowtron.models.monotonic import ends, move_on
 
 STOP_LOGIT_OF_PADDING = 1000.0
-
-REACH = 4
-"""Symbols ahead that the monotonic attention may go on to: the next phone, past a space and marks nobody hears."""
 
 
 class Memory(NamedTuple):
@@ -140,7 +138,7 @@ class Prenet(nn.Module):
 
     def __init__(self, n_mels: int, config: Tacotron2Config):
         super().__init__()
-        self.dropout = config.prenet_dropout
+        self.dropout, self.channels = config.prenet_dropout, config.prenet_channels
         self.layers = nn.ModuleList(
             nn.Linear(n_in, config.prenet_channels, bias=False) for n_in in (n_mels, config.prenet_channels)
         )
@@ -154,7 +152,7 @@ class Prenet(nn.Module):
     def draw(self, *shape: int, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Dropout masks (2, *shape, P) of `like`'s device and dtype."""
         # Dropout stays on at inference: the weights were trained to need it (sec. 2.2).
-        keep = torch.empty(2, *shape, self.layers[0].out_features, device=like.device, dtype=like.dtype)
+        keep = torch.empty(2, *shape, self.channels, device=like.device, dtype=like.dtype)
         return keep.bernoulli_(1 - self.dropout, generator=generator) / (1 - self.dropout)
 
 
@@ -229,9 +227,7 @@ class Tacotron2(nn.Module):
         nn.init.uniform_(self.embedding.weight, -bound, bound)
         self.encoder = Encoder(config)
         self.prenet = Prenet(n_mels, config)
-        self.attention_rnn = Recurrence(
-            config.prenet_channels + config.encoder_channels, config.attention_rnn_channels
-        )
+        self.attention_rnn = Recurrence(config.prenet_channels + config.encoder_channels, config.attention_rnn_channels)
         self.attention = Attention(config)
         self.decoder_rnn = Recurrence(
             config.attention_rnn_channels + config.encoder_channels, config.decoder_rnn_channels
@@ -249,7 +245,7 @@ class Tacotron2(nn.Module):
 
         ids: (B, N); id_lengths: (B,); speaker: (B,) indices, needed with several speakers.
         """
-        mask = _mask(id_lengths, ids.shape[1])
+        mask = real(id_lengths, ids.shape[1])
         x = self.embedding(ids)
         conv_mask = mask if self.config.mask_padding else None
         if conv_mask is not None:
@@ -292,16 +288,16 @@ class Tacotron2(nn.Module):
         ).squeeze(1)
         weights, survival = log_weights.exp().to(x.dtype), state.survival
         if max_dwell is not None:
-            weights, survival = move_on(weights, state, memory.mask, max_dwell)
+            weights, survival = move_on(
+                weights, state.weights, state.cumulative, state.survival, memory.mask, max_dwell
+            )
         context = (weights[:, None] @ memory.values).squeeze(1)
         x = torch.cat((attention_h, context), dim=-1)
         decoder_h, decoder_c = self.decoder_rnn(x, (state.decoder_h, state.decoder_c))
         decoder_h = F.dropout(decoder_h, self.config.rnn_dropout, self.training)
         frames, stop_logit = self._project(decoder_h, context)
         cumulative = state.cumulative + weights
-        state = DecoderState(
-            attention_h, attention_c, decoder_h, decoder_c, context, weights, cumulative, survival
-        )
+        state = DecoderState(attention_h, attention_c, decoder_h, decoder_c, context, weights, cumulative, survival)
         return frames, stop_logit, state
 
     def forward(
@@ -333,7 +329,7 @@ class Tacotron2(nn.Module):
         else:
             frames, stop_logits, alignment = self._read_at(symbols, every, squeezed, memory)
         before = frames.flatten(1, 2).float()  # (B, S, r, M) -> (B, T, M)
-        mask = _mask(mel_lengths, mel.shape[2])
+        mask = real(mel_lengths, mel.shape[2])
         after = self._refine(before, mask)
         step_mask = mask[:, ::r]
         return Tacotron2Output(
@@ -352,9 +348,7 @@ class Tacotron2(nn.Module):
         frames, stop_logits, weights = (torch.stack(tensors, dim=1) for tensors in zip(*steps, strict=True))
         return frames, stop_logits, weights
 
-    def _read_at(
-        self, symbols: Tensor, every: int, squeezed: Tensor, memory: Memory
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _read_at(self, symbols: Tensor, every: int, squeezed: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
         """All steps at once: nothing in them waits for the attention, whose every reading is known."""
         weights = F.one_hot(symbols, memory.values.shape[1]).to(memory.values.dtype)
         before = F.pad(weights, (0, 0, 1, -1))
@@ -410,7 +404,7 @@ class Tacotron2(nn.Module):
             alignment.append(state.weights)
             stops = stop_logit.sigmoid() > options.stop_threshold
             if options.monotonic:
-                stops = ends(stops, state, id_lengths, options.max_dwell / r)
+                stops = ends(stops, state.weights, state.cumulative, id_lengths, options.max_dwell / r)
             stops &= ~stopped
             lengths = torch.where(stops, i + options.keep_stop_frame, lengths)
             stopped |= stops
@@ -418,7 +412,7 @@ class Tacotron2(nn.Module):
                 break
         before = torch.cat(mels, dim=1)
         mel_lengths = (lengths * r).clamp(max=options.max_frames)
-        mask = _mask(mel_lengths, before.shape[1])
+        mask = real(mel_lengths, before.shape[1])
         after = self._refine(before, mask)
         mel = (after * mask[..., None])[:, : int(mel_lengths.max())].transpose(1, 2)
         return Spoken(mel, mel_lengths, torch.stack(alignment, dim=1), stopped)
@@ -431,102 +425,6 @@ class Tacotron2(nn.Module):
             yield from torch.stack(rows, dim=2).unbind(1)
 
 
-def move_on(proposed: Tensor, state: DecoderState, mask: Tensor, max_dwell: float) -> tuple[Tensor, Tensor]:
-    """Hard attention that stays at its symbol or goes on to one of the next `REACH`.
-
-    proposed: (B, N) weights that an attention taught by measured alignments proposes. Its share on the symbols ahead is
-    the probability of leaving now; the symbol is left when the probability of still being there falls under one half,
-    so that each lasts its median duration. Nothing is skipped that the network would not skip, nothing repeated, and the
-    end is always reached. Returns weights (B, N), one-hot, and the probability of still being there (B,).
-    """
-    positions = torch.arange(mask.shape[1], device=mask.device)
-    begun = state.weights.sum(-1, keepdim=True) > 0
-    current = torch.where(begun, state.weights.argmax(-1, keepdim=True), 0)  # (B, 1)
-    here = proposed.gather(1, current)
-    window = (positions > current) & (positions <= current + REACH) & mask
-    ahead = (proposed * window).sum(-1, keepdim=True)
-    survival = state.survival[:, None] * here / (here + ahead).clamp(min=1e-9)
-    dwelt = state.cumulative.gather(1, current) >= max_dwell
-    leaves = begun & ((survival < 0.5) | dwelt) & window.any(-1, keepdim=True)
-    target = (proposed + 1e-9).masked_fill(~window, -1).argmax(-1, keepdim=True)
-    current = torch.where(leaves, target, current)
-    survival = torch.where(leaves | ~begun, torch.ones_like(survival), survival)
-    return (positions == current).to(proposed.dtype), survival.squeeze(1)
-
-
-def ends(stops: Tensor, state: DecoderState, id_lengths: Tensor, max_dwell: float) -> Tensor:
-    """Whether monotonic speech ends: the network asks for it near the last symbol, or has stayed there too long."""
-    current = state.weights.argmax(-1)
-    dwelt = state.cumulative.gather(1, current[:, None]).squeeze(1) >= max_dwell
-    return (stops & (current >= id_lengths - 2)) | (dwelt & (current >= id_lengths - 1))
-
-
-class Tacotron2Loss(NamedTuple):
-    """The parts of the loss, each a scalar."""
-
-    mel_before: Tensor
-    mel: Tensor
-    stop: Tensor
-
-    @property
-    def total(self) -> Tensor:
-        """What is minimised."""
-        return self.mel_before + self.mel + self.stop
-
-
-def loss(output: Tacotron2Output, mel: Tensor, mel_lengths: Tensor, *, count_padding: bool = False) -> Tacotron2Loss:
-    """Squared errors of both mels and the cross-entropy of the stop logit (sec. 2.2; stop: Shen et al. use the same).
-
-    mel: (B, M, T); mel_lengths: (B,). Means are over real frames, so that padding never changes the loss;
-    `count_padding` divides by all frames, as the published programs do.
-    """
-    n_frames, n_steps = mel.shape[2], output.stop_logits.shape[1]
-    r = n_frames // n_steps
-    mask = _mask(mel_lengths, n_frames)
-    target = mel.float().masked_fill(~mask[:, None], 0)
-    steps = -(-mel_lengths // r)
-    last = torch.arange(n_steps, device=mel.device) >= steps[:, None] - 1
-    stop = F.binary_cross_entropy_with_logits(output.stop_logits, last.float(), reduction="sum")
-    values = mel.shape[1] * (mel.shape[0] * n_frames if count_padding else mel_lengths.sum())
-    logits = last.numel() if count_padding else steps.sum()
-    return Tacotron2Loss(
-        (output.mel_before - target).square().sum() / values, (output.mel - target).square().sum() / values, stop / logits
-    )
-
-
-def attention_loss(alignment: Tensor, symbols: Tensor, n_steps: Tensor) -> Tensor:
-    """Cross-entropy between the attention and the measured symbol of each real step, in nats a step.
-
-    alignment: (B, S, N); symbols: (B, S); n_steps: (B,) real steps.
-    """
-    chosen = alignment.gather(2, symbols[..., None]).squeeze(-1)
-    mask = _mask(n_steps, alignment.shape[1])
-    return -(chosen.clamp(min=1e-8).log() * mask).sum() / mask.sum()
-
-
-def guide_loss(alignment: Tensor, id_lengths: Tensor, n_steps: Tensor, width: float = 0.2) -> Tensor:
-    """Share of the attention away from the diagonal, a mean over real steps (Tachibana et al. 2018, sec. 4.1).
-
-    alignment: (B, S, N); id_lengths, n_steps: (B,); width: of the band around the diagonal, as a share of the text.
-    """
-    steps = torch.arange(alignment.shape[1], device=alignment.device)[:, None] / n_steps[:, None, None]
-    symbols = torch.arange(alignment.shape[2], device=alignment.device) / id_lengths[:, None, None]
-    away = 1 - torch.exp(-((steps - symbols) ** 2) / (2 * width**2))
-    mask = _mask(n_steps, alignment.shape[1])
-    return ((alignment * away).sum(-1) * mask).sum() / mask.sum()
-
-
-def symbols_of_steps(durations: Tensor, n_steps: int, reduction_factor: int) -> Tensor:
-    """Which symbol is heard in the middle of each decoder step.
-
-    durations: (B, N) frames, whatever their sum. Returns (B, S) int64; steps behind the end stay at the last symbol.
-    """
-    ends = durations.cumsum(1)
-    middle = torch.arange(n_steps, device=durations.device) * reduction_factor + reduction_factor // 2
-    middle = torch.minimum(middle.expand(len(durations), -1), ends[:, -1:] - 1).contiguous()
-    return torch.searchsorted(ends, middle, right=True)
-
-
-def _mask(lengths: Tensor, size: int) -> Tensor:
-    """(B,) -> (B, size), True before each length."""
+def real(lengths: Tensor, size: int) -> Tensor:
+    """(B,) -> (B, size), True before each length: where a padded batch holds something."""
     return torch.arange(size, device=lengths.device) < lengths[:, None]

@@ -1,0 +1,48 @@
+"""Attention that cannot fail: one symbol at a time, forward only, always to the end.
+
+For models whose attention was taught by measured alignments. They learn, at each decoder step, how likely it is that
+the next symbol begins; here that becomes a decision.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+REACH = 4
+"""Symbols ahead that the monotonic attention may go on to: the next phone, past a space and marks nobody hears."""
+
+
+def move_on(
+    proposed: Tensor, weights: Tensor, cumulative: Tensor, survival: Tensor, mask: Tensor, max_dwell: float
+) -> tuple[Tensor, Tensor]:
+    """Hard attention that stays at its symbol or goes on to one of the next `REACH`.
+
+    proposed: (B, N) weights that an attention taught by measured alignments proposes. Its share on the symbols ahead is
+    the probability of leaving now; the symbol is left when the probability of still being there falls under one half,
+    so that each lasts its median duration, and after `max_dwell` steps whatever the network says. Nothing is repeated,
+    only what nobody hears is skipped, and the end is always reached.
+
+    weights, cumulative: (B, N) of the steps before, all zero at first; survival: (B,) probability of still being at
+    the symbol; mask: (B, N) real symbols. Returns weights (B, N), one-hot, and the new survival (B,).
+    """
+    positions = torch.arange(mask.shape[1], device=mask.device)
+    begun = weights.sum(-1, keepdim=True) > 0
+    current = torch.where(begun, weights.argmax(-1, keepdim=True), 0)  # (B, 1)
+    here = proposed.gather(1, current)
+    window = (positions > current) & (positions <= current + REACH) & mask
+    ahead = (proposed * window).sum(-1, keepdim=True)
+    survival = survival[:, None] * here / (here + ahead).clamp(min=1e-9)
+    dwelt = cumulative.gather(1, current) >= max_dwell
+    leaves = begun & ((survival < 0.5) | dwelt) & window.any(-1, keepdim=True)
+    target = (proposed + 1e-9).masked_fill(~window, -1).argmax(-1, keepdim=True)
+    current = torch.where(leaves, target, current)
+    survival = torch.where(leaves | ~begun, torch.ones_like(survival), survival)
+    return (positions == current).to(proposed.dtype), survival.squeeze(1)
+
+
+def ends(stops: Tensor, weights: Tensor, cumulative: Tensor, lengths: Tensor, max_dwell: float) -> Tensor:
+    """Whether monotonic speech ends: the network asks for it near the last symbol, or has stayed there too long."""
+    current = weights.argmax(-1)
+    dwelt = cumulative.gather(1, current[:, None]).squeeze(1) >= max_dwell
+    return (stops & (current >= lengths - 2)) | (dwelt & (current >= lengths - 1))
