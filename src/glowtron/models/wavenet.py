@@ -89,21 +89,21 @@ class WaveNet(nn.Module):
         # Time first, (G, B, ...): a step back is then B rows back, for every item of the batch alike, and a dilated
         # convolution adds up products of plain ranges of rows. Nothing is padded, laid side by side or copied.
         hidden, conditioning = self.start(x.transpose(0, 1)), conditioning.transpose(0, 1)
-        mixes = [layer.effective_weight() for layer in self.res_skip]
-        biases = [layer.bias for layer in self.res_skip]
+        mixes = [layer.effective_weight().split(width) for layer in self.res_skip]
+        biases = [layer.bias.split(width) for layer in self.res_skip]
         # The dilated layers' and the conditioning's biases enter at the same place.
         gate_bias = self.condition.bias + torch.cat([layer.bias for layer in self.dilated])
         weights = [
             self.condition.effective_weight(),
             gate_bias,
             *(layer.effective_weight() for layer in self.dilated),
-            *(weight[:width] for weight in mixes[:-1]),
-            *(bias[:width] for bias in biases[:-1]),
+            *(weight[0] for weight in mixes[:-1]),
+            *(bias[0] for bias in biases[:-1]),
         ]
         gated = gated_layers(hidden, conditioning, self.kernel_size, self.dilations, weights)
         # The skip outputs of all layers and their sum are one product.
-        skip = torch.cat([weight[-width:] for weight in mixes], dim=1)
-        skip_bias = torch.stack([bias[-width:] for bias in biases]).sum(0)
+        skip = torch.cat([weight[-1] for weight in mixes], dim=1)
+        skip_bias = torch.stack([bias[-1] for bias in biases]).sum(0)
         if self.end.out_features < width:
             # Nothing bends between skip and end, so the narrower of the two products comes first.
             with torch.autocast(x.device.type, enabled=False):
@@ -144,8 +144,8 @@ def _run_layers(
     n_layers, width = len(shifts), hidden.shape[1]
     conditions, gate_biases = (tensor.chunk(n_layers) for tensor in weights[:2])
     dilated, residuals, residual_biases = _split(weights[2:], n_layers)
+    gated = hidden.new_empty(len(hidden), n_layers * width)
     kept: list[Tensor] = []
-    gated: list[Tensor] = []
     for i, shift in enumerate(shifts):
         total = F.linear(conditioning, conditions[i], gate_biases[i])
         for tap, seeing, seen in _taps(kernel_size, shift, len(hidden)):
@@ -153,11 +153,11 @@ def _run_layers(
         # On CPU, tanh of float32 is several times as fast as of bfloat16.
         filtered = total[:, :width].to(torch.promote_types(total.dtype, torch.float32)).tanh().to(total.dtype)
         opened = total[:, width:].sigmoid()
-        gated.append(filtered * opened)
+        activated = torch.mul(filtered, opened, out=gated[:, i * width : (i + 1) * width])
         kept += [hidden, filtered, opened]
         if i < n_layers - 1:
-            hidden = F.linear(gated[-1], residuals[i], residual_biases[i]).add_(hidden)
-    return torch.cat(gated, dim=1), kept
+            hidden = F.linear(activated, residuals[i], residual_biases[i]).add_(hidden)
+    return gated, kept
 
 
 def _taps(kernel_size: int, shift: int, n_rows: int) -> Iterator[tuple[int, slice, slice]]:
@@ -194,10 +194,9 @@ class _GatedLayers(torch.autograd.Function):
         dilated, residuals, _ = _split(rest[: -3 * n_layers], n_layers)
         kept = rest[-3 * n_layers :]
         n_rows, width = kept[0].shape
-        conditioning_t = conditioning.t().contiguous()
         grad_hidden = torch.zeros_like(kept[0])
-        grad_totals: list[Tensor] = []
-        grad_conditions: list[Tensor] = []
+        # The gradient of what enters tanh and sigmoid, all layers side by side as in `condition`.
+        grad_totals = grad_gated.new_empty(n_rows, n_layers * 2 * width)
         grad_dilated: list[Tensor] = []
         grad_residuals: list[Tensor] = []
         grad_residual_biases: list[Tensor] = []
@@ -209,27 +208,23 @@ class _GatedLayers(torch.autograd.Function):
                 grad = torch.addmm(grad, grad_hidden, residuals[i])
                 grad_residuals.append(grad_hidden.t() @ gated[:, columns])
                 grad_residual_biases.append(grad_hidden.sum(0))
-            total = grad.new_empty(n_rows, 2 * width)  # the gradient of what enters tanh and sigmoid
+            total = grad_totals[:, 2 * i * width : 2 * (i + 1) * width]
             torch.ops.aten.tanh_backward.grad_input(grad * opened, filtered, grad_input=total[:, :width])
             torch.ops.aten.sigmoid_backward.grad_input(grad * filtered, opened, grad_input=total[:, width:])
-            grad_totals.append(total)
-            # Transposing the narrow factor and the result is faster than multiplying by a transposed `total`.
-            grad_conditions.append((conditioning_t @ total).t())
-            hidden_t = hidden.t().contiguous()
-            grad_taps = total.new_zeros(kernel_size * width, 2 * width)
+            grad_taps = torch.zeros_like(dilated[i])
             for tap, seeing, seen in _taps(kernel_size, shifts[i], n_rows):
-                rows = slice(tap * width, (tap + 1) * width)
-                grad_hidden[seen].addmm_(total[seeing], dilated[i][:, rows])
-                torch.mm(hidden_t[:, seen], total[seeing], out=grad_taps[rows])
-            grad_dilated.append(grad_taps.t())
-        grad_total = torch.cat(grad_totals[::-1], dim=1) if ctx.needs_input_grad[3] else None
+                inputs = slice(tap * width, (tap + 1) * width)
+                grad_hidden[seen].addmm_(total[seeing], dilated[i][:, inputs])
+                torch.mm(total[seeing].t(), hidden[seen], out=grad_taps[:, inputs])
+            grad_dilated.append(grad_taps)
         return (
             None,
             None,
             grad_hidden,
-            None if grad_total is None else grad_total @ condition,
-            torch.cat(grad_conditions[::-1]),
-            torch.cat([total.sum(0) for total in reversed(grad_totals)]),
+            grad_totals @ condition if ctx.needs_input_grad[3] else None,
+            # Transposing the narrower factor and the result is faster than multiplying by `grad_totals` transposed.
+            (conditioning.t().contiguous() @ grad_totals).t(),
+            grad_totals.sum(0),
             *reversed(grad_dilated),
             *reversed(grad_residuals),
             *reversed(grad_residual_biases),
