@@ -39,14 +39,15 @@ def import_voice(files: list[Path], folder: Path) -> StoredVoice:
     sources: dict[str, Path] = {}
     for path in files:
         published = read_published(path)
-        part = "acoustic model" if published.kind == "tacotron2" else "vocoder"
+        is_acoustic = published.kind == "tacotron2"
+        part = "acoustic model" if is_acoustic else "vocoder"
         if part in sources:
-            raise InputError(f"{sources[part]} and {path}: each is a {part}; give one of each kind")
+            raise InputError(f"{sources[part]} and {path}: both hold the {part} of a voice; give one of each kind")
         sources[part] = path
-        if (voice.config.acoustic if part == "acoustic model" else voice.config.vocoder) is not None:
-            raise InputError(f"{folder}: already has a {part}; choose another folder for {path}")
+        if (voice.config.acoustic if is_acoustic else voice.config.vocoder) is not None:
+            raise InputError(f"{folder}: has its {part} already; choose another folder for {path}")
         with _named(path):
-            voice = _with_acoustic(voice, published) if part == "acoustic model" else _with_vocoder(voice, published)
+            voice = _with_acoustic(voice, published) if is_acoustic else _with_vocoder(voice, published)
         description = f"{voice.config.description} {part.capitalize()}: {_origin(published, path)}.".strip()
         voice = replace(voice, config=replace(voice.config, description=description))
     save_voice(voice, folder)

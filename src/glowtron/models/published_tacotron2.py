@@ -12,10 +12,9 @@ from torch import Tensor
 from glowtron.config import Tacotron2Config
 from glowtron.errors import InputError
 from glowtron.models.convolution import matrix_from_taps
-from glowtron.models.tacotron2 import Tacotron2
 
-_LSTM = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+Layout = dict[str, tuple[str, tuple[int, ...]]]
+"""Our name of each tensor, to its published name and shape."""
 
 
 def config_from_published(state: dict[str, Tensor]) -> Tacotron2Config:
@@ -76,23 +75,19 @@ def from_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
     Raises InputError naming the first few tensors that are missing, unknown or of another shape than the rest implies.
     """
-    config = config_from_published(state)
-    with torch.device("meta"):
-        expected = Tacotron2(config, n_mels_from_published(state)).state_dict()
-    ours = {}
-    missing, misshapen = [], []
-    names = published_names(config)
-    for name, published in names.items():
-        if published not in state:
-            if not name.endswith("num_batches_tracked"):  # torch before 0.4.1 had none, and inference needs none
-                missing.append(published)
-            ours[name] = torch.zeros((), dtype=torch.int64)
-            continue
-        tensor = state[published]
-        ours[name] = matrix_from_taps(tensor) if tensor.dim() == 3 else tensor
-        if ours[name].shape != expected[name].shape:
-            misshapen.append(f"{published} {tuple(tensor.shape)}")
-    unknown = sorted(set(state) - set(names.values()))
+    layout = published_layout(config_from_published(state), n_mels_from_published(state))
+    ours, missing, misshapen = {}, [], []
+    for name, (published, shape) in layout.items():
+        tensor = state.get(published)
+        if tensor is None and name.endswith("num_batches_tracked"):
+            tensor = torch.zeros(shape, dtype=torch.int64)  # torch before 0.4.1 had none, and inference needs none
+        if tensor is None:
+            missing.append(published)
+        elif tensor.shape != shape:
+            misshapen.append(f"{published} {tuple(tensor.shape)} instead of {shape}")
+        else:
+            ours[name] = matrix_from_taps(tensor) if tensor.dim() == 3 else tensor
+    unknown = sorted(set(state) - {published for published, _ in layout.values()})
     for fault, found in (("is missing", missing), ("has unknown", unknown), ("has misshapen", misshapen)):
         if found:
             shown = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
@@ -100,37 +95,87 @@ def from_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return ours
 
 
-def published_names(config: Tacotron2Config) -> dict[str, str]:
-    """Our names of all tensors to the published ones."""
-    names = {"embedding.weight": "embedding.weight"}
-    for part, count in (("encoder", config.encoder_layers), ("postnet", config.postnet_layers)):
-        for i in range(count):
-            for field in ("weight", "bias"):
-                names[f"{part}.convolutions.{i}.{field}"] = f"{part}.convolutions.{i}.0.conv.{field}"
-            for field in _NORM:
-                names[f"{part}.norms.{i}.{field}"] = f"{part}.convolutions.{i}.1.{field}"
-    for field in _LSTM:
-        for direction in ("", "_reverse"):
-            names[f"encoder.lstm.{field}_l0{direction}"] = f"encoder.lstm.{field}_l0{direction}"
-        names[f"attention_rnn.{field}"] = f"decoder.attention_rnn.{field}"
-        names[f"decoder_rnn.{field}"] = f"decoder.decoder_rnn.{field}"
-    for i in range(2):
-        names[f"prenet.layers.{i}.weight"] = f"decoder.prenet.layers.{i}.linear_layer.weight"
-    attention = "decoder.attention_layer."
-    names["attention.query.weight"] = attention + "query_layer.linear_layer.weight"
-    names["attention.key.weight"] = attention + "memory_layer.linear_layer.weight"
-    names["attention.energy.weight"] = attention + "v.linear_layer.weight"
-    names["attention.location.weight"] = attention + "location_layer.location_conv.conv.weight"
-    names["attention.location_dense.weight"] = attention + "location_layer.location_dense.linear_layer.weight"
-    for field in ("weight", "bias"):
-        names[f"projection.{field}"] = f"decoder.linear_projection.linear_layer.{field}"
-        names[f"stop.{field}"] = f"decoder.gate_layer.linear_layer.{field}"
-    return names
+def published_layout(config: Tacotron2Config, n_mels: int) -> Layout:
+    """Our name of each tensor, to its published name and shape."""
+    embedding = ("embedding.weight", (config.n_symbols, config.embedding_channels))
+    return {
+        "embedding.weight": embedding,
+        **_convolutions(config, n_mels),
+        **_cells(config),
+        **_products(config, n_mels),
+    }
+
+
+def _convolutions(config: Tacotron2Config, n_mels: int) -> Layout:
+    """Encoder and postnet, with batch norm; and the attention's filters."""
+    location = "decoder.attention_layer.location_layer.location_conv.conv.weight"
+    layout: Layout = {"attention.location.weight": (location, (config.location_filters, 2, config.location_kernel))}
+    encoder = [config.embedding_channels] + [config.encoder_channels] * config.encoder_layers
+    postnet = [n_mels] + [config.postnet_channels] * (config.postnet_layers - 1) + [n_mels]
+    for part, widths, kernel in (
+        ("encoder", encoder, config.encoder_kernel),
+        ("postnet", postnet, config.postnet_kernel),
+    ):
+        for i, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False)):
+            layer = f"{part}.convolutions.{i}"
+            layout[f"{layer}.weight"] = (f"{layer}.0.conv.weight", (n_out, n_in, kernel))
+            layout[f"{layer}.bias"] = (f"{layer}.0.conv.bias", (n_out,))
+            for field in ("weight", "bias", "running_mean", "running_var"):
+                layout[f"{part}.norms.{i}.{field}"] = (f"{layer}.1.{field}", (n_out,))
+            layout[f"{part}.norms.{i}.num_batches_tracked"] = (f"{layer}.1.num_batches_tracked", ())
+    return layout
+
+
+def _cells(config: Tacotron2Config) -> Layout:
+    """The LSTMs."""
+    encoder = config.encoder_channels
+    layout: Layout = {}
+    for name, published, suffix, n_in, width in (
+        ("encoder.lstm", "encoder.lstm", "_l0", encoder, encoder // 2),
+        ("encoder.lstm", "encoder.lstm", "_l0_reverse", encoder, encoder // 2),
+        ("attention_rnn", "decoder.attention_rnn", "", config.prenet_channels + encoder, config.attention_rnn_channels),
+        (
+            "decoder_rnn",
+            "decoder.decoder_rnn",
+            "",
+            config.attention_rnn_channels + encoder,
+            config.decoder_rnn_channels,
+        ),
+    ):
+        shapes = {"weight_ih": (4 * width, n_in), "weight_hh": (4 * width, width), "bias_ih": (4 * width,)}
+        for field, shape in {**shapes, "bias_hh": shapes["bias_ih"]}.items():
+            layout[f"{name}.{field}{suffix}"] = (f"{published}.{field}{suffix}", shape)
+    return layout
+
+
+def _products(config: Tacotron2Config, n_mels: int) -> Layout:
+    """Prenet, attention and projections."""
+    decoded, compared = config.decoder_rnn_channels + config.encoder_channels, config.attention_channels
+    layout: Layout = {}
+    for name, published, n_in, n_out in (
+        ("prenet.layers.0", "prenet.layers.0", n_mels, config.prenet_channels),
+        ("prenet.layers.1", "prenet.layers.1", config.prenet_channels, config.prenet_channels),
+        ("attention.query", "attention_layer.query_layer", config.attention_rnn_channels, compared),
+        ("attention.key", "attention_layer.memory_layer", config.encoder_channels, compared),
+        (
+            "attention.location_dense",
+            "attention_layer.location_layer.location_dense",
+            config.location_filters,
+            compared,
+        ),
+        ("attention.energy", "attention_layer.v", compared, 1),
+        ("projection", "linear_projection", decoded, n_mels),
+        ("stop", "gate_layer", decoded, 1),
+    ):
+        layout[f"{name}.weight"] = (f"decoder.{published}.linear_layer.weight", (n_out, n_in))
+        if name in ("projection", "stop"):
+            layout[f"{name}.bias"] = (f"decoder.{published}.linear_layer.bias", (n_out,))
+    return layout
 
 
 def _count(state: dict[str, Tensor], prefix: str) -> int:
-    """Layers numbered from 0 under `prefix`."""
-    n = 0
-    while f"{prefix}.{n}.0.conv.weight" in state:
-        n += 1
-    return n
+    """Layers numbered from 0 under `prefix`, by the highest number; a layer left out in between shows as missing."""
+    # No sound state numbers its layers higher than it has tensors.
+    sound = {str(number): number for number in range(len(state))}
+    numbers = (name.removeprefix(f"{prefix}.").split(".")[0] for name in state if name.startswith(f"{prefix}."))
+    return max((sound[number] + 1 for number in numbers if number in sound), default=0)

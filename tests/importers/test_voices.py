@@ -1,0 +1,184 @@
+"""Published checkpoints become voices, whole, or an error says why and nothing is left."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from glowtron.checkpoint import load_voice
+from glowtron.config import MelConfig, Tacotron2Config, TextConfig
+from glowtron.errors import InputError
+from glowtron.importers import import_voice
+from glowtron.models.published_tacotron2 import config_from_published, from_published, published_layout
+from glowtron.models.tacotron2 import Tacotron2
+
+CONFIG = Tacotron2Config(
+    embedding_channels=6,
+    encoder_channels=8,
+    encoder_layers=2,
+    encoder_kernel=3,
+    prenet_channels=5,
+    attention_rnn_channels=7,
+    attention_channels=4,
+    location_filters=3,
+    location_kernel=9,
+    decoder_rnn_channels=9,
+    postnet_channels=10,
+    postnet_layers=4,
+    postnet_kernel=7,
+)
+
+
+def published_acoustic(n_mels: int = 16, config: Tacotron2Config = CONFIG) -> dict[str, Tensor]:
+    """A small Tacotron 2 in the published form, no two sizes alike."""
+    ours = Tacotron2(config, n_mels).state_dict()
+    state = {}
+    for name, (published, shape) in published_layout(config, n_mels).items():
+        value = ours[name]
+        if len(shape) == 3:
+            value = value.unflatten(1, (shape[2], shape[1])).transpose(1, 2).contiguous()
+        state[published] = value
+    return state
+
+
+def save(path: Path, state: dict[str, Tensor], **extras: object) -> Path:
+    torch.save({"state_dict": state, **extras}, path)
+    return path
+
+
+@pytest.fixture
+def acoustic(tmp_path: Path) -> Path:
+    return save(tmp_path / "acoustic.pt", published_acoustic(), iteration=12)
+
+
+def test_sizes_are_read_off_the_tensors() -> None:
+    assert config_from_published(published_acoustic()) == CONFIG
+    assert config_from_published(published_acoustic(config=Tacotron2Config())) == Tacotron2Config()
+
+
+def test_weights_arrive_in_place() -> None:
+    state = published_acoustic()
+    model = Tacotron2(CONFIG, 16)
+    model.load_state_dict(from_published(state))
+    ids = torch.randint(0, 148, (5, CONFIG.embedding_channels, 11)).float()
+    conv = torch.nn.Conv1d(6, 8, 3, padding=1)
+    conv.load_state_dict({name: state[f"encoder.convolutions.0.0.conv.{name}"] for name in ("weight", "bias")})
+    ours = model.encoder.convolutions[0](ids.transpose(1, 2))
+    assert torch.allclose(ours.transpose(1, 2), conv(ids), atol=1e-3)
+
+
+def test_acoustic_alone(acoustic: Path, tmp_path: Path) -> None:
+    voice = import_voice([acoustic], tmp_path / "voice")
+    loaded = load_voice(tmp_path / "voice")
+    assert loaded.vocoder is None
+    assert loaded.config.name == "voice"
+    assert loaded.config.description == "Acoustic model: published weights acoustic.pt, iteration 12."
+    assert loaded.config.acoustic.text == TextConfig(frontend="nvidia")
+    assert loaded.config.acoustic.mel == MelConfig(n_mels=16)
+    assert loaded.config.acoustic.model == CONFIG
+    expected = voice.acoustic.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in loaded.acoustic.state_dict().items())
+
+
+def test_counters_of_old_torch_may_be_missing(tmp_path: Path) -> None:
+    state = {name: value for name, value in published_acoustic().items() if "num_batches" not in name}
+    assert import_voice([save(tmp_path / "x.pt", state)], tmp_path / "v").acoustic is not None
+
+
+def change(name: str, value: Tensor | None) -> Callable[[dict[str, Tensor]], None]:
+    def apply(state: dict[str, Tensor]) -> None:
+        if value is None:
+            del state[name]
+        else:
+            state[name] = value
+
+    return apply
+
+
+def drop(prefix: str) -> Callable[[dict[str, Tensor]], None]:
+    def apply(state: dict[str, Tensor]) -> None:
+        for name in [name for name in state if name.startswith(prefix)]:
+            del state[name]
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (drop("postnet."), "postnet.convolutions.0.0.conv.weight is missing|postnet is missing"),
+        (drop("decoder.prenet"), "prenet"),
+        (drop("decoder.gate"), r"is missing tensors: decoder\.gate_layer\S+, decoder\.gate_layer\S+bias"),
+        (drop("encoder.lstm"), r"is missing tensors: encoder\.lstm\S+, encoder\.lstm\S+, encoder\.lstm\S+ and 5 more"),
+        (drop("encoder.convolutions.0"), r"encoder\.convolutions\.0\.0\.conv\.weight is missing"),
+        (drop("postnet.convolutions.1"), r"is missing tensors: postnet\.convolutions\.1\.0\.conv\.weight"),
+        (
+            change("postnet.convolutions.99999999.0.conv.bias", torch.ones(2)),
+            r"has unknown tensors: postnet\.conv\S+99",
+        ),
+        (change("speaker.weight", torch.ones(2)), r"has unknown tensors: speaker\.weight"),
+        (
+            change("decoder.gate_layer.linear_layer.bias", torch.ones(2)),
+            r"misshapen tensors: decoder\.gate_layer\S+ \(2,\)",
+        ),
+        (change("encoder.convolutions.0.0.conv.weight", torch.ones(8)), r"conv\.weight is of shape \(8,\)"),
+        (change("encoder.convolutions.0.0.conv.weight", torch.ones(8, 6, 4)), "encoder_kernel must be odd, got 4"),
+        (change("embedding.weight", torch.ones(90, 6)), "reads 90 symbols"),
+        (
+            change("decoder.linear_projection.linear_layer.bias", torch.ones(32)),
+            "makes 32 values a step for 16 mel bands",
+        ),
+        (
+            change("embedding.weight", torch.full((148, 6), torch.nan)),
+            r"tensor embedding\.weight has values that are no",
+        ),
+        (change("embedding.weight", torch.full((148, 6), 1e39, dtype=torch.double)), "values that are no numbers"),
+    ],
+)
+def test_half_matching_files(fault: Callable, reason: str, tmp_path: Path) -> None:
+    state = published_acoustic()
+    fault(state)
+    path = save(tmp_path / "x.pt", state)
+    with pytest.raises(InputError, match=reason) as error:
+        import_voice([path], tmp_path / "deep" / "voice")
+    assert str(error.value).startswith(f"{path}: ")
+    assert "\n" not in str(error.value)
+    assert [found.name for found in tmp_path.iterdir()] == ["x.pt"]
+
+
+def test_two_of_a_kind(acoustic: Path, tmp_path: Path) -> None:
+    other = save(tmp_path / "other.pt", published_acoustic())
+    with pytest.raises(
+        InputError, match=r"acoustic\.pt and .*other\.pt: both hold the acoustic model of a voice; give one of each"
+    ):
+        import_voice([acoustic, other], tmp_path / "voice")
+    assert not (tmp_path / "voice").exists()
+
+
+def test_nothing_to_import(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing to import"):
+        import_voice([], tmp_path / "voice")
+
+
+def test_a_model_that_is_there_stays(acoustic: Path, tmp_path: Path) -> None:
+    import_voice([acoustic], tmp_path / "voice")
+    before = {path: path.read_bytes() for path in (tmp_path / "voice").iterdir()}
+    with pytest.raises(InputError, match="voice: has its acoustic model already; choose another folder"):
+        import_voice([acoustic], tmp_path / "voice")
+    assert {path: path.read_bytes() for path in (tmp_path / "voice").iterdir()} == before
+
+
+def test_folder_of_something_else(acoustic: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not empty and holds no voice"):
+        import_voice([acoustic], tmp_path)
+    assert [found.name for found in tmp_path.iterdir()] == ["acoustic.pt"]
+
+
+@pytest.mark.parametrize("second", [b"", b"text", b"PK\x03\x04"])
+def test_a_bad_second_file_leaves_nothing(second: bytes, acoustic: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.pt").write_bytes(second)
+    with pytest.raises(InputError, match=r"bad\.pt: is"):
+        import_voice([acoustic, tmp_path / "bad.pt"], tmp_path / "voice")
+    assert not (tmp_path / "voice").exists()
