@@ -14,6 +14,8 @@ import glowtron
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "glowtron"
+OWNERS = importlib.metadata.packages_distributions()
+"""Distributions by the top-level modules they install."""
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -44,14 +46,14 @@ def imports(path: Path) -> Iterator[str]:
 def extra_of(path: Path) -> str | None:
     """The extra that a source file may count on."""
     place = path.relative_to(PACKAGE).parts
-    return {"train": "train", "evaluate": "eval"}.get(place[0], "align" if place[-1] == "alignment.py" else None)
+    align = place[-1] in ("alignment.py", "train_letter_to_sound.py")
+    return {"train": "train", "evaluate": "eval"}.get(place[0], "align" if align else None)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_every_import_is_declared(path):
-    distributions = importlib.metadata.packages_distributions() if sys.version_info >= (3, 10) else {}
     for name in set(imports(path)) - set(sys.stdlib_module_names) - {"glowtron"}:
-        owners = {canonical(owner) for owner in distributions.get(name, [name])}
+        owners = {canonical(owner) for owner in OWNERS.get(name, [name])}
         assert owners & declared(extra_of(path)), f"{path.name} imports {name}, which pyproject.toml does not ask for"
 
 

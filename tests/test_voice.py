@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from glowtron import Audio, SynthesisOptions, Voice
 from glowtron.errors import InputError
-from glowtron.voice import FrameLimitWarning, find_device, find_voice, shipped
+from glowtron.voice import FrameLimitWarning, find_device, find_voice, quiet_pieces, shipped
 
 THREE = "The first one. A second one is longer than that. And a third!"
 SENTENCE_S = 20 * 256 / 22_050
@@ -130,6 +130,23 @@ def test_vocoding_converts_another_rate(voice):
     result = voice.vocode(Audio(np.zeros(48_000, np.float32), 48_000))
     assert result.sample_rate == 22_050
     assert result.duration_s == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("n_frames", [1, 700, 1400, 1401, 5000])
+def test_long_mels_are_cut_where_they_are_quiet(n_frames):
+    mel = torch.randn(1, 4, n_frames, generator=torch.Generator().manual_seed(0))
+    mel[:, :, ::500] = -10.0
+    pieces = quiet_pieces(mel)
+    assert torch.equal(torch.cat(pieces, dim=2), mel)
+    assert all(piece.shape[2] <= 1400 for piece in pieces)
+    assert all(piece.shape[2] >= 700 and bool((piece[..., 0] == -10).all()) for piece in pieces[1:-1])
+
+
+def test_long_recordings_go_through_in_pieces(voice):
+    steps = []
+    audio = Audio(np.zeros(3_000 * 256, np.float32), 22_050)
+    assert voice.vocode(audio, progress=steps.append).samples.shape == audio.samples.shape
+    assert sum(steps) == len(steps) > 1
 
 
 def test_griffin_lim_and_denoising_change_the_sound(voice):

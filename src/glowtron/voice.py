@@ -157,13 +157,22 @@ class Voice:
                 alignment = spoken.alignment[i, : self._n_steps(mel), : len(ids[i])]
                 yield Utterance(sentence, self._audio(wave), mel[0], alignment, stopped)
 
-    def vocode(self, audio: Audio, options: SynthesisOptions = DEFAULTS) -> Audio:
-        """Sound to mel and back, at the voice's rate and as long as it was; another rate is converted."""
+    def vocode(
+        self, audio: Audio, options: SynthesisOptions = DEFAULTS, progress: Callable[[int], Any] | None = None
+    ) -> Audio:
+        """Sound to mel and back, at the voice's rate and as long as it was; another rate is converted.
+
+        A long recording goes through in pieces that meet where it is quiet; `progress` is called with 1 after each.
+        """
         audio = audio.resample(self.mel.sample_rate)
         vocode = self._vocoder(options)
         mel = log_mel(torch.from_numpy(audio.samples)[None].to(self.device), self.mel)
-        wave = vocode(mel, self._generator(options.seed, 0, "wave"))
-        return self._audio(wave[:, : len(audio.samples)])
+        parts = []
+        for place, piece in enumerate(quiet_pieces(mel)):
+            parts.append(vocode(piece, self._generator(options.seed, place, "wave")))
+            if progress is not None:
+                progress(1)
+        return self._audio(torch.cat(parts, dim=1)[:, : len(audio.samples)])
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -248,6 +257,19 @@ class Voice:
         return torch.Generator(self.device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
+def quiet_pieces(mel: Tensor, shortest: int = 700, longest: int = 1400) -> list[Tensor]:
+    """A log-mel (1, M, T) of any length in pieces of `shortest` to `longest` frames, cut where it is quietest.
+
+    The last piece may be shorter. A WaveGlow's memory grows with the piece: 1,400 frames are 16 s as published.
+    """
+    loudness = mel[0].mean(dim=0)  # (T,)
+    cuts = [0]
+    while mel.shape[2] - cuts[-1] > longest:
+        earliest = cuts[-1] + shortest
+        cuts.append(earliest + int(loudness[earliest : cuts[-1] + longest].argmin()))
+    return [mel[:, :, start:end] for start, end in zip(cuts, [*cuts[1:], mel.shape[2]], strict=True)]
+
+
 def shipped() -> list[str]:
     """Names of the voices that ship."""
     return sorted(path.parent.name for path in VOICES.glob("*/voice.json"))
@@ -265,7 +287,7 @@ def find_voice(source: str | Path | None = None) -> Path:
         return VOICES / names[0]
     if str(source) in names:
         return VOICES / str(source)
-    if Path(source).exists():
+    if Path(source).is_dir():
         return Path(source)
     known = nearest(str(source), names) if names else ""
     raise InputError(f"no voice '{source}': it neither ships{known} nor is a folder here")
