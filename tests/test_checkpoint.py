@@ -161,6 +161,12 @@ def edit(path: Path, change: Callable[[dict], None]) -> None:
         (lambda v: v["vocoder"]["mel"].update(hop_length=512), r"disagree on mel\.hop_length \(256, 512\)"),
         (lambda v: v.update(acustic=None), r"unknown key 'acustic' \(did you mean 'acoustic'\?\)"),
         (lambda v: v["decoding"].update(monoton=True), "unknown key 'decoding.monoton'"),
+        (
+            lambda v: v["acoustic"]["model"].update(n_symbol=3),
+            r"'acoustic\.model\.n_symbol' \(did you mean 'n_symbols'",
+        ),
+        (lambda v: v["vocoder"]["wavenet"].update(n_layer=3), r"'vocoder\.wavenet\.n_layer' \(did you mean 'n_layers'"),
+        (lambda v: v["vocoder"]["analysis"].update(hop_len=3), r"hop_len' \(did you mean 'hop_length'"),
         (lambda v: v.pop("name"), "name: Field required"),
         (lambda v: v.update(acoustic=None, vocoder=None), "neither an acoustic model nor a vocoder"),
         (

@@ -401,6 +401,7 @@ def _fields_at(kind: Any, location: tuple[int | str, ...]) -> list[str]:
     for part in (None, *location):
         if part is not None and "properties" in node:
             node = node["properties"].get(part, node)
+        node = next((option for option in node.get("anyOf", ()) if option.get("type") != "null"), node)
         tags = node.get("discriminator", {}).get("mapping", {})
         if part in tags:
             node = {"$ref": tags[part]}
