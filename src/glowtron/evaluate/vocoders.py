@@ -1,0 +1,86 @@
+"""Vocoders measured on real clips that took no part in training: the clip's mel in, sound out, beside the clip."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import fmean
+from typing import Any, NamedTuple
+
+import torch
+
+from glowtron.audio import Audio
+from glowtron.evaluate.listening import Listening, listen
+from glowtron.evaluate.pitch import PitchError, pitch_error, track_pitch
+from glowtron.evaluate.spectral import SpectralDistance, spectral_distance
+from glowtron.mel import log_mel
+from glowtron.models.waveglow import WaveGlow, flow_loss
+from glowtron.voice import SynthesisOptions, Voice
+
+_DITHER = 1e-4
+"""Standard deviation of the noise under which the likelihood is taken, as in training: without noise, digital silence
+has any likelihood one likes."""
+
+Progress = Callable[[int], object]
+
+
+class Comparison(NamedTuple):
+    """A vocoded clip beside the real one."""
+
+    spectral: SpectralDistance
+    listening: Listening
+    pitch: PitchError
+
+
+def vocoders_of(voice: Voice, seed: int, sigma: float) -> dict[str, SynthesisOptions]:
+    """The vocoders to compare, by name: the voice's WaveGlow, if it has one, and Griffin-Lim with 60 iterations."""
+    options = {"griffin-lim": SynthesisOptions(vocoder="griffin-lim", seed=seed)}
+    if voice.vocoder is not None:
+        options = {"waveglow": SynthesisOptions(vocoder="waveglow", seed=seed, sigma=sigma), **options}
+    return options
+
+
+def compare(vocoded: Audio, real: Audio, voice: Voice) -> Comparison:
+    """Measure a vocoded clip against the real one, both at the voice's rate."""
+    wave, real_wave = torch.from_numpy(vocoded.samples), torch.from_numpy(real.samples)
+    return Comparison(
+        spectral_distance(wave, real_wave, voice.mel),
+        listen(vocoded, real),
+        pitch_error(track_pitch(vocoded), track_pitch(real)),
+    )
+
+
+def summary(comparisons: Sequence[Comparison]) -> dict[str, float | None]:
+    """Means over clips, as JSON values; a clip without a figure (None) is left out of its mean."""
+    rows = [part._asdict() for comparison in comparisons for part in comparison]
+    return mean_of(rows)
+
+
+def mean_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, float | None]:
+    """Mean of each key over the rows that have a number for it; None where none has."""
+    columns: dict[str, list[float]] = {}
+    for row in rows:
+        for key, value in row.items():
+            columns.setdefault(key, []).extend([] if value is None else [float(value)])
+    return {key: fmean(values) if values else None for key, values in columns.items()}
+
+
+@torch.inference_mode()
+def likelihood(waveglow: WaveGlow, clips: Sequence[Audio], seed: int, progress: Progress | None = None) -> float:
+    """Log-likelihood of real clips under the flow, nats a sample, every sample weighing the same.
+
+    The Gaussian's constant is counted in, so that models with other losses can be compared: it is minus the training
+    loss at sigma 1, minus ln(2 pi) / 2. `progress` is called with 1 after each clip.
+    """
+    device = next(waveglow.parameters()).device
+    noise = torch.Generator().manual_seed(seed)
+    total, n_samples = 0.0, 0
+    for clip in clips:
+        wave = torch.from_numpy(clip.samples)
+        wave = (wave + _DITHER * torch.randn(wave.shape, generator=noise))[None].to(device)
+        flow = waveglow(wave, log_mel(wave, waveglow.config.mel))
+        total -= float(flow_loss(flow)) * wave.shape[1]
+        n_samples += wave.shape[1]
+        if progress is not None:
+            progress(1)
+    return total / n_samples - math.log(2 * math.pi) / 2

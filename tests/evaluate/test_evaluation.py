@@ -1,0 +1,108 @@
+"""The whole report on a tiny random voice and a corpus of noises."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glowtron import Audio, Voice
+from glowtron.errors import InputError
+from glowtron.evaluate import evaluation, hearing
+from glowtron.evaluate.evaluation import Settings, evaluate
+from glowtron.evaluate.sentences import Sentence
+
+pytest.importorskip("pesq", reason="needs the extra 'eval'")
+
+SETTINGS = Settings(n_held_out=2, processes=1, quiet=True)
+
+
+def murmur(seed: int) -> Audio:
+    noise = np.random.default_rng(seed).standard_normal(30_000)
+    return Audio((0.1 * noise * np.sin(np.arange(30_000) / 1500) ** 2).astype(np.float32), 22_050)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    (folder / "wavs").mkdir()
+    lines = [f"c-{i}|number {i} of the clips" for i in range(5)]
+    for i in range(5):
+        murmur(i).write(folder / "wavs" / f"c-{i}.wav")
+    (folder / "metadata.csv").write_text("\n".join(lines) + "\n")
+    (folder / "metadata_all.csv").write_text("\n".join([*lines, "d-1|a sentence never seen", "d-2|and another one"]))
+    return folder
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    hard = [Sentence("one letter 1", "A"), Sentence("short 2", "Go. Stop.")]
+    monkeypatch.setattr(evaluation, "hard_sentences", lambda: hard)
+    # Finding words in noise is slow, and tested elsewhere on speech.
+    monkeypatch.setattr(hearing, "recognise_all", lambda audios, _: (["number", "clips"] for _ in audios))
+
+
+@pytest.fixture
+def voice(tiny_voice: Path) -> Voice:
+    return Voice.load(tiny_voice, device="cpu")
+
+
+@pytest.mark.usefixtures("few")
+def test_the_report_holds_every_figure_beside_its_neighbours(voice: Voice, corpus: Path, tmp_path: Path) -> None:
+    report = evaluate(voice, [("bob", corpus)], tmp_path / "out", SETTINGS)
+    assert json.loads((tmp_path / "out" / "report.json").read_text()) == json.loads(json.dumps(report))
+    bob = report["speakers"]["bob"]
+    assert set(bob["vocoders"]) == {"real", "waveglow", "griffin-lim"}
+    assert bob["vocoders"]["real"]["words_recognised"] == 2 / 5
+    assert bob["vocoders"]["griffin-lim"]["mel_l1"] < bob["vocoders"]["waveglow"]["mel_l1"]
+    assert bob["vocoders"]["waveglow"]["log_likelihood"] is not None
+    assert bob["attention"]["unseen_sentences"]["n"] == 2
+    assert bob["attention"]["hard_sentences"]["n"] == 2
+    assert bob["speaking"]["real"]["n"] == bob["speaking"]["held_out_texts"]["n"] == len(bob["clips"]) == 2
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "| WaveGlow | Griffin-Lim |" in text and "spoken, unseen sentences" in text
+    for picture in bob["pictures"]:
+        assert (tmp_path / "out" / picture).read_bytes().startswith(b"\x89PNG") and picture in text
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+@pytest.mark.usefixtures("few")
+def test_half_a_voice_is_measured_by_what_it_has(voice: Voice, corpus: Path, tmp_path: Path) -> None:
+    voice.config = dataclasses.replace(voice.config, acoustic=None)
+    voice.acoustic = None
+    report = evaluate(voice, [("speaker", corpus)], tmp_path / "vocoder", SETTINGS)
+    assert "speaking" not in report["speakers"]["speaker"]
+    assert "### Speaking" not in (tmp_path / "vocoder" / "report.md").read_text()
+
+
+@pytest.mark.usefixtures("few")
+def test_the_same_seed_gives_the_same_figures(voice: Voice, corpus: Path, tmp_path: Path) -> None:
+    voice.config = dataclasses.replace(voice.config, vocoder=None)
+    voice.vocoder = None
+    one, two = (evaluate(voice, [("ann", corpus)], tmp_path / name, SETTINGS)["speakers"] for name in "ab")
+    assert one == two
+    assert set(one["ann"]["vocoders"]) == {"real", "griffin-lim"}
+
+
+def test_faults_are_told_before_anything_is_measured(voice: Voice, corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for data, message in (
+        ([("eve", corpus)], "the voice has the speakers ann, bob"),
+        ([("ann", tmp_path / "nowhere")], "cannot be read"),
+        ([], "give at least one"),
+    ):
+        with pytest.raises(InputError, match=message):
+            evaluate(voice, data, out, SETTINGS)
+    with pytest.raises(InputError, match="cannot keep 20"):
+        evaluate(voice, [("ann", corpus)], out, Settings())
+    assert not out.exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be made a folder"):
+        evaluate(voice, [("ann", corpus)], tmp_path / "file" / "out", SETTINGS)
+
+
+def test_a_missing_extra_is_named_first(monkeypatch: pytest.MonkeyPatch, voice: Voice, tmp_path: Path) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pesq", None)
+    with pytest.raises(InputError, match=r"'pesq': pip install 'glowtron\[eval\]'"):
+        evaluate(voice, [("ann", tmp_path / "nowhere")], tmp_path / "out", SETTINGS)
