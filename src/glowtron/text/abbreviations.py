@@ -1,4 +1,4 @@
-"""Abbreviations read by what stands around them: St. Paul and Baker St., Dr. Smith and Mulholland Dr., No. 5 and "No."."""
+"""Abbreviations, read by what stands around them: St. Paul and Baker St., Dr. Smith and Sunset Dr., No. 5 and a No."""
 
 from __future__ import annotations
 
@@ -152,10 +152,11 @@ DAYS = {
 }
 # Capitalised where a sentence begins, so they say nothing of a name before "St." and mark a new sentence after a stop.
 STARTERS = frozenset(
-    "A An The In On At Of To By For From With Near And But Or So If As When While Then There Here He She It We You They I "
-    "This That These Those His Her Its Our Your Their My Who What Where Why How Not No Yes After Before Since Until Is "
-    "Was Are Were Did Do Does Every Each All Some Most Many One Two Once Later Now Today However Although Because Next "
-    "Saint Sir Lady Lord Mount Port East West North South Old New Upper Lower Church Said Meet See Let Also".split()
+    """A An The In On At Of To By For From With Near And But Or So If As When While Then There Here He She It We You
+    They I This That These Those His Her Its Our Your Their My Who What Where Why How Not No Yes After Before Since
+    Until Is Was Are Were Did Do Does Every Each All Some Most Many One Two Once Later Now Today However Although
+    Because Next Saint Sir Lady Lord Mount Port East West North South Old New Upper Lower Church Said Meet See Let
+    Also""".split()
 )
 
 
@@ -184,7 +185,7 @@ _STREET_OR_SAINT = re.compile(r"(?<![\w.])(St|Ste)\b\.?(?![\w.])")
 _DRIVE_OR_DOCTOR = re.compile(r"(?<![\w.])Dr\b\.?(?![\w.])")
 _ENDS = re.compile(r"[\"')\]]*(?:\s*$|\s+[\"'(\[]*[A-Z])")
 _NEXT_WORD = re.compile(r"[ \n]+([A-Z][a-z']*)")
-_LAST_WORD = re.compile(r"([A-Za-z0-9']+),?[ \n]+$")
+_LAST_WORD = re.compile(r"([A-Za-z0-9']+)[ ]+$")
 _HOUSE_BEFORE = re.compile(r"[0-9]+[A-Za-z]?[ ][A-Z][a-z]+[ ]$")
 WINDOW = 40
 """Characters that are looked back for the word before; a bound keeps long texts linear."""
@@ -206,7 +207,7 @@ def expand(text: str) -> str:
 
 
 def ending_stop(match: re.Match[str]) -> str:
-    """ "." when what ends with this match also ends a sentence: nothing follows, or a capital does."""
+    """A stop when what ends with this match also ends a sentence: nothing follows, or a capital does."""
     return "." if _ENDS.match(match.string, match.end()) else ""
 
 
@@ -227,9 +228,9 @@ def _street_or_saint(match: re.Match[str]) -> str:
     named = _NEXT_WORD.match(match.string, match.end())
     # A street has its name before it: "Baker St.", "42nd St.". So has a saint only where a sentence begins.
     has_name = bool(before) and (before[0].isupper() or before[0].isdigit()) and before not in STARTERS
-    if named and not (has_name and (before[0].isdigit() or named[1] in STARTERS or "." not in match[0])):
-        if not has_name or not _HOUSE_BEFORE.search(match.string, max(0, match.start() - WINDOW), match.start()):
-            return "saint"
+    names_street = has_name and (before[0].isdigit() or "." not in match[0] or _in_address(match))
+    if named and not names_street and not (has_name and named[1] in STARTERS):
+        return "saint"
     if not has_name and "." not in match[0]:
         return match[0]
     return "street" + (ending_stop(match) if match[0].endswith(".") else "")
@@ -239,7 +240,11 @@ def _drive_or_doctor(match: re.Match[str]) -> str:
     before = word_before(match)
     named = _NEXT_WORD.match(match.string, match.end())
     has_name = bool(before) and before[0].isupper() and before not in STARTERS
-    in_address = bool(_HOUSE_BEFORE.search(match.string, max(0, match.start() - WINDOW), match.start()))
-    if has_name and (in_address or not named):
+    if has_name and (_in_address(match) or not named):
         return "drive" + (ending_stop(match) if match[0].endswith(".") else "")
     return "doctor"
+
+
+def _in_address(match: re.Match[str]) -> bool:
+    """Whether a house number and a name stand before: "12 Sunset Dr. Los Angeles"."""
+    return _HOUSE_BEFORE.search(match.string, max(0, match.start() - WINDOW), match.start()) is not None

@@ -12,32 +12,34 @@ from glowtron.text.numbers import cardinal, ordinal, pairs
 
 # Words of two to four letters that are not letters' names when in capitals.
 _WORDS = frozenset(
-    """AM AN AS AT BE BY DO GO HE IF IN IS IT ME MY NO OF OH ON OR OX SO TO UP WE ACT ADD AGE AGO AID AIM AIR ALL AND ANY
-    ARE ARM ART ASK ATE BAD BAG BAR BAT BED BET BIG BIT BOX BOY BUS BUT BUY CAN CAP CAR CAT COW CRY CUP CUT DAD DAY DID
-    DIE DOG DRY DUE EAR EAT EGG END EYE FAN FAR FAT FEW FIT FIX FLY FOG FOR FOX FUN GAS GET GOD GOT GUN GUY HAD HAS HAT
-    HER HEY HIM HIS HIT HOT HOW ICE ILL ITS JOB JOY KEY KID LAW LAY LEG LET LIE LOT LOW MAN MAP MAY MEN MET MIX MOM NEW
-    NOR NOT NOW NUT ODD OFF OIL OLD ONE OUR OUT OWN PAY PEN PER PET PIN PUT RAM RAN RAW RED RID ROW RUN SAD SAT SAW SAY
-    SEA SEE SET SEX SHE SIR SIT SIX SKY SON SUN TAX TEA TEN THE TIE TIP TOO TOP TOY TRY TWO USE VAN WAR WAS WAY WEB WET
-    WHO WHY WIN WON YES YET YOU ZIP ZOO MR MRS DR ST JR SIM ROM VAT SUM GIF LED DOS""".split()
+    """AM AN AS AT BE BY DO GO HE IF IN IS IT ME MY NO OF OH ON OR OX SO TO UP WE ACT ADD AGE AGO AID AIM AIR ALL
+    AND ANY ARE ARM ART ASK ATE BAD BAG BAR BAT BED BET BIG BIT BOX BOY BUS BUT BUY CAN CAP CAR CAT COW CRY CUP
+    CUT DAD DAY DID DIE DOG DRY DUE EAR EAT EGG END EYE FAN FAR FAT FEW FIT FIX FLY FOG FOR FOX FUN GAS GET GOD
+    GOT GUN GUY HAD HAS HAT HER HEY HIM HIS HIT HOT HOW ICE ILL ITS JOB JOY KEY KID LAW LAY LEG LET LIE LOT LOW
+    MAN MAP MAY MEN MET MIX MOM NEW NOR NOT NOW NUT ODD OFF OIL OLD ONE OUR OUT OWN PAY PEN PER PET PIN PUT RAM
+    RAN RAW RED RID ROW RUN SAD SAT SAW SAY SEA SEE SET SEX SHE SIR SIT SIX SKY SON SUN TAX TEA TEN THE TIE TIP
+    TOO TOP TOY TRY TWO USE VAN WAR WAS WAY WEB WET WHO WHY WIN WON YES YET YOU ZIP ZOO MR MRS DR ST JR SIM ROM
+    VAT SUM GIF LED DOS""".split()
 )
 # Spelt although they look like words.
 _SPELT = frozenset(
     """ACLU AFAIK ASAP AWS BIOS CEO CIA CTO DIY EPA ETA EU FAQ FBI FDA FIA GOP GUI HIV IBM IDE IMF IOU IRS ISO MBA
-    NBA NAACP NCAA NGO NIH NSA OECD OEM PA PIA RCA RIAA SUV TUC UAE UAW UCLA UFO UK UN URL USA USAF USB USDA USSR
-    VIP YMCA YWCA""".split()
+    NBA NAACP NCAA NGO NIH NSA OECD OEM PA PIA RCA RIAA SUV TUC UAE UAW UCLA UFO UK UN URL USA USAF USB USDA
+    USSR VIP YMCA YWCA""".split()
 )
 _MONARCHS = frozenset(
-    """Henry Charles George Edward William James Richard John Louis Philip Francis Frederick Alexander Nicholas Paul Pius
-    Leo Gregory Benedict Innocent Clement Urban Boniface Peter Catherine Elizabeth Mary Ivan Otto Napoleon Ferdinand
-    Alfonso Albert Christian Gustav Gustavus Haakon Harald Olaf Leopold Maximilian Joseph Rudolf Ramses Rameses Ptolemy
-    Xerxes Darius Cyrus Artaxerxes Umberto Emmanuel Robert David Stephen Anne Julius Sixtus Eugene Adrian Martin
-    Nicolas Wilhelm Friedrich Karl Juan Carlos Pedro Felipe Baldwin Theodosius Constantine Justinian Michael Basil Leo
-    Nebuchadnezzar Sargon Thutmose Amenhotep Seti Antiochus Seleucus Philippe Casimir Sigismund Stanislaus""".split()
+    """Henry Charles George Edward William James Richard John Louis Philip Francis Frederick Alexander Nicholas
+    Paul Pius Leo Gregory Benedict Innocent Clement Urban Boniface Peter Catherine Elizabeth Mary Ivan Otto
+    Napoleon Ferdinand Alfonso Albert Christian Gustav Gustavus Haakon Harald Olaf Leopold Maximilian Joseph
+    Rudolf Ramses Rameses Ptolemy Xerxes Darius Cyrus Artaxerxes Umberto Emmanuel Robert David Stephen Anne
+    Julius Sixtus Eugene Adrian Martin Nicolas Wilhelm Friedrich Karl Juan Carlos Pedro Felipe Baldwin
+    Theodosius Constantine Justinian Michael Basil Nebuchadnezzar Sargon Thutmose Amenhotep Seti Antiochus
+    Seleucus Philippe Casimir Sigismund Stanislaus""".split()
 )
 _HEADINGS = frozenset(
-    """chapter volume part book act scene section article title canto psalm phase type stage class grade level appendix
-    figure table plate number war bowl apollo gemini mark session amendment verse corps case rule page lesson unit
-    exhibit vol chap no fig division group form schedule category""".split()
+    """chapter volume part book act scene section article title canto psalm phase type stage class grade level
+    appendix figure table plate number war bowl apollo gemini mark session amendment verse corps case rule page
+    lesson unit exhibit vol chap no fig division group form schedule category""".split()
 )
 _ROMAN = re.compile(r"(?<![\w'.-])(?:([IVXLCDM]+)(?:(?![\w'])|(?='s))(\.(?!\w))?|([IVXL]+)(?:th|st|nd|rd)\b)")
 _SMALL_ROMAN = re.compile(r"(?<=[a-z] )([ivxl]{2,6}|[vx])(?![\w'])")
@@ -54,13 +56,13 @@ _INITIAL = re.compile(r"(?<![\w.'])([A-Z])\.(?=[ ]?[A-Z])[ ]?")
 _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
 _SHOUTED_RUN = re.compile(r"(?<![\w'])[A-Z][A-Z']*(?:[ ,;:.!?\"()0-9-]+[A-Z][A-Z']*)+(?![a-z])")
 _ONSETS = frozenset(
-    """B BL BR C CH CHR CL CR D DR DW F FL FR G GL GR H J K KL KN KR L M N P PH PL PR QU R RH S SC SCH SCR SH SHR SK SL SM
-    SN SP SPL SPR SQU ST STR SW T TH THR TR TW V W WH WR X Y Z""".split()
+    """B BL BR C CH CHR CL CR D DR DW F FL FR G GL GR H J K KL KN KR L M N P PH PL PR QU R RH S SC SCH SCR SH SHR
+    SK SL SM SN SP SPL SPR SQU ST STR SW T TH THR TR TW V W WH WR X Y Z""".split()
 ) | {""}
 _CODAS = frozenset(
-    """B BS C CH CK CKS CT CTS D DS F FF FT FTS G GH GHT GHTS GS H K KS L LB LD LDS LF LK LL LLS LM LP LS LT LTS M MP MPS MS N
-    ND NDS NG NGS NK NKS NS NT NTS P PS PT PTS R RB RC RCH RD RDS RF RG RK RKS RL RM RMS RN RNS RP RS RST RT RTS S SH SK SM
-    SP SS ST STS T TCH TH THS TS TT V W WN WNS X Z ZZ""".split()
+    """B BS C CH CK CKS CT CTS D DS F FF FT FTS G GH GHT GHTS GS H K KS L LB LD LDS LF LK LL LLS LM LP LS LT LTS M
+    MP MPS MS N ND NDS NG NGS NK NKS NS NT NTS P PS PT PTS R RB RC RCH RD RDS RF RG RK RKS RL RM RMS RN RNS RP
+    RS RST RT RTS S SH SK SM SP SS ST STS T TCH TH THS TS TT V W WN WNS X Z ZZ""".split()
 ) | {""}
 _SYLLABLES = re.compile(r"([^AEIOUY]*)([AEIOUY]+)(?:.*[AEIOUY])?([^AEIOUY]*)")
 
@@ -139,7 +141,7 @@ def _roman(match: re.Match[str]) -> str:
 
 
 def _small_roman(match: re.Match[str]) -> str:
-    """ "scene ii": small numerals are sure only after a heading."""
+    """Small numerals are sure only after a heading: "scene ii"."""
     numeral = match[1].upper()
     known = _is_heading(word_before(match)) and _WELL_FORMED.fullmatch(numeral)
     return cardinal(roman_value(numeral)) if known else match[0]

@@ -128,9 +128,9 @@ def _without_drawings(lines: list[str]) -> list[str]:
 
 
 def _draws(line: str) -> bool:
-    return (bool(_DRAWN.search(line)) and not _WORD.search(line)) or _mostly_signs(line)
-
-
-def _mostly_signs(line: str) -> bool:
+    if _WORD.search(line):
+        return False
     signs = [character for character in line if not character.isspace()]
-    return len(signs) > 2 and sum(character.isalnum() for character in signs) * 2 < len(signs) and "  " in line
+    # "( o.o )" is a face, "(a)" an entry of a list.
+    spread = len(signs) > 3 and " " in line.strip() and 2 * sum(map(str.isalnum, signs)) < len(signs)
+    return spread or _DRAWN.search(line) is not None

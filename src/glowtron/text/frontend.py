@@ -23,7 +23,7 @@ class Frontend(Protocol):
         """`text` as it is read: every number and abbreviation in words. Raises InputError when it cannot be read."""
 
     def ids(self, text: str) -> list[int]:
-        """Symbol ids of `text`, cleaned and, where the voice reads phones, transcribed. Raises InputError as `clean`."""
+        """Symbol ids of `text`, cleaned and, for voices that read phones, transcribed. Raises InputError as `clean`."""
 
     def sentences(self, text: str, max_chars: int = MAX_CHARS) -> list[str]:
         """`text`, not yet cleaned, in pieces to be spoken one by one; what holds nothing speakable is left out.

@@ -71,7 +71,7 @@ def digits(figures: str) -> str:
 
 
 def pairs(number: int) -> str:
-    """As years, houses and exhibits are read: 1895 "eighteen ninety-five", 606 "six oh six", 2005 "two thousand five"."""
+    """As years and houses are read: 1895 "eighteen ninety-five", 606 "six oh six", 2005 "two thousand five"."""
     hundreds, rest = divmod(number, 100)
     if number < 100 or (hundreds % 10 == 0 and rest < 10) or number >= 10_000:
         return cardinal(number)

@@ -14,19 +14,20 @@ _YEAR_BEFORE = frozenset(
 )
 # With these, it is not: "about" may stand before either and is not here.
 _QUANTITY_BEFORE = frozenset(
-    """over under nearly almost exactly only than another these those all total least most some approximately roughly
-    number numbers page pages exceed exceeding exceeded costs cost weighs weighing population contains containing""".split()
+    """over under nearly almost exactly only than another these those all total least most some approximately
+    roughly number numbers page pages exceed exceeding exceeded costs cost weighs weighing population contains
+    containing""".split()
 )
 _QUANTITY_AFTER = frozenset(
-    """men women people children persons feet foot miles mile yards yard meters metres inches pounds pound dollars dollar
-    cents shillings tons ton horses sheep cattle fish soldiers prisoners troops copies words pages acres degrees hours
-    minutes seconds days weeks months years times rounds volts watts calories grams kilograms kilometers bushels barrels
-    gallons head percent per million thousand hundred francs marks euros members students workers employees votes guns
-    ships volumes books square cubic block""".split()
+    """men women people children persons feet foot miles mile yards yard meters metres inches pounds pound dollars
+    dollar cents shillings tons ton horses sheep cattle fish soldiers prisoners troops copies words pages acres
+    degrees hours minutes seconds days weeks months years times rounds volts watts calories grams kilograms
+    kilometers bushels barrels gallons head percent per million thousand hundred francs marks euros members
+    students workers employees votes guns ships volumes books square cubic block""".split()
 )
 _NO_PLURALS = frozenset(
-    """was is has as his this its thus us yes across unless perhaps always towards besides does less plus series news
-    afterwards alas james charles louis nicholas francis thomas congress messieurs""".split()
+    """was is has as his this its thus us yes across unless perhaps always towards besides does less plus series
+    news afterwards alas james charles louis nicholas francis thomas congress messieurs""".split()
 )
 # What follows is a name made of figures, read in pairs or one by one.
 _CODE_BEFORE = frozenset(
@@ -48,7 +49,8 @@ _YEAR_NAMED = re.compile(
 )
 # "411 Elm Street", "1026 North Beckley": houses are read in pairs.
 _HOUSE = re.compile(
-    r"(?<![\w.,])[0-9]{3,5}(?=[ ](?:(?:[NSEW]\.?|North|South|East|West)[ ][A-Z0-9]|(?:[A-Z][a-z]+[ ]|[0-9]{1,3}(?:st|nd|rd|th)[ ]){1,3}"
+    r"(?<![\w.,])[0-9]{3,5}(?=[ ](?:"
+    r"(?:[NSEW]\.?|North|South|East|West)[ ][A-Z0-9]|(?:[A-Z][a-z]{1,20}[ ]|[0-9]{1,3}(?:st|nd|rd|th)[ ]){1,3}"
     r"(?:[Ss]treet|[Aa]venue|[Rr]oad|[Bb]oulevard|[Ll]ane|[Dd]rive|Place|Court|Way|[Hh]ighway|[Ss]quare)\b))"
 )
 _ORDINAL = re.compile(rf"{START}([0-9]{{1,3}}(?:,[0-9]{{3}})+|[0-9]+)(?:st|nd|rd|th|ST|ND|RD|TH)\b")

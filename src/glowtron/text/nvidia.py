@@ -8,12 +8,13 @@ them is dropped, and transliteration is that of `anyascii`, made equal where the
 
 from __future__ import annotations
 
+import functools
 import re
 
 from anyascii import anyascii
 
 from glowtron.errors import InputError
-from glowtron.text.numbers import inflector
+from glowtron.text.numbers import LONGEST, inflector
 from glowtron.text.symbols import character_ids, phone_ids
 
 ABBREVIATIONS = {
@@ -133,13 +134,19 @@ def _integer(match: re.Match[str]) -> str:
 
 
 def _words(figures: str, **options: str) -> str:
+    if len(figures) > LONGEST + 2:  # With the ending of an ordinal.
+        raise InputError(f"the published text frontend cannot read the number '{figures[:40]}...'; write it in words")
+    return _inflected(figures, **options)
+
+
+@functools.lru_cache(maxsize=4096)
+def _inflected(figures: str, **options: str) -> str:
     import inflect
 
     try:
         words: str = inflector().number_to_words(figures, **options)
     except inflect.NumOutOfRangeError as error:
         raise InputError(
-            f"the published text frontend cannot read the number '{figures[:40]}' of {len(figures)} digits; "
-            "write it in words"
+            f"the published text frontend cannot read the number '{figures}'; write it in words"
         ) from error
     return words

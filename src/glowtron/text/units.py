@@ -93,17 +93,18 @@ _FRACTION = r"([0-9]{1,3})/([0-9]{1,3})(?![0-9/]|[.,][0-9])"
 _QUANTITY = re.compile(
     rf"{START}(?:(?P<from>{NUMBER})[ ]?[-–][ ]?)?(?P<number>{SIGN}{NUMBER})"
     r"(?P<scale>[ ](?:hundred|thousand|million|billion|trillion))?"
-    rf"(?P<joint>[ -]?)(?P<unit>{_UNIT})(?P<power>[²³]|\^?[23](?![0-9]))?(?:/(?P<per>{_UNIT})(?P<per_power>[²³]|\^?[23])?)?"
+    rf"(?P<joint>[ -]?)(?P<unit>{_UNIT})(?P<power>[²³]|\^?[23](?![0-9]))?"
+    rf"(?:/(?P<per>{_UNIT})(?P<per_power>[²³]|\^?[23])?)?"
     r"(?![\w/%°])(?P<stop>\.(?!\w))?"
 )
 _FRACTION_UNIT = re.compile(rf"{START}(?:({NUMBER})[ -])?{_FRACTION}(?:([ -]?)({_UNIT})(?![\w/]))?")
 _FEET_INCHES = re.compile(r"(?<![\w.])([0-9]{1,3})'[ ]?([0-9]{1,2}(?:\.[0-9])?)(?:\"|''?)")
 _INCHES = re.compile(
-    rf"{START}({NUMBER})\"(?=[ ](?:wide|tall|long|deep|high|thick|across|screen|monitor|display|pipe|x|by)\b|[ ]?x[ ]?[0-9])"
+    rf"{START}({NUMBER})\"(?=[ ](?:wide|tall|long|deep|high|thick|across|screen|monitor|pipe|x|by)\b|[ ]?x[ ]?[0-9])"
 )
 _SCIENTIFIC = re.compile(r"(?<![\w.])([0-9]{1,12}(?:\.[0-9]{1,12})?)[eE]([+-]?[0-9]{1,3})(?![\w.])")
 _ADJECTIVE = re.compile(r"-[a-z]")
-_DIMENSION = re.compile(rf"(?<![\w.])({NUMBER})(\s?)([x×*])\2(?=[0-9])")
+_DIMENSION = re.compile(rf"{START}({NUMBER})(\s?)([x×*])\2(?=[0-9])")
 _EQUALS_NEAR = re.compile(r"[ ]?[0-9.,]{1,12}[ ]?=")
 _PER_LETTERS = re.compile(
     r"(?<=[a-z])[ ]?/[ ]?(hour|hr|h|day|week|wk|month|mo|year|yr|kg|km|mile|person|night|min|minute|second|sec|s)\b"

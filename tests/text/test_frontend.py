@@ -1,0 +1,89 @@
+"""Frontends: from text to ids."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glowtron.config import TextConfig
+from glowtron.errors import InputError
+from glowtron.text import nvidia
+from glowtron.text.frontend import Frontend, make_frontend
+from glowtron.text.symbols import SYMBOL_IDS, SYMBOLS, text_ids
+
+
+@pytest.fixture(scope="module")
+def english() -> Frontend:
+    return make_frontend(TextConfig(frontend="english"))
+
+
+@pytest.fixture(scope="module")
+def published() -> Frontend:
+    return make_frontend(TextConfig(frontend="nvidia"))
+
+
+@pytest.fixture(scope="module")
+def phones() -> Frontend:
+    return make_frontend(TextConfig(frontend="english", phonemes=True))
+
+
+def test_ids_are_those_of_the_clean_text(english: Frontend, published: Frontend) -> None:
+    text = "Dr. Who paid £20 for {HH AH0 L OW1}."
+    assert english.ids(text) == text_ids("doctor who paid twenty pounds for {HH AH0 L OW1}.")
+    assert published.ids(text) == nvidia.ids(text) != english.ids(text)
+
+
+def test_words_become_phones(phones: Frontend) -> None:
+    ids = phones.ids("Hello, {W ER1 L D}!")
+    assert [SYMBOLS[index] for index in ids] == [
+        *(" ", "{HH}", "{AH0}", "{L}", "{OW1}", ",", " ", "{W}", "{ER1}", "{L}", "{D}", "!"),
+    ]
+    assert phones.clean("5 men") == "five men"
+    assert not any(
+        SYMBOLS[index].isalpha() for index in phones.ids("The FBI met Dr. Zhqkl of NASA in plan A, vitamin A.")
+    )
+
+
+def test_empty_text(english: Frontend, published: Frontend) -> None:
+    assert published.ids("") == []  # As the published program.
+    for frontend in (english, published):
+        for text in ("", " \n ", "!!!", "😀 --"):
+            with pytest.raises(InputError, match=r"nothing speakable|is empty"):
+                frontend.sentences(text)
+
+
+def test_sentences_leave_out_what_is_not_speakable(english: Frontend, published: Frontend) -> None:
+    for frontend in (english, published):
+        assert frontend.sentences("Hello.\n\n* * *\n\nBye.") == ["Hello.", "Bye."]
+
+
+def test_what_is_read_for_a_piece_is_short_too(english: Frontend) -> None:
+    text = " ".join(["1234567890"] * 60)
+    pieces = english.sentences(text)
+    assert " ".join(pieces) == text
+    assert all(len(english.clean(piece)) <= 400 for piece in pieces)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=600))
+def test_every_sentence_can_be_spoken(text: str) -> None:
+    for name in ("english", "nvidia"):
+        frontend = make_frontend(TextConfig(frontend=name))
+        try:
+            pieces = frontend.sentences(text)
+        except InputError:
+            continue
+        assert pieces
+        for piece in pieces:
+            ids = frontend.ids(piece)
+            assert ids
+            assert all(0 <= index < len(SYMBOLS) for index in ids)
+            assert name == "nvidia" or SYMBOL_IDS["_"] not in ids
+
+
+def test_a_lexicon_needs_a_voice_that_reads_phones(tmp_path: Path) -> None:
+    lexicon = tmp_path / "lexicon.txt"
+    lexicon.write_text("glowtron G L OW1 T R AA0 N\n")
+    with pytest.raises(InputError, match=r"lexicon\.txt: this voice reads letters"):
+        make_frontend(TextConfig(), lexicon)
