@@ -186,7 +186,7 @@ def test_misspelt_phones_are_named() -> None:
 
 
 def assert_speakable(text: str, said: str) -> None:
-    outside = MARKUP.sub("", said)
+    outside = MARKUP.sub(" ", said)
     assert re.fullmatch(r"[-A-Za-z!'(),.:;? ]*", outside), (text, said)
     assert said == " ".join(said.split())
     assert re.search("[A-Za-z]", said)
@@ -194,10 +194,10 @@ def assert_speakable(text: str, said: str) -> None:
     assert not re.search("[A-Z]{2}", outside), (text, said)
 
 
-PIECES = """$ £ € ¢ % ° 1 12 1895 1,000 1.5 .5 0 00 5/11/2020 1/2 0/0 10:30 25:61 p.m. AM - – — -- . , ; ' " ( ) [ ] { }
-    {AA1} {B} & @ # + = < > * / \\ | ~ ^ _ ½ ² ⁵ × № km kg m s in. ft A I X IV MCM Henry VIII Chapter St. Dr. No. Mr. Jan. May
-    the in 1st 2nd th s bn million FBI NASA J. U.S. www.a.com a@b.co #x @y http:// :-) 😀 北 ١ e1 1e5 v1 1.2.3 +1 555-1234
-    0s 90s '90s 'tis USD £1 10s. 6d. 5'6" 1-1-1 A1 1A A-1 &amp; <b>""".split()
+PIECES = """$ £ € ¢ % ° 1 12 1895 1,000 1.5 .5 0 00 5/11/2020 1/2 0/0 10:30 25:61 p.m. AM - – — -- . , ; ' " ( ) [ ]
+    { } {AA1} {B} & @ # + = < > * / \\ | ~ ^ _ ½ ² ⁵ × № km kg m s in. ft A I X IV MCM Henry VIII Chapter St. Dr. No.
+    Mr. Jan. May the in 1st 2nd th s bn million FBI NASA J. U.S. www.a.com a@b.co #x @y http:// :-) 😀 北 ١ e1 1e5 v1
+    1.2.3 +1 555-1234 0s 90s '90s 'tis USD £1 10s. 6d. 5'6" 1-1-1 A1 1A A-1 &amp; <b>""".split()
 PIECES += [" ", "\n", "\t", "\u200d", "\u0301", "\ue000", "\ue001", "\x00", "\ud800"]
 HOSTILE = st.text() | st.tuples(st.sampled_from([" ", ""]), st.lists(st.sampled_from(PIECES), max_size=12)).map(
     lambda drawn: drawn[0].join(drawn[1])
@@ -224,16 +224,14 @@ def test_what_is_clean_stays_so(text: str) -> None:
     assert_speakable(said, english.clean(said))
 
 
-# fmt: off
 @pytest.mark.parametrize(
     "piece",
     [
-        "1", "1.", "1,", "1-", "1/", "1:", "1 ", "-", ". ", ",", "$", "$1", "$1,", "a.", "A", "A'", "A ", "'", '"', "(", "( ",
-        "{", "{A ", "{AA1}", "I", "I ", "IV ", "St. ", "www.", "a@", "@a", "#", "#1", "é", "e\u0301", "😀", "½", "²", "<", "&",
-        "111,", "1,111", "1.1e", "A.", "J. ", "\n", "/\\\n", " - ", "1s", "1st", "a-", "5'", "x", "1x", "+1 ", "v1.",
+        *"1 - $ , ' ( { A I # é 😀 ½ ² < & x".split(),
+        *"1. 1, 1- 1/ 1: $1 $1, a. A' A. a- a@ @a #1 111, 1,111 1.1e 1s 1st 5' 1x v1. www. {AA1}".split(),
+        *("1 ", ". ", "A ", "( ", "{A ", "I ", "IV ", "St. ", "J. ", " - ", "+1 ", '"', "e\u0301", "\n", "/\\\n"),
     ],
 )
-# fmt: on
 def test_time_is_linear(piece: str) -> None:
     text = piece * (20_000 // len(piece))
     started = time.process_time()
