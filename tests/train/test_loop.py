@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from toy import CONFIG, Toy
 
 from glowtron.errors import InputError
 from glowtron.train import checkpoints
+from glowtron.train.log import Log
 from glowtron.train.loop import Outcome, differences, train
 
 TIMES = ("steps_per_s", "vectors_per_s", "waiting_share")
@@ -165,6 +167,29 @@ def test_a_batch_with_no_finite_loss_is_named_and_spoils_no_checkpoint(tmp_path)
     assert checkpoints.steps(tmp_path / "run") == [4, 5]
     tensors = checkpoints.read_tensors(tmp_path / "run" / "step-0000005", "model")
     assert all(bool(tensor.isfinite().all()) for tensor in tensors.values())
+
+
+def test_a_validation_that_breaks_or_has_nothing_held_out_is_never_the_best(tmp_path, monkeypatch):
+    train(Toy(n_held_out=0), tmp_path / "none", device="cpu", quiet=True)
+    assert checkpoints.best(tmp_path / "none") is None and checkpoints.steps(tmp_path / "none") == [16, 20]
+    told = next(line for line in metrics(tmp_path / "none") if line["split"] == "validation")
+    assert told.keys() == {"step", "split", "stopped_share"}
+    held_out = Toy.held_out
+    monkeypatch.setattr(Toy, "held_out", lambda self: (batch._replace(y=batch.y / 0) for batch in held_out(self)))
+    train(Toy(), tmp_path / "broken", device="cpu", quiet=True)
+    assert checkpoints.best(tmp_path / "broken") is None
+
+
+def test_a_full_disk_while_logging_is_an_error_of_one_line(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Log, "samples", full)
+    with pytest.raises(InputError, match=r"no space is left .*the checkpoints are whole"):
+        train(Toy(), tmp_path / "run", device="cpu", quiet=True)
+    monkeypatch.undo()
+    assert checkpoints.steps(tmp_path / "run") == [4]
+    train(Toy(), tmp_path / "run", device="cpu", quiet=True)
 
 
 def test_another_configuration_is_refused_by_its_keys(uninterrupted, tmp_path):

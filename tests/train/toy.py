@@ -41,7 +41,13 @@ class Toy:
     unit = "vectors"
 
     def __init__(
-        self, config: VocoderRun = CONFIG, *, broken_at: int | None = None, pause_s: float = 0, held_batch: int = 2
+        self,
+        config: VocoderRun = CONFIG,
+        *,
+        broken_at: int | None = None,
+        pause_s: float = 0,
+        held_batch: int = 2,
+        n_held_out: int = 7,
     ) -> None:
         with torch.random.fork_rng([]):
             torch.manual_seed(0)
@@ -49,7 +55,8 @@ class Toy:
                 nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 1)
             )
         self.config = config
-        self.broken_at, self.pause_s, self.held_batch = broken_at, pause_s, held_batch
+        self.broken_at, self.pause_s = broken_at, pause_s
+        self.held_batch, self.n_held_out = held_batch, n_held_out
 
     def data(self) -> Mapping[str, object]:
         return {"clips": 7}
@@ -69,8 +76,8 @@ class Toy:
             step += 1
 
     def held_out(self) -> Iterator[Batch]:
-        ids, x, y = self.batch(-1, 7)
-        for at in range(0, 7, self.held_batch):
+        ids, x, y = self.batch(-1, self.n_held_out)
+        for at in range(0, self.n_held_out, self.held_batch):
             yield Batch(ids[at : at + self.held_batch], x[at : at + self.held_batch], y[at : at + self.held_batch])
 
     def losses(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ or many: under `torchrun` every process takes its share of each batch.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import send_to_device
+from accelerate.utils import gather_object, send_to_device
 from torch import Tensor, nn
 
 from glowtron import config as configuration
@@ -104,6 +105,12 @@ def train(task: Task, run: Path, *, device: str = "auto", quiet: bool = False) -
             Log(run, state.progress.step, training.max_steps, enabled=accelerator.is_main_process, quiet=quiet) as log,
         ):
             return fit(task, run, accelerator, state, log, interruption)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise InputError(
+            f"{run}: no space is left ({error}); the checkpoints are whole; make room and give the same command again"
+        ) from error
     finally:
         # accelerate keeps its settings for the whole process; another call may want others.
         AcceleratorState._reset_state(reset_partial_state=accelerator.num_processes == 1)
@@ -226,8 +233,8 @@ def fit(task: Task, run: Path, accelerator: Accelerator, state: State, log: Log,
             progress.unlogged[name] = progress.unlogged.get(name, 0.0) + value
         progress.unlogged_steps += 1
         if progress.step % training.log_every == 0:
-            means = {name: total / progress.unlogged_steps for name, total in progress.unlogged.items()}
-            log.metrics(progress.step, "train", {**means, **clock.read(task.unit)})
+            told = {name: total / progress.unlogged_steps for name, total in progress.unlogged.items()}
+            log.metrics(progress.step, "train", {**told, **clock.read(task.unit)})
             progress.unlogged, progress.unlogged_steps = {}, 0
         last = progress.step == training.max_steps
         with clock.left_out():
@@ -259,18 +266,26 @@ def take_step(task: Task, accelerator: Accelerator, state: State, batch: Any, sh
     accelerator.backward(losses["loss"])
     parameters = [weight for group in state.optimizer.param_groups for weight in group["params"]]
     norm = torch.nn.utils.clip_grad_norm_(parameters, training.optimizer.clip_norm or math.inf)
-    values = {name: loss.item() for name, loss in losses.items()} | {"grad_norm": norm.item(), "lr": lr}
+    values = means(accelerator, losses) | {"grad_norm": norm.item(), "lr": lr}
     broken = [name for name, value in values.items() if not math.isfinite(value)]
     if broken:
+        ids = gather_object(list(batch.ids))
         raise InputError(
-            f"step {step + 1}: {', '.join(broken)} not finite on the clips {', '.join(batch.ids)}; look at these "
-            "clips, or lower training.optimizer.lr; the checkpoints are as before this step"
+            f"step {step + 1}: {', '.join(broken)} not finite on the clips {', '.join(ids)}; look at these clips, or "
+            "lower training.optimizer.lr; the checkpoints are as before this step"
         )
     state.optimizer.step()
     state.optimizer.zero_grad(set_to_none=True)
     if state.average is not None:
         state.average.update(step)
     return values
+
+
+def means(accelerator: Accelerator, losses: Mapping[str, Tensor]) -> dict[str, float]:
+    """Losses over all processes, whose shares of a batch are of one size."""
+    stacked = torch.stack([loss.detach().float() for loss in losses.values()])
+    # One tensor, so that the processes meet, and the device is waited for, once.
+    return dict(zip(losses, accelerator.reduce(stacked, reduction="mean").tolist(), strict=True))
 
 
 def seeded(device: torch.device, seed: int, *place: int | str) -> torch.Generator:
@@ -301,13 +316,14 @@ def validate(task: Task, accelerator: Accelerator, state: State, log: Log) -> bo
         seeded(accelerator.device, seed, "samples")
         samples = task.samples(task.model) if accelerator.is_main_process else Samples({}, {}, {})
     task.model.train()
-    means = {name: total / amount for name, total in totals.items()}
-    log.metrics(progress.step, "validation", {**means, **samples.metrics})
+    told = {name: total / amount for name, total in totals.items()}  # Empty where nothing is held out.
+    log.metrics(progress.step, "validation", {**told, **samples.metrics})
     log.samples(progress.step, samples)
-    progress.validation_loss = means["loss"]
-    improved = progress.best_loss is None or means["loss"] < progress.best_loss
+    result = told.get("loss", math.nan)
+    progress.validation_loss = result if math.isfinite(result) else None
+    improved = math.isfinite(result) and (progress.best_loss is None or result < progress.best_loss)
     if improved:
-        progress.best_loss = means["loss"]
+        progress.best_loss = result
     return improved
 
 
