@@ -16,6 +16,8 @@ from glowtron.models.convolution import matrix_from_taps
 Layout = dict[str, tuple[str, tuple[int, ...]]]
 """Our name of each tensor, to its published name and shape."""
 
+_ROWS = "decoder.linear_projection.linear_layer.bias"
+
 
 def config_from_published(state: dict[str, Tensor]) -> Tacotron2Config:
     """Sizes, read off the published tensors; dropouts are the published ones, which are the defaults.
@@ -58,16 +60,13 @@ def config_from_published(state: dict[str, Tensor]) -> Tacotron2Config:
 
 def n_mels_from_published(state: dict[str, Tensor]) -> int:
     """Mel bands. Raises InputError for weights that make several frames a step, whose prenet sees all of them."""
-    rows = state.get("decoder.linear_projection.linear_layer.bias")
-    bands = state.get("decoder.prenet.layers.0.linear_layer.weight")
-    last = state.get(f"postnet.convolutions.{_count(state, 'postnet.convolutions') - 1}.0.conv.bias")
-    if rows is None or bands is None or last is None or bands.dim() != 2:
-        raise InputError("no whole Tacotron 2: the mel projection, prenet or postnet is missing; fetch the file again")
-    if not rows.numel() == bands.shape[1] == last.numel():
-        raise InputError(
-            f"makes {rows.numel()} values a step for {last.numel()} mel bands; only one frame a step can be read"
-        )
-    return rows.numel()
+    postnet, rows = state.get("postnet.convolutions.0.0.conv.weight"), state.get(_ROWS)
+    if postnet is None or rows is None or postnet.dim() != 3:
+        raise InputError(f"no whole Tacotron 2: tensor {_ROWS} or the postnet is missing; fetch the file again")
+    n_mels = postnet.shape[1]
+    if rows.numel() > n_mels and rows.numel() % n_mels == 0:
+        raise InputError(f"makes {rows.numel() // n_mels} frames a step; only weights that make one can be read")
+    return n_mels
 
 
 def from_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
