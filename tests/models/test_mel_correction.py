@@ -1,0 +1,54 @@
+"""The correction does what it is for, and harms nothing."""
+
+import pytest
+import torch
+
+from glowtron.config import MelConfig
+from glowtron.mel import log_mel
+from glowtron.models.mel_correction import MelCorrection
+
+MEL = MelConfig()
+
+
+def noise(n_frames: int, seed: int = 0) -> torch.Tensor:
+    return 0.1 * torch.randn(1, n_frames * MEL.hop_length, generator=torch.Generator().manual_seed(seed))
+
+
+def mel_error(wave: torch.Tensor, mel: torch.Tensor) -> float:
+    return float((log_mel(wave, MEL)[..., : mel.shape[2]] - mel).abs().mean())
+
+
+def test_each_round_brings_the_sound_nearer_to_its_mel() -> None:
+    n_frames = 40
+    time = torch.arange(n_frames * MEL.hop_length) / MEL.sample_rate
+    wanted = log_mel((torch.sin(2 * torch.pi * 330 * time) * time)[None] + 0.01 * noise(n_frames, 1), MEL)[..., :n_frames]
+    correct = MelCorrection(MEL)
+    errors = [mel_error(correct(noise(n_frames), wanted, rounds), wanted) for rounds in (0, 1, 3, 6)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.5 * errors[0]
+
+
+def test_no_rounds_and_a_sound_that_fits_are_left_alone() -> None:
+    wave = noise(30)
+    mel = log_mel(wave, MEL)[..., :30]
+    correct = MelCorrection(MEL)
+    assert torch.equal(correct(wave, mel, 0), wave)
+    torch.testing.assert_close(correct(wave, mel, 2), wave, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("n_frames", [1, 2, 3, 7])
+def test_short_and_silent_sounds_stay_finite_and_as_long(n_frames: int) -> None:
+    correct = MelCorrection(MEL)
+    for wave in (noise(n_frames), torch.zeros(1, n_frames * MEL.hop_length)):
+        out = correct(wave, torch.zeros(1, MEL.n_mels, n_frames), 2)
+        assert out.shape == wave.shape
+        assert out.isfinite().all()
+
+
+def test_rows_of_a_batch_do_not_touch_each_other() -> None:
+    waves = torch.cat((noise(20, 1), noise(20, 2)))
+    mels = torch.stack((torch.zeros(80, 20), torch.full((80, 20), -3.0)))
+    correct = MelCorrection(MEL)
+    together = correct(waves, mels, 2)
+    for row in range(2):
+        torch.testing.assert_close(together[row : row + 1], correct(waves[row : row + 1], mels[row : row + 1], 2))
