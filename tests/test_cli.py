@@ -1,6 +1,7 @@
 """The command line: what it writes, what it says, and how it refuses."""
 
 import io
+import json
 import os
 import re
 import subprocess
@@ -17,6 +18,7 @@ import torch
 from glowtron import Voice
 from glowtron.cli import glowtron as command
 from glowtron.cli import main
+from glowtron.train.recipe import names
 
 GLOWTRON = [sys.executable, "-m", "glowtron"]
 SAMPLES = 20 * 256
@@ -297,6 +299,31 @@ class TestOtherCommands:
         assert run("vocode", tone("in.wav"), "-o", "out.wav", "--voice", "voice").status == 0
         assert soundfile.info("out.wav").frames == soundfile.info("in.wav").frames
         assert_refused(run("say", "Hello.", "--voice", "voice", "-o", "no.wav"), "no acoustic model", "no.wav")
+
+    @pytest.mark.slow
+    def test_from_recordings_to_speech(self, run, tiny_corpus):
+        training = {"batch_size": 2, "max_steps": 2, "validation_clips": 2, "precision": "fp32"}
+        sizes = {"embedding_channels": 8, "encoder_channels": 8, "prenet_channels": 8, "attention_rnn_channels": 8,
+                 "attention_channels": 8, "decoder_rnn_channels": 8, "postnet_channels": 8}  # fmt: skip
+        flow = {"analysis": {"type": "lapped"}, "early_size": 0, "n_flows": 2, "wavenet": {"n_channels": 8}}
+        configs = {
+            "acoustic": {"acoustic": {"model": sizes}, "training": training},
+            "vocoder": {"vocoder": flow, "training": training, "segment_length": 2048},
+        }
+        for kind, config in configs.items():
+            Path(f"{kind}.json").write_text(json.dumps(config), encoding="utf-8")
+            result = run("train", kind, "--config", f"{kind}.json", "--data", f"me={tiny_corpus}", "--run", kind, "-q",
+                         "--device", "cpu")  # fmt: skip
+            assert result.status == 0, result.err
+        assert run("export", "acoustic", "vocoder", "-o", "voice").status == 0
+        assert "me" in run("voices", "voice").out
+        arguments = [*GLOWTRON, "say", "Hello.", "--voice", "voice", "-o", "out.wav"]
+        assert subprocess.run(arguments, capture_output=True, check=False).returncode == 0
+        assert soundfile.info("out.wav").frames > 0
+
+    def test_train_names_the_recipes_that_ship(self, run):
+        text = run("train", "--help").out
+        assert all(name in text for name in names())
 
     def test_train_refuses_before_it_begins(self, run, tiny_corpus):
         train = ("train", "vocoder", "--data", tiny_corpus, "--run", "run")

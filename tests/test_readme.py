@@ -72,8 +72,12 @@ def test_training_reaches_the_loop(line, monkeypatch):
     monkeypatch.setattr(training, "run_training", lambda *given, **more: calls.append(given) or Outcome(1, True))
     assert run(line) == 0
     (call,) = calls
-    assert call[0].type == line.split()[2]
-    assert call[1] == [("speaker", Path("corpus"))]
+    config, data, _ = call
+    assert config.type == line.split()[2]
+    assert [folder for _, folder in data] == [Path("corpus")]
+    if config.type == "acoustic":
+        assert config.acoustic.speakers == ("me",)
+        assert config.acoustic.model.n_speakers == 1
 
 
 def test_importing(monkeypatch):

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from glowtron.cli.output import check_folder
 from glowtron.errors import InputError
 
+if TYPE_CHECKING:
+    from glowtron.config import AcousticRun, VocoderRun
+
 
 @click.command()
 @click.argument("kind", type=click.Choice(["acoustic", "vocoder"]))
-@click.option("--config", metavar="NAME|FILE", required=True, help="A recipe that ships, or a JSON file.")
+@click.option(
+    "--config",
+    metavar="NAME|FILE",
+    required=True,
+    help="A recipe that ships (compact-acoustic, compact-vocoder, tacotron2, waveglow), or a JSON file.",
+)
 @click.option(
     "--data",
     metavar="[SPEAKER=]FOLDER",
     multiple=True,
     required=True,
-    help="Recordings in LJSpeech's layout (metadata.csv and wavs/); once for each speaker.",
+    help="Recordings in LJSpeech's layout (metadata.csv and wavs/); several times for several folders or speakers.",
 )
 @click.option("--run", metavar="FOLDER", required=True, help="Where checkpoints and logs go; an existing run goes on.")
 @click.option("--set", "changes", metavar="KEY=VALUE", multiple=True, help="Change one key of the configuration.")
@@ -58,9 +67,11 @@ def train(
     from glowtron.train.recipe import recipe
     from glowtron.train.run import run_training
 
+    corpora = [_speaker_and_folder(entry) for entry in data]
+    settings = recipe("acoustic" if kind == "acoustic" else "vocoder", config, changes)
     outcome = run_training(
-        recipe(kind, config, changes),  # type: ignore[arg-type]  # click has checked the kind
-        [_speaker_and_folder(entry) for entry in data],
+        _for_speakers(settings, [speaker for speaker, _ in corpora]),
+        corpora,
         folder,
         alignments=[Path(path) for path in alignments],
         cache=Path(cache) if cache else None,
@@ -78,6 +89,19 @@ def _speaker_and_folder(entry: str) -> tuple[str, Path]:
     if equals and (not name or not folder):
         raise InputError(f"--data {entry}: give SPEAKER=FOLDER, or FOLDER alone for a single speaker")
     return (name, Path(folder)) if equals else ("speaker", Path(entry))
+
+
+def _for_speakers(config: AcousticRun | VocoderRun, names: list[str]) -> AcousticRun | VocoderRun:
+    """The configuration for the speakers that the data names; a recipe's own names are only those it was made with."""
+    from dataclasses import replace
+
+    from glowtron.config import VocoderRun
+
+    if isinstance(config, VocoderRun) or set(names) == set(config.acoustic.speakers):
+        return config
+    speakers = tuple(dict.fromkeys(names))
+    model = replace(config.acoustic.model, n_speakers=len(speakers))
+    return replace(config, acoustic=replace(config.acoustic, speakers=speakers, model=model))
 
 
 def _require_libraries() -> None:
