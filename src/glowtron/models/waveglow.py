@@ -55,7 +55,7 @@ class Grouping(nn.Module):
         super().__init__()
         if config.upsample_kernel % mel.hop_length:
             raise InputError(
-                f"analysis.upsample_kernel {config.upsample_kernel} must be a multiple of mel.hop_length {mel.hop_length}"
+                f"analysis.upsample_kernel {config.upsample_kernel} is no multiple of mel.hop_length {mel.hop_length}"
             )
         self.n_channels, self.hop_length, self.n_mels = config.group_size, mel.hop_length, mel.n_mels
         self.n_conditioning = config.group_size * mel.n_mels
@@ -102,8 +102,8 @@ class Lapped(nn.Module):
 
     def condition(self, mel: Tensor, n_groups: int) -> Tensor:
         """(B, M, T) -> (B, G, M): the mel, interpolated linearly at the middle of each block."""
-        frame = (torch.arange(n_groups, device=mel.device, dtype=torch.float32) + 0.5) * self.n_channels / self.hop_length
-        frame = frame.clamp(max=mel.shape[-1] - 1)
+        middle = torch.arange(n_groups, device=mel.device, dtype=torch.float32) + 0.5
+        frame = (middle * (self.n_channels / self.hop_length)).clamp(max=mel.shape[-1] - 1)
         left = frame.floor().long()
         right = (left + 1).clamp(max=mel.shape[-1] - 1)
         mel = (mel.transpose(1, 2) - MEL_MEAN) / MEL_SPREAD
@@ -163,8 +163,13 @@ class WaveGlow(nn.Module):
     def forward(self, wave: Tensor, mel: Tensor) -> Flow:
         """Audio (B, L) and its mel (B, M, T) -> noise and log-determinants.
 
-        L is padded with zeros to whole groups, and the mel must cover it (T >= L // hop_length).
+        L is padded with zeros to whole groups, which `inverse` gives back, and the mel must cover it: T * hop_length
+        samples or more.
         """
+        assert wave.shape[0] == mel.shape[0], f"{wave.shape[0]} waves and {mel.shape[0]} mels"
+        assert mel.shape[2] * self.config.mel.hop_length >= wave.shape[1], (
+            f"{mel.shape[2]} frames, {wave.shape[1]} samples"
+        )
         n_groups = -(-wave.shape[-1] // self.config.n_channels)
         wave = F.pad(wave, (0, n_groups * self.config.n_channels - wave.shape[-1]))
         conditioning = self.analysis.condition(mel, n_groups)
@@ -203,7 +208,7 @@ class WaveGlow(nn.Module):
         generator: torch.Generator | None = None,
         noise: Sequence[Tensor] | None = None,
     ) -> Tensor:
-        """Mel (B, M, T) -> audio (B, T * hop_length), from noise of standard deviation `sigma`.
+        """Mel (B, M, T) -> audio (B, T * hop_length), in whole groups, from noise of standard deviation `sigma`.
 
         `noise` (parts (B, c, G), standard normal) replaces what `generator` would draw, in the published drawing
         order: the channels of the last flow first, then those that left before it, last ones first.
@@ -249,6 +254,6 @@ def unmix(x: Tensor, matrix: Tensor) -> Tensor:
     """Undo `mix`. Raises InputError for a matrix that has no inverse."""
     inverse, info = torch.linalg.inv_ex(matrix.double())
     if info.any() or not inverse.isfinite().all():
-        raise InputError("waveglow: a 1x1 convolution of these weights cannot be inverted; they are damaged, take others")
+        raise InputError("waveglow: a 1x1 convolution of its weights has no inverse; they are damaged, take others")
     with torch.autocast(x.device.type, enabled=False):
         return F.linear(x, inverse.to(x.dtype))

@@ -8,7 +8,7 @@ and passes over it seldom.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +24,8 @@ class NormedLinear(nn.Module):
     `fold` replaces g and v by the weight they make, which is how voices are stored. States of either form load into
     layers of either form, and the layer keeps its own.
     """
+
+    weight: nn.Parameter | None
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
@@ -89,14 +91,15 @@ class WaveNet(nn.Module):
         # Time first, (G, B, ...): a step back is then B rows back, for every item of the batch alike, and a dilated
         # convolution adds up products of plain ranges of rows. Nothing is padded, laid side by side or copied.
         hidden, conditioning = self.start(x.transpose(0, 1)), conditioning.transpose(0, 1)
-        mixes = [layer.effective_weight().split(width) for layer in self.res_skip]
-        biases = [layer.bias.split(width) for layer in self.res_skip]
+        dilated, res_skip = _layers(self.dilated), _layers(self.res_skip)
+        mixes = [layer.effective_weight().split(width) for layer in res_skip]
+        biases = [layer.bias.split(width) for layer in res_skip]
         # The dilated layers' and the conditioning's biases enter at the same place.
-        gate_bias = self.condition.bias + torch.cat([layer.bias for layer in self.dilated])
+        gate_bias = self.condition.bias + torch.cat([layer.bias for layer in dilated])
         weights = [
             self.condition.effective_weight(),
             gate_bias,
-            *(layer.effective_weight() for layer in self.dilated),
+            *(layer.effective_weight() for layer in dilated),
             *(weight[0] for weight in mixes[:-1]),
             *(bias[0] for bias in biases[:-1]),
         ]
@@ -111,6 +114,10 @@ class WaveNet(nn.Module):
             return F.linear(gated, matrix, bias).transpose(0, 1)
         output: Tensor = self.end(F.linear(gated, skip, skip_bias))
         return output.transpose(0, 1)
+
+
+def _layers(modules: nn.ModuleList) -> list[NormedLinear]:
+    return cast("list[NormedLinear]", list(modules))
 
 
 def gated_layers(
@@ -130,22 +137,26 @@ def gated_layers(
         if torch.is_grad_enabled():
             gated: Tensor = _GatedLayers.apply(kernel_size, shifts, *inputs)  # type: ignore[no-untyped-call]
         else:
-            gated, _ = _run_layers(kernel_size, shifts, *inputs)
+            gated = _run_layers(kernel_size, shifts, None, *inputs)
     return gated.unflatten(0, hidden.shape[:2])
 
 
 def _run_layers(
-    kernel_size: int, shifts: tuple[int, ...], hidden: Tensor, conditioning: Tensor, *weights: Tensor
-) -> tuple[Tensor, list[Tensor]]:
+    kernel_size: int,
+    shifts: tuple[int, ...],
+    kept: list[Tensor] | None,
+    hidden: Tensor,
+    conditioning: Tensor,
+    *weights: Tensor,
+) -> Tensor:
     """As `gated_layers`, over rows (R, ...), the dilations given as rows.
 
-    Also returns what the gradient needs: for each layer its input, tanh and sigmoid.
+    What the gradient needs goes into `kept`, where there is one: for each layer its input, tanh and sigmoid.
     """
     n_layers, width = len(shifts), hidden.shape[1]
     conditions, gate_biases = (tensor.chunk(n_layers) for tensor in weights[:2])
     dilated, residuals, residual_biases = _split(weights[2:], n_layers)
     gated = hidden.new_empty(len(hidden), n_layers * width)
-    kept: list[Tensor] = []
     for i, shift in enumerate(shifts):
         total = F.linear(conditioning, conditions[i], gate_biases[i])
         for tap, seeing, seen in _taps(kernel_size, shift, len(hidden)):
@@ -154,10 +165,11 @@ def _run_layers(
         filtered = total[:, :width].to(torch.promote_types(total.dtype, torch.float32)).tanh().to(total.dtype)
         opened = total[:, width:].sigmoid()
         activated = torch.mul(filtered, opened, out=gated[:, i * width : (i + 1) * width])
-        kept += [hidden, filtered, opened]
+        if kept is not None:
+            kept += [hidden, filtered, opened]
         if i < n_layers - 1:
             hidden = F.linear(activated, residuals[i], residual_biases[i]).add_(hidden)
-    return gated, kept
+    return gated
 
 
 def _taps(kernel_size: int, shift: int, n_rows: int) -> Iterator[tuple[int, slice, slice]]:
@@ -181,7 +193,8 @@ class _GatedLayers(torch.autograd.Function):
     def forward(
         ctx: Any, kernel_size: int, shifts: tuple[int, ...], hidden: Tensor, conditioning: Tensor, *weights: Tensor
     ) -> Tensor:
-        gated, kept = _run_layers(kernel_size, shifts, hidden, conditioning, *weights)
+        kept: list[Tensor] = []
+        gated = _run_layers(kernel_size, shifts, kept, hidden, conditioning, *weights)
         ctx.kernel_size, ctx.shifts = kernel_size, shifts
         ctx.save_for_backward(gated, conditioning, *weights, *kept)
         return gated

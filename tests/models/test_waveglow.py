@@ -1,0 +1,282 @@
+"""WaveGlow: published parity, and what must hold of any flow."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from glowtron.config import GroupingConfig, LappedConfig, MelConfig, WaveGlowConfig, WaveNetConfig
+from glowtron.errors import InputError
+from glowtron.importers.published import read_published
+from glowtron.models.published_waveglow import config_from_published, from_published
+from glowtron.models.waveglow import WaveGlow, flow_loss, mix
+
+WAVENET = WaveNetConfig(n_layers=2, n_channels=8, dilation_cycle=2)
+MEL = MelConfig(n_mels=6, hop_length=16, n_fft=64, win_length=64)
+GROUPED = WaveGlowConfig(
+    mel=MEL,
+    analysis=GroupingConfig(group_size=8, upsample_kernel=64),
+    n_flows=5,
+    early_every=2,
+    wavenet=WAVENET,
+)
+LAPPED = WaveGlowConfig(
+    mel=MEL,
+    analysis=LappedConfig(hop_length=8, scale_channels=4),
+    n_flows=3,
+    early_size=0,
+    mixing="permutation",
+    wavenet=WAVENET,
+)
+KINDS = {
+    "grouped": GROUPED,
+    "lapped": LAPPED,
+    "lapped, hop of the mel": replace(LAPPED, analysis=LappedConfig(hop_length=16, scale_channels=4)),
+    "swapped halves": replace(GROUPED, alternate_halves=True),
+}
+every_kind = pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
+
+
+def make(config: WaveGlowConfig, seed: int = 0) -> WaveGlow:
+    """A flow in which nothing is still zero, as after some training."""
+    torch.manual_seed(seed)
+    model = WaveGlow(config)
+    for parameter in model.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.1)
+    return model
+
+
+def sound(n_samples: int, n_batch: int = 2, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Noise as audio (B, L) and as a mel (B, M, T) that covers it."""
+    generator = torch.Generator().manual_seed(seed)
+    wave = 0.1 * torch.randn(n_batch, n_samples, generator=generator)
+    return wave, torch.randn(n_batch, MEL.n_mels, n_samples // MEL.hop_length + 1, generator=generator) - 5
+
+
+@pytest.fixture(params=["2018_11_09", "2018_11_22", "2020_09_02", "dle", "old"])
+def published(request: pytest.FixtureRequest, shared: Callable[[str], Path]) -> tuple[WaveGlow, Any]:
+    """A published checkpoint as ours, and what its program computes from it."""
+    checkpoint = read_published(shared(f"parity/waveglow_{request.param}.pt"))
+    config = config_from_published(checkpoint.state, alternate_halves=checkpoint.kind == "waveglow_old")
+    model = WaveGlow(config)
+    model.load_state_dict(from_published(checkpoint.state))
+    arrays = np.load(shared(f"parity/waveglow_{request.param}.npz"))
+    return model, {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+
+
+def error(got: Tensor, wanted: Tensor) -> float:
+    return float((got.detach() - wanted).abs().max() / wanted.abs().max())
+
+
+def test_published_inference(published: tuple[WaveGlow, Any]):
+    model, arrays = published
+    noise = [arrays[name] for name in sorted(arrays) if name.startswith("noise_")]
+    for sigma, name in ((0.666, "infer_audio_sigma0666"), (0.0, "infer_audio_sigma0")):
+        assert error(model.generate(arrays["infer_mel"], sigma, noise=noise), arrays[name]) < 1e-5
+    model.fold_weight_norm()
+    assert error(model.generate(arrays["infer_mel"], 0.666, noise=noise), arrays["infer_audio_sigma0666"]) < 1e-5
+
+
+def test_published_training(published: tuple[WaveGlow, Any]):
+    model, arrays = published
+    if "audio" not in arrays:
+        pytest.skip("the reference program of this one only infers")
+    flow = model(arrays["audio"], arrays["mel"])
+    assert error(flow.z, arrays["z"]) < 1e-5
+    assert error(torch.cat([log_s.transpose(1, 2).flatten(1) for log_s in flow.log_s], dim=1), arrays["log_s"]) < 1e-5
+    # These are rounding errors, times 1,000 uses, around log 1: the matrices are orthonormal. So no relative error.
+    assert (flow.log_det - arrays["log_det"]).abs().max() / (flow.z.shape[0] * flow.z.shape[2]) < 1e-6
+    loss = flow_loss(flow)
+    assert error(loss, arrays["loss"]) < 1e-5
+    loss.backward()
+    norm = torch.stack([parameter.grad.norm() for parameter in model.parameters()]).norm()
+    assert error(norm, arrays["grad_norm"]) < 1e-5
+
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    losses = []
+    for _ in range(10):
+        optimizer.zero_grad()
+        loss = flow_loss(model(arrays["audio"], arrays["mel"]))
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    assert error(torch.stack(losses), arrays["adam_1e3_losses"]) < 1e-4
+
+
+def state_of(shared: Callable[[str], Path], layout: str) -> dict[str, Tensor]:
+    return read_published(shared(f"parity/waveglow_{layout}.pt")).state
+
+
+@pytest.mark.parametrize("layout", ["2018_11_09", "2020_09_02"])
+def test_published_weights_without_weight_norm(layout: str, shared: Callable[[str], Path]):
+    state = state_of(shared, layout)
+    folded = {name: tensor for name, tensor in state.items() if not name.endswith(("weight_g", "weight_v"))}
+    for name in [name for name in state if name.endswith("weight_v")]:
+        v, g = state[name], state[name[:-1] + "g"]
+        folded[name[: -len("_v")]] = g * v / v.norm(dim=(1, 2), keepdim=True)
+    plain, normed = WaveGlow(config_from_published(folded)), WaveGlow(config_from_published(state))
+    plain.load_state_dict(from_published(folded))
+    normed.load_state_dict(from_published(state))
+    mel = torch.randn(1, 16, 4)
+    audio = [model.generate(mel, 1.0, torch.Generator().manual_seed(0)) for model in (plain, normed)]
+    assert error(*audio) < 1e-5
+
+
+@pytest.mark.parametrize("layout", ["2018_11_09", "2018_11_22", "2020_09_02"])
+def test_every_missing_published_tensor_is_named(layout: str, shared: Callable[[str], Path]):
+    state = state_of(shared, layout)
+    for name in state:
+        if "WN.1.in_layers.2" in name or "WN" not in name or name.endswith("0.bias"):
+            with pytest.raises(InputError, match="WaveGlow"):
+                from_published({other: tensor for other, tensor in state.items() if other != name})
+
+
+@pytest.mark.parametrize("layout", ["2018_11_09", "2018_11_22", "2020_09_02"])
+def test_published_tensors_that_do_not_fit_are_refused(layout: str, shared: Callable[[str], Path]):
+    state = state_of(shared, layout)
+    for name in ("WN.3.start.bias", "WN.2.in_layers.1.weight_v", "WN.5.end.weight", "upsample.bias"):
+        with pytest.raises(InputError, match="shape"):
+            from_published(state | {name: torch.zeros([n + 1 for n in state[name].shape])})
+    with pytest.raises(InputError, match=r"WN\.9\.start\.bias"):
+        from_published(state | {"WN.9.start.bias": torch.zeros(3)})
+    with pytest.raises(InputError, match="WaveGlow"):
+        from_published({})
+
+
+@every_kind
+@settings(deadline=None, max_examples=15)
+@given(n_samples=st.integers(1, 100), seed=st.integers(0, 9))
+def test_inverse_undoes_forward(config: WaveGlowConfig, n_samples: int, seed: int):
+    model, (wave, mel) = make(config, seed), sound(n_samples, seed=seed)
+    with torch.no_grad():
+        again = model.inverse(model(wave, mel).z, mel)
+    assert again.shape[1] - n_samples < config.n_channels
+    assert torch.allclose(again[:, :n_samples], wave, atol=1e-4)
+    assert torch.allclose(again[:, n_samples:], torch.zeros(()), atol=1e-4)
+
+
+@every_kind
+def test_generating_from_the_noise_of_forward_gives_the_audio_back(config: WaveGlowConfig):
+    model, (wave, mel) = make(config), sound(5 * MEL.hop_length)
+    mel = mel[:, :, :5]
+    with torch.no_grad():
+        z = model(wave, mel).z
+    parts = z.split([n for n in model.leaving if n] + [model.channels[-1]], dim=1)
+    assert torch.allclose(model.generate(mel, 1.0, noise=parts[::-1]), wave, atol=1e-4)
+
+
+@every_kind
+def test_log_determinants_are_those_of_the_whole_map(config: WaveGlowConfig):
+    model, (wave, mel) = make(config), sound(32, n_batch=1)
+    flow = model(wave, mel)
+    jacobian = torch.autograd.functional.jacobian(lambda x: model(x, mel).z.flatten(), wave)
+    wanted = torch.linalg.slogdet(jacobian.flatten(1).double()).logabsdet
+    got = sum(log_s.sum() for log_s in flow.log_s) + flow.log_det.sum()
+    if flow.log_scale is not None:
+        got = got - flow.log_scale.sum()
+    assert wanted.abs() > 0.1
+    assert got.item() == pytest.approx(wanted.item(), abs=1e-3)
+
+
+@every_kind
+def test_loss_is_the_likelihood_a_value(config: WaveGlowConfig):
+    model, (wave, mel) = make(config), sound(32, n_batch=1)
+    flow, sigma = model(wave, mel), 0.7
+    jacobian = torch.autograd.functional.jacobian(lambda x: model(x, mel).z.flatten(), wave).flatten(1)
+    gaussian = torch.distributions.Normal(0, sigma)
+    likelihood = gaussian.log_prob(flow.z).sum() + torch.linalg.slogdet(jacobian).logabsdet
+    constant = 0.5 * np.log(2 * np.pi) + np.log(sigma)
+    assert flow_loss(flow, sigma).item() == pytest.approx(-likelihood.item() / 32 - constant, abs=1e-3)
+
+
+@every_kind
+def test_same_seed_same_audio(config: WaveGlowConfig):
+    model, (_, mel) = make(config), sound(40)
+    first, again, other = (model.generate(mel, 0.8, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other, atol=1e-3)
+    assert first.shape == (2, mel.shape[2] * MEL.hop_length)
+    assert torch.equal(*(model.generate(mel, 0.0, torch.Generator().manual_seed(seed)) for seed in (1, 2)))
+
+
+@every_kind
+def test_items_of_a_batch_do_not_meet(config: WaveGlowConfig):
+    model, (wave, mel) = make(config), sound(70, n_batch=3)
+    with torch.no_grad():
+        together = model(wave, mel).z
+        for i in range(3):
+            assert torch.allclose(model(wave[i : i + 1], mel[i : i + 1]).z[0], together[i], atol=1e-4)
+
+
+@every_kind
+def test_learns(config: WaveGlowConfig):
+    model, (wave, mel) = make(config), sound(96)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    losses = []
+    for _ in range(20):
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            flow = model(wave, mel)
+            loss = flow_loss(flow)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters())
+    assert losses[-1] < losses[0] - 0.5
+    assert loss.dtype == flow.log_det.dtype == torch.float32
+
+
+@given(seed=st.integers(0, 99), negative=st.booleans())
+def test_log_determinants_are_finite_whatever_their_sign(seed: int, negative: bool):
+    matrix = torch.randn(6, 6, generator=torch.Generator().manual_seed(seed))
+    if negative != bool(torch.linalg.det(matrix) < 0):
+        matrix[0] = -matrix[0]
+    _, log_det = mix(torch.zeros(2, 5, 6), matrix)
+    assert log_det.isfinite()
+    assert log_det.item() == pytest.approx(10 * torch.linalg.det(matrix.double()).abs().log().item(), abs=1e-3)
+
+
+def test_weights_that_have_no_inverse_are_refused():
+    model, (_, mel) = make(GROUPED), sound(40)
+    with torch.no_grad():
+        model.mixing[1].zero_()
+    with pytest.raises(InputError, match="inverse"):
+        model.generate(mel)
+
+
+def test_mixing_starts_as_a_rotation_or_a_permutation():
+    for matrix in make(GROUPED).mixing:
+        assert torch.allclose(matrix @ matrix.T, torch.eye(len(matrix)), atol=1e-5)
+        assert torch.linalg.det(matrix).item() == pytest.approx(1, abs=1e-5)
+    first, second, _ = make(LAPPED).mixing
+    channels = torch.arange(8.0)
+    assert (first @ channels).tolist() == [0, 2, 4, 6, 1, 3, 5, 7]
+    assert (second @ channels).tolist() == [4, 5, 6, 7, 0, 1, 2, 3]
+
+
+def test_untrained_lapped_flow_is_the_transform():
+    model, (wave, mel) = WaveGlow(LAPPED), sound(64)
+    assert model(wave, mel).z.square().sum().item() == pytest.approx(wave.square().sum().item(), rel=1e-5)
+
+
+def test_upsampling_kernel_that_does_not_fit_is_refused():
+    with pytest.raises(InputError, match="upsample_kernel"):
+        WaveGlow(replace(GROUPED, analysis=GroupingConfig(group_size=8, upsample_kernel=40)))
+
+
+@pytest.mark.parametrize(("channels", "parameters"), [(128, 34_756_712), (256, 87_731_816), (512, 267_999_848)])
+def test_published_sizes(channels: int, parameters: int):
+    config = WaveGlowConfig(mixing="permutation", wavenet=WaveNetConfig(n_channels=channels))
+    with torch.device("meta"):
+        model = WaveGlow(config)
+    # Weight norm's g is one number an output, which removing it takes away.
+    names = model.state_dict().items()
+    assert sum(tensor.numel() for name, tensor in names if not name.endswith("weight_g")) == parameters
