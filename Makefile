@@ -10,7 +10,7 @@ demo: .venv/.core
 	$(BIN)/glowtron say "$(SENTENCE)" -o demo.wav
 
 test: .venv/.dev
-	$(BIN)/python -m pytest -q -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
