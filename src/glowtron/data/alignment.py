@@ -41,6 +41,8 @@ _QUIET = SAMPLE_RATE // 40
 """Samples over which the background's loudness is measured."""
 _BEAMS = (1e-60, 1e-120, 1e-240)
 """How unlikely a path may become and still be followed; wider when the narrower one lost the way."""
+_SAVED_EVERY = 100
+"""Clips that a killed run may lose."""
 _RANKS = (".!?", ",;:", "-()", "'", " ")
 """Who gets the silence between two words, first come first."""
 
@@ -134,8 +136,8 @@ def align_clips(
     """Align clips with their texts into `out`, as lines of JSON that `read_alignments` reads.
 
     Clips that cannot be aligned are left out and named in the report. Clips that `out` has already, with the same
-    symbols and length, are not aligned again. An interrupted run leaves what it found beside `out`, from where the next
-    one goes on. `progress` is told after each clip how many are done. Raises InputError if PocketSphinx is missing or
+    symbols and length, are not aligned again. An interrupted run leaves what it found beside `out`, and the next one goes
+    on from there. `progress` is told after each clip how many are done. Raises InputError if PocketSphinx is missing or
     `out` cannot be written.
     """
     aligner = Aligner()
@@ -144,6 +146,7 @@ def align_clips(
     for path in (out, partial):
         if path.exists():
             earlier |= read_alignments(path)
+    _write(partial, earlier)  # So that a place that cannot be written is known before the work is done.
     found: dict[str, Alignment] = {}
     failed: dict[str, str] = {}
     reused = 0
@@ -159,6 +162,8 @@ def align_clips(
                     found[clip.id] = aligner.align(audio, symbols)
             except InputError as error:
                 failed[clip.id] = str(error)
+            if done % _SAVED_EVERY == 0:
+                _write(partial, earlier | found)
             if progress is not None:
                 progress(done)
     except BaseException:
@@ -173,12 +178,13 @@ def _write(path: Path, alignments: dict[str, Alignment]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text("".join(_line(*item) for item in alignments.items()), encoding="utf-8")
-        temporary.replace(path)
+        try:
+            temporary.write_text("".join(_line(*item) for item in alignments.items()), encoding="utf-8")
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _line(clip_id: str, alignment: Alignment) -> str:

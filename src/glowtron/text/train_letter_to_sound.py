@@ -217,7 +217,7 @@ def held_out(word: str) -> bool:
 def main() -> None:
     """Align, train, save, and report the accuracy on the words held out."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     options = parser.parse_args()
     torch.manual_seed(0)
