@@ -61,6 +61,7 @@ OTHERS = {
     "Apt": "apartment",
     "Dept": "department",
     "dept": "department",
+    "Hosp": "hospital",
     "Univ": "university",
     "Assn": "association",
     "Mfg": "manufacturing",
@@ -84,6 +85,8 @@ DOTTED = {
     "n.b.": "note well",
     "N.B.": "note well",
     "q.v.": "which see",
+    "WWI": "World War One",
+    "WWII": "World War Two",
     "PhD": "P H D",
     "PhDs": "P H D's",
     "MSc": "M S C",
@@ -118,6 +121,8 @@ BEFORE_FIGURES = {
     "Pt": "part",
     "pt": "part",
     "ed": "edition",
+    "Rm": "room",
+    "rm": "room",
     "Ext": "extension",
     "ext": "extension",
     "cap": "chapter",
@@ -178,12 +183,12 @@ _MONTH = re.compile(
 )
 _MONTH_ALONE = re.compile(r"(?<![\w.])(Jan|Feb|Aug|Sept|Oct|Nov|Dec)\.(?=[ ][a-z]|[,;:)])")
 _MONTH_AFTER_DAY = re.compile(rf"(?<=[0-9][ -])({_either(MONTHS)})\b\.?(?![a-z])")
-_DAY = re.compile(
-    rf"(?<![\w.])({_either(DAYS)})(?:\.(?=,|[ ](?:[0-9]|{_either(MONTHS)}))|(?=,[ ](?:[0-9]|{_either(MONTHS)})))"
-)
+_NAMED = DAYS | MONTHS
+_SPAN = re.compile(rf"(?<![\w.])({_either(_NAMED)})\.?[ ]?[-–][ ]?({_either(_NAMED)})\b\.?(?!\w)")
+_DAY = re.compile(rf"(?<![\w.])({_either(DAYS)})(?:\.(?=,|[ ][0-9JFMASOND])|(?=,?[ ](?:[0-9]|{_either(MONTHS)})))")
 _STREET_OR_SAINT = re.compile(r"(?<![\w.])(St|Ste)\b\.?(?![\w.])")
 _DRIVE_OR_DOCTOR = re.compile(r"(?<![\w.])Dr\b\.?(?![\w.])")
-_ENDS = re.compile(r"[\"')\]]*(?:\s*$|\s+[\"'(\[]*[A-Z])")
+_ENDS = re.compile(r"[\"')\]]*(?:\s*$|\s+[\"']*[A-Z](?![A-Z]))")
 _NEXT_WORD = re.compile(r"[ \n]+([A-Z][a-z']*)")
 _LAST_WORD = re.compile(r"([A-Za-z0-9']+)[ ]+$")
 _HOUSE_BEFORE = re.compile(r"[0-9]+[A-Za-z]?[ ][A-Z][a-z]+[ ]$")
@@ -199,6 +204,7 @@ def expand(text: str) -> str:
     text = _TITLE.sub(_title, text)
     text = _CIRCA.sub("circa ", text)
     text = _BEFORE_FIGURES.sub(lambda match: BEFORE_FIGURES[match[1]] + " ", text)
+    text = _SPAN.sub(lambda match: f"{_NAMED[match[1]]} to {_NAMED[match[2]]}", text)
     text = _MONTH.sub(lambda match: MONTHS[match[1]], text)
     text = _MONTH_AFTER_DAY.sub(lambda match: MONTHS[match[1]], text)
     text = _MONTH_ALONE.sub(lambda match: MONTHS[match[1]], text)
@@ -208,7 +214,12 @@ def expand(text: str) -> str:
 
 def ending_stop(match: re.Match[str]) -> str:
     """A stop when what ends with this match also ends a sentence: nothing follows, or a capital does."""
-    return "." if _ENDS.match(match.string, match.end()) else ""
+    return "." if ends_sentence(match) else ""
+
+
+def ends_sentence(match: re.Match[str]) -> bool:
+    """Whether nothing follows a match, or a word with one capital, as a sentence begins: not NW after "Ave."."""
+    return _ENDS.match(match.string, match.end()) is not None
 
 
 def word_before(match: re.Match[str]) -> str:

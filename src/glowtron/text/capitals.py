@@ -43,6 +43,7 @@ _HEADINGS = frozenset(
 )
 _ROMAN = re.compile(r"(?<![\w'.-])(?:([IVXLCDM]+)(?:(?![\w'])|(?='s))(\.(?!\w))?|([IVXL]+)(?:th|st|nd|rd)\b)")
 _SMALL_ROMAN = re.compile(r"(?<=[a-z] )([ivxl]{2,6}|[vx])(?![\w'])")
+_AMBIGUOUS = frozenset({"IV", "VI", "XX", "XXX"})  # A drip, an editor, kisses.
 _CENTURY = re.compile(r"[ ](?:[Cc]entur|[Dd]ynast)")
 _LISTED = re.compile(rf"\b(?:{'|'.join(_HEADINGS)})s [IVXLCDM]+,? (?:and|or|to) $", re.IGNORECASE)
 _FULL_NAME = re.compile(r"\b[A-Z][a-z]+(?: [A-Z]\.?)? [A-Z][a-z]+,? $")
@@ -133,7 +134,7 @@ def _roman(match: re.Match[str]) -> str:
         return "the " + ordinal(number) + stop
     if len(numeral) >= 5 and 1000 < number < 2100:
         return pairs(number) + (match[2] or "")
-    if len(numeral) >= 2 and set(numeral) <= set("IVX") and numeral not in ("IV", "XX", "XXX", "VI"):
+    if len(numeral) >= 2 and set(numeral) <= set("IVX") and (match[2] or numeral not in _AMBIGUOUS):
         if before.istitle() and before not in STARTERS and number < 6 and _full_name(match):
             return "the " + ordinal(number) + stop
         return cardinal(number) + stop
@@ -158,7 +159,9 @@ def _back(match: re.Match[str]) -> tuple[str, int, int]:
 def _is_first(match: re.Match[str]) -> bool:
     """Whether the I after a monarch's name is a numeral and not the speaker: "James I of England"."""
     after = match.string[match.end() : match.end() + 12]
-    return bool(match[2]) or re.match(r"'s|[,;:)]|[ ](?:of|was|and|in|to|to|by|died|had|is)\b|[ ]*$", after) is not None
+    return (
+        bool(match[2]) or re.match(r"'s|[,;:)?!]|[ ](?:of|was|and|in|to|to|by|died|had|is)\b|[ ]*$", after) is not None
+    )
 
 
 def _full_name(match: re.Match[str]) -> bool:
@@ -206,7 +209,8 @@ def _word(match: re.Match[str]) -> str:
     plural = stem[:-1]
     if len(plural) > 1 and stem.endswith("s") and plural.isupper() and spells(plural):  # TVs
         return spell(plural) + "'s"
-    # Some letters of mixed case: "PhD", "kHz", "McDonald".
+    if not re.search("[a-z]{2}|'", word) and len(re.findall("[A-Z]", word)) > 1 and spells(word.upper()):  # mRNA, iOS
+        return spell(word)
     return word.lower()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from glowtron.text.abbreviations import ends_sentence
 from glowtron.text.numbers import DIGITS, cardinal, ordinal, pairs
 
 MONTHS = ("January February March April May June July August September October November December").split()
@@ -26,7 +27,11 @@ _DAY_MONTH = re.compile(
 )
 _MONTH_YEAR = re.compile(rf"\b((?:{_MONTH}),?(?:[ ]of)?[ ])({_YEAR})")
 _MONTH_DAY_ONLY = re.compile(
-    r"\b(on|On|until|till|by|since|from|of)[ ](1[0-2]|0?[1-9])/(3[01]|[12][0-9]|0?[1-9])(?![\w/]|[.,][0-9])"
+    # "on 3/5", "Tuesday 3/5"; without such a word 3/5 is a fraction.
+    _MONTH_DAY_ONLY=re.compile(
+        r"\b([Oo]n|until|till|by|since|from|of|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,?)[ ]"
+        r"(1[0-2]|0?[1-9])/(3[01]|[12][0-9]|0?[1-9])(?![\w/]|[.,][0-9])"
+    )
 )
 
 _MERIDIEM = r"(?:[ ]?([AaPp])\.?[ ]?[Mm]\b(\.)?)"
@@ -40,9 +45,10 @@ _SPAN = re.compile(
     r"((?<=[0-9]):[0-9]{2}(?:[ ]?[AaPp]\.?[Mm]\b\.?)?|(?<=[0-9])[ ]?[AaPp]\.?[Mm]\b\.?)[ ]?[-–][ ]?"
     r"(?=[0-9]{1,2}(?::[0-9]{2}|[ ]?[AaPp]\.?[Mm]\b))"
 )
+# "10:30-11", "John 3:16-17".
+_VERSES = re.compile(r"(?<![\w.:,/-])([0-9]{1,3}):([0-9]{2})[ ]?[-–][ ]?([0-9]{1,3})(?![\w:-])")
 _HOUR = re.compile(rf"(?<![\w.:,/])(?:([0-9]|1[0-2])[ ]?(?:-|–|to)[ ]?)?([0-9]|1[0-2]){_MERIDIEM}")
 _CLOCK = re.compile(r"(?<![\w.:,/])([0-9]|1[0-2])[ ]?o'?clock\b")
-_ENDS = re.compile(r"[\"')\]]*(?:\s*$|\s+[\"'(\[]*[A-Z])")
 
 
 def dates(text: str) -> str:
@@ -58,6 +64,7 @@ def dates(text: str) -> str:
 def times(text: str) -> str:
     """`text` with its times of day in words. A ratio such as 3:1 is none."""
     text = _SPAN.sub(r"\1 to ", text)
+    text = _VERSES.sub(r"\1:\2 to \3", text)
     text = _TIME.sub(_time, text)
     text = _HOUR.sub(_hour, text)
     return _CLOCK.sub(lambda match: cardinal(match[1]) + " o'clock", text)
@@ -138,5 +145,5 @@ def _hour(match: re.Match[str]) -> str:
 
 
 def _meridiem(match: re.Match[str], half: str, stop: str | None) -> str:
-    ends = stop and _ENDS.match(match.string, match.end())
+    ends = stop and ends_sentence(match)
     return f" {half.upper()} M" + ("." if ends else "")

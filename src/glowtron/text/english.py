@@ -27,7 +27,7 @@ _SIGN_WORDS = (
     (re.compile(r"(?<!\w)([A-Z]{1,4})&([A-Z]{1,4})(?!\w)"), lambda match: f"{spell(match[1])} and {spell(match[2])}"),
     (re.compile(r"(?<=[\w.)])[ ]?&[ ]?(?=[\w(])|&"), " and "),
     (re.compile(r"(?<=\w)\+\+"), " plus plus "),
-    (re.compile(r"(?<=[\w)])[ ]?\+[ ]?(?=[\w(])|(?<!\S)\+(?=\w)"), " plus "),
+    (re.compile(r"(?<![0-9][eE])(?<=[\w)])[ ]?\+[ ]?(?=[\w(])|(?<!\S)\+(?=\w)"), " plus "),
     (re.compile(r"(?<=\w)\+(?!\w)"), " plus "),
     (re.compile(r"(?<=[\w)])[ ]?=[ ]?(?=[\w(-])"), " equals "),
     (re.compile(r"(?<=[\w)])[ ]?<[ ]?(?=\w)|(?<!\S)<(?=[0-9$])"), " less than "),
@@ -37,12 +37,15 @@ _SIGN_WORDS = (
     (re.compile(r"(?<![\w~])~[ ]?(?=[$£€]?[0-9])"), " about "),
     (re.compile(r"(?<=[0-9a-z)])[ ]?\*[ ]?(?=[0-9])"), " times "),
     (re.compile(r"@"), " at "),
-    (re.compile(r"×"), " by "),
 )
-_PERCENT = (re.compile(r"%"), " percent "), (re.compile(r"°"), " degrees ")
+_LEFT_OVER = (("%", " percent "), ("°", " degrees "), ("×", " by "))
 
-# Indian grouping: 12,34,567.
-_LAKHS = re.compile(r"(?<![\w.,])[0-9]{1,2}(?:,[0-9]{2}){1,6},[0-9]{3}(?![\w,])")
+# Thousands in India, Germany and France: 12,34,567 and 1.234.567 and 1 234 567.
+_GROUPED = re.compile(
+    r"(?<![\w.,])(?<![0-9] )(?:[0-9]{1,2}(?:,[0-9]{2}){1,6},[0-9]{3}"
+    r"|[0-9]{1,3}(?:\.[0-9]{3}){2,9}|[0-9]{1,3}(?: [0-9]{3}){2,9})"
+    r"(?![\w,]|[ .][0-9])"
+)
 
 # What punctuation the symbol table lacks, and what a voice has never seen, becomes what it knows.
 _PUNCTUATION = (
@@ -115,25 +118,32 @@ def _read(text: str) -> str:
     text = calm(text)
     text = expand(text)
     if any(figure in text for figure in "0123456789"):
-        text = _LAKHS.sub(lambda match: match[0].replace(",", ""), text)
+        text = _GROUPED.sub(_ungrouped, text)
         text = telephones(text)
         text = dates(text)
         text = times(text)
+        text = _signs(text)
         text = sums(text)
         text = quantities(text)
-        text = _signs(text)
         text = figures(text)
     else:
-        text = sums(text)
         text = _signs(text)
-    for pattern, words in _PERCENT:
-        text = pattern.sub(words, text)
+        text = sums(text)
+    for sign, words in _LEFT_OVER:
+        text = text.replace(sign, words)
     text = roman(text)
     text = initials(text)
     for pattern, replacement in _PUNCTUATION:
         text = pattern.sub(replacement, text)
     text = " ".join(_UNKNOWN.sub(" ", text).split())
     return text.lstrip(" ,.;:!?)-").rstrip(" (-")
+
+
+def _ungrouped(match: re.Match[str]) -> str:
+    parts = match[0].split(".")
+    if len(parts) == 4 and all(part == str(int(part)) and int(part) < 256 for part in parts):  # An internet address.
+        return match[0]
+    return re.sub("[., ]", "", match[0])
 
 
 def _signs(text: str) -> str:

@@ -52,10 +52,11 @@ _SIGN = "[" + "".join(SIGNS) + "]"
 _SCALE = r"(?:[ -]?(hundred|thousand|million|billion|trillion|k|K|m|M|mm|mn|MM|b|B|bn|Bn|BN|t|T|tn|TN)\b(?!['/]))?"
 _SUM = re.compile(
     rf"(?:(?<![^\s(])(-))?(?:(?<![A-Za-z])({'|'.join(_NATIONS)}))?({_SIGN})[ ]?(-)?({NUMBER})(?![0-9])"
-    rf"(?:[ ]?[-–][ ]?(?:{_SIGN})?({NUMBER}))?{_SCALE}"
+    rf"(?:{_SCALE}[ ]?[-–][ ]?(?:{_SIGN})?({NUMBER}))?{_SCALE}"
 )
 _SUM_AFTER = re.compile(rf"{START}({NUMBER}){_SCALE}[ ]?(?:({_SIGN})(?![0-9])|({'|'.join(CODES)})(?!\w))")
 _SUM_WITH_CODE = re.compile(rf"(?<!\w)({'|'.join(CODES)})[ ]?({NUMBER}){_SCALE}")
+_COMMA_EURO = re.compile(r"€[ ]?([0-9]{1,9}),([0-9]{2})(?![0-9,.])")
 _CENTS = re.compile(rf"{START}({NUMBER})[ ]?¢")
 _OLD_ENGLISH = re.compile(
     r"£([0-9,]{1,12})[ ]?([0-9]{1,2})s\.?(?:[ ]?([0-9]{1,2})d\b\.?)?|(?<![\w.])([0-9]{1,2})s\.[ ]?([0-9]{1,2})d\b\.?"
@@ -69,6 +70,7 @@ def sums(text: str) -> str:
     """`text` with its sums of money in words."""
     if any(sign in text for sign in SIGNS):
         text = _OLD_ENGLISH.sub(_old_english, text)
+        text = _COMMA_EURO.sub(r"€\1.\2", text)
         text = _SUM.sub(_sum, text)
     if _LONE.search(text) or any(code in text for code in CODES):
         text = _SUM_AFTER.sub(
@@ -81,13 +83,14 @@ def sums(text: str) -> str:
 
 
 def _sum(match: re.Match[str]) -> str:
-    minus, nation, sign, minus_inside, number, upper, scale = match.groups()
+    minus, nation, sign, minus_inside, number, lower_scale, upper, scale = match.groups()
     currency = SIGNS[sign]
     if nation:
         currency = Currency(f"{_NATIONS[nation]} {currency.one}", f"{_NATIONS[nation]} {currency.many}", *currency[2:])
     words = "minus " if minus or minus_inside else ""
     if upper:
-        return f"{words}{spoken(number)} to {_amount(match, upper, scale, currency)}"
+        lower = f"{spoken(number)} {_scale(lower_scale)}" if lower_scale and lower_scale != scale else spoken(number)
+        return f"{words}{lower} to {_amount(match, upper, scale, currency)}"
     return words + _amount(match, number, scale, currency)
 
 
@@ -95,7 +98,7 @@ def _amount(match: re.Match[str], number: str, scale: str | None, currency: Curr
     adjective = _ADJECTIVE.match(match.string, match.end()) is not None
     many = currency.one if adjective else currency.many
     if scale:
-        return f"{spoken(number)} {SCALES.get(scale.lower(), scale)} {many}"
+        return f"{spoken(number)} {_scale(scale)} {many}"
     whole, _, cents = number.replace(",", "").partition(".")
     if len(cents) not in (1, 2) or not currency.cent:
         return f"{spoken(number)} {currency.one if number in ('1', '1.00') else many}"
@@ -106,6 +109,10 @@ def _amount(match: re.Match[str], number: str, scale: str | None, currency: Curr
     if hundredths:
         parts.append(f"{cardinal(hundredths)} {currency.cent if hundredths == 1 else currency.cents}")
     return " and ".join(parts)
+
+
+def _scale(scale: str) -> str:
+    return SCALES.get(scale.lower(), scale)
 
 
 def _old_english(match: re.Match[str]) -> str:

@@ -54,6 +54,11 @@ _HOUSE = re.compile(
     r"(?:[Ss]treet|[Aa]venue|[Rr]oad|[Bb]oulevard|[Ll]ane|[Dd]rive|Place|Court|Way|[Hh]ighway|[Ss]quare)\b))"
 )
 _ORDINAL = re.compile(rf"{START}([0-9]{{1,3}}(?:,[0-9]{{3}})+|[0-9]+)(?:st|nd|rd|th|ST|ND|RD|TH)\b")
+_STATES = (
+    "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA"
+)
+_STATES += " RI SC SD TN TX UT VT VA WA WV WI WY DC D.C."
+_ZIP = re.compile(rf"\b({'|'.join(map(re.escape, _STATES.split()))}) ([0-9]{{5}}(?:-[0-9]{{4}})?)(?![\w-]|[.,][0-9])")
 _PHONE = re.compile(
     r"(?<![\w.,/-])(\+?[0-9]{1,3}[ .-])?(\([0-9]{3}\)[ ]?|[0-9]{3}[ .-])([0-9]{3})[ .-]([0-9]{4})(?![\w]|[.,-][0-9])"
     r"|(?<![\w.,/-])(\+[0-9]{1,3}(?:[ -][0-9]{1,5}){1,6})(?![\w])"
@@ -94,6 +99,7 @@ def figures(text: str) -> str:
     text = _SHORT_YEAR.sub(lambda match: _two_figures(match[1]), text)
     text = _ERA.sub(lambda match: pairs(int(match[1] or match[2])), text)
     text = _YEAR_NAMED.sub(lambda match: (match[1] or match[3]) + pairs(int(match[2] or match[4])), text)
+    text = _ZIP.sub(lambda match: f"{match[1]} {digits(match[2])}", text)
     text = _HOUSE.sub(lambda match: _house(match[0]), text)
     text = _ORDINAL.sub(lambda match: _ordinal(match[1].replace(",", "")), text)
     text = _LETTER_DASH_FIGURES.sub(lambda match: f"{match[1]} {_code_figures(match[2])}", text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from glowtron.text.abbreviations import ends_sentence
 from glowtron.text.numbers import NUMBER, SIGN, START, fraction, mixed, spoken
 
 # Symbol: one, many. What is also a word or a letter (in, a, N) is not read as a unit.
@@ -43,6 +44,8 @@ UNITS = {
     "mL": ("milliliter", "milliliters"),
     "gal": ("gallon", "gallons"),
     "qt": ("quart", "quarts"),
+    "tsp": ("teaspoon", "teaspoons"),
+    "tbsp": ("tablespoon", "tablespoons"),
     "ha": ("hectare", "hectares"),
     "s": ("second", "seconds"),
     "sec": ("second", "seconds"),
@@ -105,7 +108,7 @@ _INCHES = re.compile(
 _SCIENTIFIC = re.compile(r"(?<![\w.])([0-9]{1,12}(?:\.[0-9]{1,12})?)[eE]([+-]?[0-9]{1,3})(?![\w.])")
 _ADJECTIVE = re.compile(r"-[a-z]")
 _DIMENSION = re.compile(rf"{START}({NUMBER})(\s?)([x×*])\2(?=[0-9])")
-_EQUALS_NEAR = re.compile(r"[ ]?[0-9.,]{1,12}[ ]?=")
+_EQUALS_NEAR = re.compile(r"[ ]?[0-9.,]{1,12}[ ]?(?:=|equals)")
 _PER_LETTERS = re.compile(
     r"(?<=[a-z])[ ]?/[ ]?(hour|hr|h|day|week|wk|month|mo|year|yr|kg|km|mile|person|night|min|minute|second|sec|s)\b"
 )
@@ -113,7 +116,6 @@ _PER = {"hr": "hour", "h": "hour", "wk": "week", "mo": "month", "yr": "year", "k
 _PER |= {"min": "minute", "sec": "second", "s": "second"}
 _EXPONENT = re.compile(r"(?<=[0-9])([⁰¹²³⁴⁵⁶⁷⁸⁹]+)|(?<=[\w)])\^(-?[0-9]{1,3})(?![0-9])")
 _SQUARED = {"²": " squared", "³": " cubed"}
-_ENDS = re.compile(r"[\"')\]]*(?:\s*$|\s+[\"'(\[]*[A-Z])")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
 
@@ -136,7 +138,7 @@ def quantities(text: str) -> str:
 
 def _quantity(match: re.Match[str]) -> str:
     unit, number = match["unit"], match["number"]
-    if unit == "in." and _ENDS.match(match.string, match.end()) and match["joint"] != "":
+    if unit == "in." and ends_sentence(match) and match["joint"] != "":
         return match[0]  # "He came in 5 in." is not likely, but nor is it sure.
     if unit == "s" and match["joint"] == "" and len(number) in (2, 4) and number.endswith("0"):
         return match[0]  # The 90s and the 1990s.
@@ -154,7 +156,7 @@ def _quantity(match: re.Match[str]) -> str:
         power = _POWERS[match["per_power"]] if match["per_power"] else ""
         name += f" per {per} {power}d" if power and timed else f" per {power} {per}".replace("  ", " ")
     words = f"{spoken(match['from'])} to " if match["from"] else ""
-    stop = "." if match["stop"] and _ENDS.match(match.string, match.end()) else ""
+    stop = "." if match["stop"] and ends_sentence(match) else ""
     return f"{words}{spoken(number)}{match['scale'] or ''}{'-' if match['joint'] == '-' else ' '}{name}{stop}"
 
 
