@@ -249,12 +249,31 @@ def test_huge_stated_length_is_not_allocated() -> None:
 
 def test_key_nested_deep_enough_to_overflow_the_stack() -> None:
     with pytest.raises(InputError, match="tuple as the key"):
-        read(b"\x80\x02}" + b")" + b"\x85" * 200_000 + b"K\x01s.", "f")
+        read(b"\x80\x02}" + b")" + b"\x85" * 100_000 + b"K\x01s.", "f")
 
 
 def test_deep_nesting_alone_is_harmless() -> None:
-    value = read(b"\x80\x02)" + b"\x85" * 200_000 + b".", "f").value
+    value = read(b"\x80\x02)" + b"\x85" * 100_000 + b".", "f").value
     assert isinstance(value, tuple)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        opcodes(Name("collections OrderedDict")) + b"h\x01\x85R0",
+        opcodes(Name("__builtin__ set")) + b"h\x02\x85R0",
+        b"(" + b"h\x02" + b"iglow\nWN\n0",
+        opcodes(Object("glow WN", {}))[:-3] + b"h\x03b0",
+    ],
+)
+def test_one_list_copied_over_and_over(again: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linear in the file, quadratic in memory and time for whoever copies it each time."""
+    monkeypatch.setattr(pickles, "MAX_OPCODES", 10_000)
+    pairs, numbers = opcodes([("a", 1)] * 500), opcodes(list(range(500)))
+    state = opcodes({str(i): i for i in range(500)})
+    code = pairs + b"q\x010" + numbers + b"q\x020" + state + b"q\x030" + again * 40
+    with pytest.raises(InputError, match="over and over"):
+        read(b"\x80\x02" + code + b"N.", "f")
 
 
 def test_too_many_opcodes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Published checkpoints become voices, whole, or an error says why and nothing is left."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from torch import Tensor
 from glowtron.checkpoint import load_voice
 from glowtron.config import MelConfig, Tacotron2Config, TextConfig
 from glowtron.errors import InputError
-from glowtron.importers import import_voice
+from glowtron.importers import import_voice, read_published
 from glowtron.models.published_tacotron2 import config_from_published, from_published, published_layout
 from glowtron.models.tacotron2 import Tacotron2
 
@@ -114,9 +115,10 @@ def drop(prefix: str) -> Callable[[dict[str, Tensor]], None]:
         (drop("encoder.lstm"), r"is missing tensors: encoder\.lstm\S+, encoder\.lstm\S+, encoder\.lstm\S+ and 5 more"),
         (drop("encoder.convolutions.0"), r"encoder\.convolutions\.0\.0\.conv\.weight is missing"),
         (drop("postnet.convolutions.1"), r"is missing tensors: postnet\.convolutions\.1\.0\.conv\.weight"),
+        (change("postnet.convolutions.9999.0.conv.bias", torch.ones(2)), r"conv\.bias' has a number that no layer has"),
         (
-            change("postnet.convolutions.99999999.0.conv.bias", torch.ones(2)),
-            r"has unknown tensors: postnet\.conv\S+99",
+            change("postnet.convolutions.50.0.conv.bias", torch.ones(2)),
+            r"is missing tensors: postnet\S+",
         ),
         (change("speaker.weight", torch.ones(2)), r"has unknown tensors: speaker\.weight"),
         (
@@ -128,7 +130,7 @@ def drop(prefix: str) -> Callable[[dict[str, Tensor]], None]:
         (change("embedding.weight", torch.ones(90, 6)), "reads 90 symbols"),
         (
             change("decoder.linear_projection.linear_layer.bias", torch.ones(32)),
-            "makes 32 values a step for 16 mel bands",
+            "makes 2 frames a step",
         ),
         (
             change("embedding.weight", torch.full((148, 6), torch.nan)),
@@ -174,6 +176,78 @@ def test_folder_of_something_else(acoustic: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not empty and holds no voice"):
         import_voice([acoustic], tmp_path)
     assert [found.name for found in tmp_path.iterdir()] == ["acoustic.pt"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["2018_11_09", "2018_11_09_legacy_format", "old", "2018_11_22", "2020_09_02", "dle"],
+)
+def test_every_vocoder_layout(name: str, shared: Callable[[str], Path], tmp_path: Path) -> None:
+    voice = import_voice([shared(f"parity/waveglow_{name}.pt")], tmp_path / "voice")
+    loaded = load_voice(tmp_path / "voice")
+    assert loaded.acoustic is None
+    assert loaded.config.vocoder.alternate_halves == (name == "old")
+    assert loaded.config.vocoder.mel == MelConfig(n_mels=16)
+    mel = torch.randn(1, 16, 4)
+    audio = [
+        model.generate(mel, generator=torch.Generator().manual_seed(1)) for model in (voice.vocoder, loaded.vocoder)
+    ]
+    assert torch.allclose(*audio, atol=1e-4)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_both_at_once_or_one_after_the_other(
+    order: int, acoustic: Path, shared: Callable[[str], Path], tmp_path: Path
+) -> None:
+    files = [acoustic, shared("parity/waveglow_dle.pt")][::order]
+    import_voice(files, tmp_path / "both")
+    for path in files:
+        import_voice([path], tmp_path / "later")
+    both, later = (load_voice(tmp_path / name) for name in ("both", "later"))
+    assert both.config == replace(later.config, name="both")
+    assert both.config.sha256.keys() == {"acoustic.safetensors", "vocoder.safetensors"}
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_models_that_do_not_fit(later: bool, shared: Callable[[str], Path], tmp_path: Path) -> None:
+    files = [shared("parity/tacotron2.pt"), shared("parity/waveglow_dle.pt")]
+    if later:
+        import_voice(files[:1], tmp_path / "voice")
+        before = {path: path.read_bytes() for path in (tmp_path / "voice").iterdir()}
+    with pytest.raises(InputError, match=r"'voice': acoustic and vocoder disagree on mel\.n_mels \(80, 16\)"):
+        import_voice(files[later:], tmp_path / "voice")
+    if later:
+        assert {path: path.read_bytes() for path in (tmp_path / "voice").iterdir()} == before
+    else:
+        assert not (tmp_path / "voice").exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (drop("WN.0.start"), r"WN\.0\.start\.\S+ is missing"),
+        (drop("WN.3.in_layers.1"), r"WN\.3\.in_layers\.1\.\S+ is missing"),
+        (drop("WN.3"), r"WN\.3\.\S+ is missing"),
+        (drop("convinv.1."), r"convinv\.1\.conv\.weight is missing"),
+        (drop("upsample.bias"), r"upsample\.bias is missing"),
+        (change("WN.0.more.weight", torch.ones(2)), r"WN\.0\.more\.weight"),
+        (change("convinv.2.conv.weight", torch.ones(3, 3, 1)), "mixing|shape|early"),
+        (change("upsample.weight", torch.ones(16, 16, 1000)), "upsample|do not fit|multiple"),
+        (change("WN.1.end.weight", torch.ones(5, 16, 1)), "shape|fit"),
+        (change("WN.1.in_layers.0.weight_v", torch.ones(32, 16, 5)), "shape|fit"),
+        (change("WN.1.cond_layers.0.weight_v", torch.ones(32, 99, 1)), "shape|fit"),
+        (change("WN.0.in_layers.0.weight_v", torch.ones(32, 16, 4)), "kernel_size must be odd"),
+    ],
+)
+def test_half_matching_vocoders(fault: Callable, reason: str, shared: Callable[[str], Path], tmp_path: Path) -> None:
+    state = read_published(shared("parity/waveglow_dle.pt")).state
+    fault(state)
+    path = save(tmp_path / "x.pt", state)
+    with pytest.raises(InputError, match=reason) as error:
+        import_voice([path], tmp_path / "voice")
+    assert str(error.value).startswith(f"{path}: ")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "voice").exists()
 
 
 @pytest.mark.parametrize("second", [b"", b"text", b"PK\x03\x04"])

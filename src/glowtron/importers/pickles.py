@@ -21,6 +21,9 @@ from glowtron.errors import InputError
 MAX_OPCODES = 2_000_000
 """A WaveGlow object with its optimizer takes a tenth of this; more is a file made to exhaust memory."""
 
+MAX_DIMENSIONS = 8
+"""Of a tensor; weights have 3 at most."""
+
 STORAGES = {
     "torch.FloatStorage": "float32",
     "torch.DoubleStorage": "float64",
@@ -132,6 +135,7 @@ class _Machine:
         self.outer: list[list[Any]] = []  # stacks put aside at each MARK
         self.memo: dict[int, Any] = {}
         self.storages: dict[str, Storage] = {}
+        self.budget = MAX_OPCODES  # items that calls may still copy
 
     def step(self, opcode: str, argument: Any) -> None:
         stack = self.stack
@@ -167,19 +171,19 @@ class _Machine:
                 name = stack.pop()
                 stack.append(_global(f"{_typed(stack.pop(), str)}.{_typed(name, str)}"))
             case "REDUCE" | "NEWOBJ":
-                arguments = stack.pop()
+                arguments = self.paid(stack.pop())
                 stack.append(_call(stack.pop(), arguments))
             case "INST":
-                items = self.popped()
-                self.stack.append(_call(_global(argument.replace(" ", ".")), tuple(items)))
+                items = self.paid(tuple(self.popped()))
+                self.stack.append(_call(_global(argument.replace(" ", ".")), items))
             case "OBJ":
-                items = self.popped()
-                self.stack.append(_call(items[0], tuple(items[1:])))
+                what, *items = self.popped()
+                self.stack.append(_call(what, self.paid(tuple(items))))
             case "BUILD":
-                state = stack.pop()
+                state = self.paid(stack.pop())
                 _build(stack[-1], state)
             case "PERSID" | "BINPERSID":
-                stack.append(self.persistent(argument if opcode == "PERSID" else stack.pop()))
+                stack.append(self.persistent(argument if opcode == "PERSID" else self.paid(stack.pop())))
             case "PROTO" | "FRAME" | "STOP":
                 pass
             case _:
@@ -225,12 +229,26 @@ class _Machine:
                 if view and view != [None]:  # in old files: (key of the view, its offset, its length)
                     ((_, offset, length),) = view
                     offset, length = _count(offset), _count(length)
-                self.storages[str(key)] = storage = Storage(str(key), STORAGES[name], numel, offset, length)
+                key = key if isinstance(key, str) else str(_count(key))
+                self.storages[key] = storage = Storage(key, STORAGES[name], numel, offset, length)
                 return storage
             case ("module", Global() as module, _, _):
                 return module
             case _:
                 raise ValueError("a reference of unknown form to the rest of the file")
+
+    def paid(self, value: Any) -> Any:
+        """`value`, of which a copy will be made, and of what is in it.
+
+        The memo makes it cheap to say "that list of a million again" a million times; a copy each would never end.
+        """
+        if isinstance(value, tuple | list | dict):
+            self.budget -= len(value)
+            if self.budget >= 0 and isinstance(value, tuple):
+                self.budget -= sum(len(item) for item in value if isinstance(item, tuple | list | dict))
+            if self.budget < 0:
+                raise _Refused("has the same parts copied over and over")
+        return value
 
     def popped(self) -> list[Any]:
         """Everything above the last MARK, taken off."""
@@ -323,6 +341,8 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> Vi
     """Tensor from (storage, offset, size, stride[, requires_grad, hooks[, metadata]])."""
     if len(rest) > 3 or (len(rest) == 3 and rest[2]):
         raise _Refused("holds a tensor with flags (conjugate or negative view), not a plain one")
+    if len(size) > MAX_DIMENSIONS or len(size) != len(stride):
+        raise ValueError("a tensor of too many dimensions, or of fewer strides than sizes")
     sizes = tuple(map(_count, _typed(size, tuple)))
     strides = tuple(map(_count, _typed(stride, tuple)))
     return View(_typed(storage, Storage), _count(offset), sizes, strides)

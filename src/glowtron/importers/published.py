@@ -12,8 +12,8 @@ from glowtron.errors import InputError
 from glowtron.importers.pickles import Global, Instance, Storage, View
 from glowtron.importers.torch_files import TorchFile
 
-MAX_TENSORS = 20_000
-"""The largest published layout has 1,190."""
+MAX_MEMBERS = 100_000
+"""Parameters, buffers and modules in all modules together; the largest published layout has some 3,000."""
 
 Kind = Literal["tacotron2", "waveglow", "waveglow_old"]
 
@@ -40,14 +40,14 @@ def read_published(path: Path | str) -> Published:
     model, extras = _model(file.content, path)
     if isinstance(model, Instance) and model.name.startswith("torch.nn.parallel."):
         model = _member(model, "module") or model
-    views: dict[str, View] = {}
     if isinstance(model, Instance):
-        _collect(model, "", views, set(), path)
+        views = _collect(model, path)
         extras["attributes"] = _attributes(model)
     else:
         views = {name: view for name, view in model.items() if isinstance(view, View)}
     if views and all(name.startswith("module.") for name in views):
         views = {name.removeprefix("module."): view for name, view in views.items()}
+    _check_names(views, path)
     kind = _kind(model, views, path)
     state = {name: file.tensor(view, name) for name, view in views.items()}
     state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
@@ -59,7 +59,7 @@ def _model(content: Any, path: Path) -> tuple[Instance | dict[str, Any], dict[st
     if isinstance(content, Instance):
         return content, {}
     if isinstance(content, dict):
-        extras = {str(name): value for name, value in content.items() if name != "optimizer" and _is_plain(value)}
+        extras = _plain({name: value for name, value in content.items() if name != "optimizer"})
         for name in ("state_dict", "model"):
             if isinstance(content.get(name), Instance | dict):
                 return content[name], extras
@@ -75,18 +75,35 @@ def _member(module: Instance, name: str) -> Instance | None:
     return member if isinstance(member, Instance) else None
 
 
-def _collect(module: Instance, prefix: str, views: dict[str, View], seen: set[int], path: Path) -> None:
-    """The state dict of a pickled module, as torch would make it."""
-    if id(module) in seen or len(seen) > MAX_TENSORS or len(prefix) > 200:
-        raise InputError(f"{path}: module '{prefix[:100]}' contains itself or is in two places; the file is damaged")
-    seen.add(id(module))
-    for group in ("_parameters", "_buffers", "_modules"):
-        members = module.state.get(group, {})
-        for name, member in members.items() if isinstance(members, dict) else ():
-            if isinstance(member, View):
-                views[f"{prefix}{name}"] = member
-            elif isinstance(member, Instance):
-                _collect(member, f"{prefix}{name}.", views, seen, path)
+def _collect(model: Instance, path: Path) -> dict[str, View]:
+    """The state dict of a pickled model, as torch would make it."""
+    views: dict[str, View] = {}
+    walked = 0
+    pending = [("", model)]
+    while pending:
+        prefix, module = pending.pop()
+        groups = [module.state.get(group) for group in ("_parameters", "_buffers", "_modules")]
+        inside: list[tuple[str, Instance]] = []
+        for members in groups:
+            walked += len(members) if isinstance(members, dict) else 0
+            # A module that contains itself has no end; one that contains the same ones over and over, none in sight.
+            if walked > MAX_MEMBERS or len(prefix) > 200:
+                raise InputError(f"{path}: the modules in it contain each other without end; the file is damaged")
+            for name, member in members.items() if isinstance(members, dict) else ():
+                if isinstance(member, View):
+                    views[f"{prefix}{name}"] = member
+                elif isinstance(member, Instance):
+                    inside.append((f"{prefix}{name}.", member))
+        pending += reversed(inside)
+    return views
+
+
+def _check_names(views: dict[str, View], path: Path) -> None:
+    """Raise InputError for a layer numbered higher than there are tensors, which those who count layers rely on."""
+    for name in views:
+        numbers = [part for part in name.split(".") if part.isdecimal()]
+        if any(len(number) > 6 or int(number) > len(views) for number in numbers):
+            raise InputError(f"{path}: tensor {name[:100]!r} has a number that no layer has; the file is damaged")
 
 
 def _kind(model: Instance | dict[str, Any], views: dict[str, View], path: Path) -> Kind:
@@ -100,25 +117,33 @@ def _kind(model: Instance | dict[str, Any], views: dict[str, View], path: Path) 
     raise InputError(f"{path}: holds neither a Tacotron 2 nor a WaveGlow (its tensors begin {first or 'nowhere'})")
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether a value is made of numbers, strings, lists and dictionaries only, ten thousand at most."""
-    pending = [value]
-    for _ in range(10_000):  # a bound on the walk too: shared parts can make a small file endless to walk
-        if not pending:
-            return True
-        part = pending.pop()
-        if isinstance(part, dict):
-            pending += [*part, *part.values()]
-        elif isinstance(part, list | tuple) and not isinstance(part, View | Global | Storage):
-            pending += part
-        elif not isinstance(part, str | int | float | bool | None):
-            return False
-    return False
+def _plain(values: dict[Any, Any]) -> dict[str, Any]:
+    """Those of `values` that are made of numbers, strings, lists and dictionaries only."""
+    # A bound on the walk through all of them together, since shared parts can make a small file endless to walk.
+    steps = iter(range(100_000))
+
+    def is_plain(value: Any) -> bool:
+        pending = [value]
+        for _ in steps:
+            if not pending:
+                return True
+            part = pending.pop()
+            if isinstance(part, dict | list | tuple) and len(part) > 1000:
+                return False
+            if isinstance(part, dict):
+                pending += [*part, *part.values()]
+            elif isinstance(part, list | tuple) and not isinstance(part, View | Global | Storage):
+                pending += part
+            elif not isinstance(part, str | int | float | bool | None):
+                return False
+        return False
+
+    return {name: value for name, value in values.items() if isinstance(name, str) and is_plain(value)}
 
 
 def _attributes(model: Instance) -> dict[str, Any]:
     """The plain attributes of a pickled model, and how many samples its upsampling makes of a frame."""
-    plain = {name: value for name, value in model.state.items() if not name.startswith("_") and _is_plain(value)}
+    plain = _plain({name: value for name, value in model.state.items() if not name.startswith("_")})
     match _member(model, "upsample"):
         case Instance(state={"stride": (int() as stride,)}):
             plain["upsample.stride"] = stride

@@ -72,8 +72,8 @@ class TorchFile:
         numel = math.prod(view.size)
         if not numel:
             raise InputError(f"{source}: is empty, as no weight is; the file is damaged")
-        last = view.offset + sum((n - 1) * step for n, step in zip(view.size, view.stride, strict=False))
-        if len(view.size) != len(view.stride) or len(view.size) > 8 or last >= storage.length:
+        last = view.offset + sum((n - 1) * step for n, step in zip(view.size, view.stride, strict=True))
+        if last >= storage.length:
             raise InputError(f"{source}: reaches beyond the numbers it is made of; the file is damaged")
         self._room -= numel * dtype.itemsize
         if numel > storage.length or self._room < 0:

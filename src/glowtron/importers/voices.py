@@ -18,7 +18,7 @@ from glowtron.checkpoint import StoredVoice, VoiceFile, check_is_voice_or_empty,
 from glowtron.config import AcousticConfig, MelConfig, TextConfig
 from glowtron.errors import InputError
 from glowtron.importers.published import Published, read_published
-from glowtron.models import published_tacotron2
+from glowtron.models import published_tacotron2, published_waveglow
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
 
@@ -79,12 +79,14 @@ def _with_acoustic(voice: StoredVoice, published: Published) -> StoredVoice:
 
 
 def _with_vocoder(voice: StoredVoice, published: Published) -> StoredVoice:
-    from glowtron.models import published_waveglow
-
     _check_finite(published)
-    config = published_waveglow.config_from_published(published.state)
+    hop_length = published.extras.get("attributes", {}).get("upsample.stride", MelConfig().hop_length)
+    config = published_waveglow.config_from_published(
+        published.state, alternate_halves=published.kind == "waveglow_old", hop_length=hop_length
+    )
+    weights = published_waveglow.from_published(published.state, hop_length=hop_length)
     model = WaveGlow(config)
-    model.load_state_dict(published_waveglow.from_published(published.state))
+    model.load_state_dict(weights)
     return replace(voice, config=replace(voice.config, vocoder=config), vocoder=model.eval())
 
 
@@ -111,3 +113,6 @@ def _named(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+    except RuntimeError as error:  # torch's word for shapes that cannot be joined or loaded
+        reason = str(error).splitlines()[-1].strip()
+        raise InputError(f"{path}: its tensors do not fit together: {reason}; fetch the file again") from error
