@@ -21,6 +21,7 @@ QUANTITIES = [
     ),
     ("-5 and −40", "minus five and minus forty"),
     ("007 agents", "zero zero seven agents"),
+    ("1.000.000 and 1 000 000", "one million and one million"),
     ("12,34,567 people", "one million two hundred thirty-four thousand five hundred sixty-seven people"),
     ("3.14159 and .5 and 10.0", "three point one four one five nine and zero point five and ten point zero"),
     ("1" * 40, " ".join(["one"] * 40)),
@@ -52,6 +53,7 @@ YEARS = [
         "nineteen fourteen to eighteen, nineteen fourteen to nineteen eighteen, eighteen thirty-five to six",
     ),
     ("In 606, he fell in the year 562", "in six oh six, he fell in the year five sixty-two"),
+    ("the 2020-21 season, WWII", "the twenty twenty to twenty-one season, world war two"),
     ("275 B.C. and A.D. 79", "two seventy-five B C and A D seventy-nine"),
     ("c. 1200", "circa twelve hundred"),
 ]
@@ -63,7 +65,8 @@ MONEY = [
     ("50¢ or $.50 or $0.01", "fifty cents or fifty cents or one cent"),
     ("$2bn, $5k, £1m", "two billion dollars, five thousand dollars, one million pounds"),
     ("$1, $0, -$5", "one dollar, zero dollars, minus five dollars"),
-    ("$5-10 million", "five to ten million dollars"),
+    ("$5-10 million, £5m-£10m", "five to ten million dollars, five to ten million pounds"),
+    ("€3,50", "three euros and fifty cents"),
     ("US$5, USD 20, 20 EUR, ¥1000", "five U S dollars, twenty U S dollars, twenty euros, one thousand yen"),
     ("a $5 bill", "a five dollar bill"),
     ("$20/month", "twenty dollars per month"),
@@ -85,6 +88,8 @@ DATES = [
     ("5:05 p.m.", "five oh five P M."),
     ("17:00 and 10:00", "seventeen hundred and ten o'clock"),
     ("It was 5 p.m. He left at 6 pm today.", "it was five P M. he left at six P M today."),
+    ("Tue 3/5, by 3/1, Mon-Fri, Jan.-Mar.", "tuesday march fifth, by march first, monday to friday, january to march"),
+    ("John 3:16-17", "john three sixteen to seventeen"),
     ("9am-5pm, 10:30-11:45", "nine A M to five P M, ten thirty to eleven forty-five"),
     ("July 4th, 1st, 22nd, 103rd, 1,000th", "july fourth, first, twenty-second, one hundred third, one thousandth"),
 ]
@@ -101,7 +106,8 @@ UNITS = [
     ("3'6\" tall", "three feet six inches tall"),
     ("100 m² of 5 x 5 m", "one hundred square meters of five by five meters"),
     ("a 5-km run, a 14-year-old", "a five-kilometer run, a fourteen-year-old"),
-    ("50%, 5-10%, 100 %", "fifty percent, five to ten percent, one hundred percent"),
+    ("50%, 5-10%, 100 %, ~95%", "fifty percent, five to ten percent, one hundred percent, about ninety-five percent"),
+    ("2 tbsp sugar, 1 tsp. salt", "two tablespoons sugar, one teaspoon salt"),
     ("5 million km", "five million kilometers"),
     ("the 90s is not 90 seconds; 5 in the room", "the nineties is not ninety seconds; five in the room"),
 ]
@@ -116,6 +122,7 @@ NAMES = [
     ("i.e. this, e.g. that, etc. and so on", "that is this, for example that, et cetera and so on"),
     ("411 Elm Street, 1026 North Beckley", "four eleven elm street, ten twenty-six north beckley"),
     ("P.O. Box 2915, No. 162, Room 237", "P O box two nine one five, number one sixty-two, room two thirty-seven"),
+    ("1600 Pennsylvania Ave. NW, DC 20500", "sixteen hundred pennsylvania avenue N W, D C two zero five zero zero"),
     (
         "C2766, MP3, COVID-19, F-16, 133-A",
         "C two seven six six, M P three, covid nineteen, F sixteen, one thirty-three A",
@@ -143,6 +150,7 @@ CAPITALS = [
     ("MR. SMITH MET THE FBI ON 5 MAY 1990.", "mister smith met the F B I on the fifth of may, nineteen ninety."),
     ("THE END", "the end"),
     ("A man, plan A, A4, vitamin A is", "a man, plan A, A four, vitamin A is"),
+    ("mRNA, iOS, PhDs", "M R N A, I O S, P H D's"),
     ("iPhone McDonald O'Brien I'm X-ray", "iphone mcdonald o'brien i'm X-ray"),
 ]
 ADDRESSES = [

@@ -26,12 +26,10 @@ _DAY_MONTH = re.compile(
     rf"[ -](?:of[ ])?({_MONTH})\b(?:[-](?=[0-9]{{4}}))?(,?[ ]?{_YEAR})?",
 )
 _MONTH_YEAR = re.compile(rf"\b((?:{_MONTH}),?(?:[ ]of)?[ ])({_YEAR})")
+# "on 3/5", "Tuesday 3/5"; without such a word 3/5 is a fraction.
 _MONTH_DAY_ONLY = re.compile(
-    # "on 3/5", "Tuesday 3/5"; without such a word 3/5 is a fraction.
-    _MONTH_DAY_ONLY=re.compile(
-        r"\b([Oo]n|until|till|by|since|from|of|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,?)[ ]"
-        r"(1[0-2]|0?[1-9])/(3[01]|[12][0-9]|0?[1-9])(?![\w/]|[.,][0-9])"
-    )
+    r"\b([Oo]n|until|till|by|since|from|of|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,?)[ ]"
+    r"(1[0-2]|0?[1-9])/(3[01]|[12][0-9]|0?[1-9])(?![\w/]|[.,][0-9])"
 )
 
 _MERIDIEM = r"(?:[ ]?([AaPp])\.?[ ]?[Mm]\b(\.)?)"
