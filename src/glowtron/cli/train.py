@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,7 +79,7 @@ def train(
         device=device,
         quiet=quiet,
     )
-    if not quiet:
+    if not quiet and os.environ.get("RANK", "0") == "0":  # torchrun starts many of us.
         state = "finished" if outcome.finished else "stopped; the same command goes on from here"
         click.echo(f"{folder}: step {outcome.step}, {state}")
 
