@@ -22,8 +22,8 @@ types: .venv/.dev
 layers: .venv/.dev
 	$(BIN)/lint-imports
 
-bench: .venv/.dev
-	$(BIN)/python -m benchmarks
+bench: .venv/.core
+	$(BIN)/python benchmarks/train_waveglow.py --json benchmarks/train_waveglow.json
 
 clean:
 	rm -rf .venv build dist demo.wav
