@@ -75,6 +75,7 @@ def export(
     voice = StoredVoice(
         VoiceFile(
             name=name or folder.resolve().name,
+            held_out=_held_out([one.data for one in trained.values()]),
             training_data="; ".join(f"{kind}: {_told(one.data)}" for kind, one in sorted(trained.items())),
             metrics={kind: {"steps": one.step, "validation": one.metrics} for kind, one in sorted(trained.items())},
         )
@@ -123,11 +124,17 @@ def _validation(run: Path, step: int) -> dict[str, float]:
     for line in reversed(lines):
         try:
             record = json.loads(line)
-        except json.JSONDecodeError:  # The last line of a run that was killed, or is writing just now.
+            if (record.pop("step"), record.pop("split")) == (step, "validation"):
+                return dict(record)
+        except (ValueError, TypeError, KeyError):  # The last line of a run that was killed, or is writing just now.
             continue
-        if record["step"] == step and record["split"] == "validation":
-            return {key: value for key, value in record.items() if key not in ("step", "split")}
     return {}
+
+
+def _held_out(data: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """Clips that all of the runs kept out of training, in the order of the first."""
+    first, *others = [run.get("held_out", []) for run in data]
+    return tuple(clip for clip in first if all(clip in other for other in others))
 
 
 def _told(data: dict[str, Any]) -> str:
