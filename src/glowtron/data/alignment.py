@@ -136,8 +136,8 @@ def align_clips(
     """Align clips with their texts into `out`, as lines of JSON that `read_alignments` reads.
 
     Clips that cannot be aligned are left out and named in the report. Clips that `out` has already, with the same
-    symbols and length, are not aligned again. An interrupted run leaves what it found beside `out`, and the next one goes
-    on from there. `progress` is told after each clip how many are done. Raises InputError if PocketSphinx is missing or
+    symbols and length, are not aligned again. An interrupted run leaves what it found beside `out`, for the next one
+    to go on from. `progress` is told after each clip how many are done. Raises InputError if PocketSphinx is missing or
     `out` cannot be written.
     """
     aligner = Aligner()

@@ -42,21 +42,26 @@ _PREPOSITIONS = frozenset(
     "of in on at by for from with into without under over between through after before during against about upon "
     "within as among amongst like per via".split()
 )
-_BEFORE_VERB = frozenset(
+_BEFORE_BASE = frozenset(
     "to will would can could shall should may might must do does did don't doesn't didn't won't can't cannot couldn't "
-    "wouldn't shouldn't let's let not never always often also please i'll you'll he'll she'll it'll we'll they'll "
-    "i'd you'd we'd they'd".split()
+    "wouldn't shouldn't let's let not please i'll you'll he'll she'll it'll we'll they'll i'd you'd we'd they'd".split()
 )
+_ADVERBS = frozenset("never always often also".split())
 _SUBJECTS = frozenset("i you we they he she it who".split())
+_OPENING = frozenset("the a an my your his her its our their these those".split())
 _OBJECTS = frozenset("me him them us it you himself herself itself themselves".split())
 _DEGREES = frozenset("very so too quite rather most more less extremely as how".split())
 _JOINING = frozenset("and or but if than then because when while where why nor yet".split())
-_FUNCTION = _BE | _HAVE | _DETERMINERS | _PREPOSITIONS | _BEFORE_VERB | _SUBJECTS | _OBJECTS | _DEGREES | _JOINING
+_FUNCTION = (
+    _BE | _HAVE | _DETERMINERS | _PREPOSITIONS | _BEFORE_BASE | _ADVERBS | _SUBJECTS | _OBJECTS | _DEGREES | _JOINING
+)
 _PLURALS = frozenset("people men women children who they we".split())
 _METALLIC = frozenset(
     "pipe pipes poisoning pencil pencils bullet bullets paint roof mine mines shot ore weights".split()
 )
-_TINY = frozenset("detail details quantity quantities amount amounts particles examination inspection scale".split())
+_TINY = frozenset(
+    "detail details quantity quantities amount amounts particles examination inspection scale description".split()
+)
 _ON_STAGE = frozenset("music show shows broadcast audience coals ammunition wire wires animals fish cattle".split())
 
 _PAST = frozenset("was were had did didn't wasn't weren't hadn't yesterday ago said went came took saw thought".split())
@@ -77,36 +82,48 @@ def choose(word: str, parts: Mapping[str, Phones], context: Context) -> Phones:
     """The pronunciation among `parts` (as from `Lexicon.find`) that the context asks for."""
     if len(parts) == 1:
         return parts["DEFAULT"]
-    rule = _RULES.get(word, _usual)
+    rule = _RULES.get(word, _plural if word.endswith("s") else _single)
     return next(parts[part] for part in (*rule(context), "DEFAULT") if part in parts)
 
 
-def _usual(context: Context) -> tuple[str, ...]:
-    """Parts of speech for a word in this place, likeliest first."""
+def _single(context: Context) -> tuple[str, ...]:
+    """Parts of speech, likeliest first, for a word that may be a verb's base form, a noun in the singular or both."""
     before, after = context.before, context.after
     if not after and not before:
         return ()
-    modifies = bool(after) and after not in _FUNCTION
     last = () if after else ("None",)
-    if before in _BEFORE_VERB:
+    if before in _BEFORE_BASE or before in _ADVERBS:
         return ("VERB", *last)
     if before in _DEGREES or before in _BE:
         return ("ADJ", *last)
     if before in _DETERMINERS or before in _PREPOSITIONS or before.endswith(("'s", "s'")):
-        return ("ADJ", "NOUN", *last) if modifies else ("NOUN", *last)
+        return ("ADJ", "NOUN", *last) if _modifies(context) else ("NOUN", "ADJ", *last)
     if before in _SUBJECTS or before in _PLURALS:
         return ("VERB", *last)
     if after == "of":
         return ("NOUN",)
-    if after in _DETERMINERS or after in _OBJECTS:
+    if after in _OPENING or after in _OBJECTS:
         return ("VERB",)
-    if context.before_that in _DETERMINERS and before not in _FUNCTION and not before.endswith("s"):
-        return ("NOUN", *last)  # "a great increase"
+    if not before and _modifies(context):
+        return ("ADJ",)
+    if before and before not in _FUNCTION and not before.endswith(("s", "ly")):
+        return ("NOUN", *last)  # A verb after a noun in the singular would end in s.
     return last
 
 
+def _plural(context: Context) -> tuple[str, ...]:
+    """As `_single`, for a word that ends in s: a plural unless one who does it stands before."""
+    verb = context.before in ("he", "she", "it", "who") or context.before in _ADVERBS
+    return ("VERB",) if verb else ("NOUN",)
+
+
+def _modifies(context: Context) -> bool:
+    """Whether the word after may be a noun that this one belongs to."""
+    return bool(context.after) and context.after not in _FUNCTION
+
+
 def _read(context: Context) -> tuple[str, ...]:
-    if context.before in _BEFORE_VERB:
+    if context.before in _BEFORE_BASE:
         return ()
     if context.before in _BE or context.before in _HAVE or context.before in ("he", "she", "it"):
         return ("VBD",)
@@ -126,12 +143,16 @@ def _lives(context: Context) -> tuple[str, ...]:
 
 
 def _used(context: Context) -> tuple[str, ...]:
-    return ("VBD",) if context.after == "to" and context.before not in _BE else ()
+    # "he used to go", but "the money used to buy it".
+    doer = context.before in _SUBJECTS or context.before in _PLURALS or context.before in ("which", "that", "there")
+    return ("VBD",) if context.after == "to" and doer else ()
 
 
 def _close(context: Context) -> tuple[str, ...]:
-    modifies = bool(context.after) and context.after not in _FUNCTION
-    return () if modifies and context.before not in _BEFORE_VERB else _usual(context)
+    if context.before in _BEFORE_BASE or (not context.before and context.after in _OPENING):
+        return ("VERB",)
+    end = (context.before in _DETERMINERS or context.before in _PREPOSITIONS) and context.after in ("", "of")
+    return ("NOUN",) if end else ()
 
 
 def _wound(context: Context) -> tuple[str, ...]:
@@ -143,9 +164,17 @@ def _minute(context: Context) -> tuple[str, ...]:
     return ("ADJ",) if context.after in _TINY or context.before in _DEGREES else ()
 
 
+def _learned(context: Context) -> tuple[str, ...]:
+    return ("ADJ",) if _modifies(context) and context.before in _DETERMINERS | _DEGREES | {""} else ()
+
+
 def _lead(context: Context) -> tuple[str, ...]:
     metal = context.after in _METALLIC or context.before in ("of", "red", "white", "molten", "melted", "sheet")
     return ("METAL",) if metal else ()
+
+
+def _default(context: Context) -> tuple[str, ...]:
+    return ()
 
 
 _RULES: Mapping[str, Callable[[Context], tuple[str, ...]]] = {
@@ -154,6 +183,11 @@ _RULES: Mapping[str, Callable[[Context], tuple[str, ...]]] = {
     "lives": _lives,
     "used": _used,
     "close": _close,
+    "closer": _default,
+    "ragged": _default,
+    "jagged": _default,
+    "crooked": _default,
+    "learned": _learned,
     "wound": _wound,
     "minute": _minute,
     "lead": _lead,
