@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glowtron import Audio, SynthesisOptions, Voice
+from glowtron.checkpoint import StoredVoice
+from glowtron.config import VocodingConfig
 from glowtron.errors import InputError
 from glowtron.voice import FrameLimitWarning, find_device, find_voice, quiet_pieces, shipped
 
@@ -251,3 +253,17 @@ def test_shipped_voices_are_found_by_name():
         assert find_voice(name).name == name
         with pytest.raises(InputError, match=re.escape(f"(did you mean '{name}'?)")):
             find_voice(name + "x")
+
+
+def test_correction_is_the_voices_own_unless_asked_for(voice):
+    """The sound comes nearer to its mel with each round, and the folder says how many rounds it gets."""
+    stored = StoredVoice(
+        dataclasses.replace(voice.config, vocoding=VocodingConfig(correction=2, sigma=0.5)),
+        voice.acoustic,
+        voice.vocoder,
+    )
+    own = Voice(stored, device="cpu").say("Hello there.")
+    asked = voice.say("Hello there.", SynthesisOptions(correction=2, sigma=0.5))
+    none = Voice(stored, device="cpu").say("Hello there.", SynthesisOptions(correction=0))
+    assert np.array_equal(own.samples, asked.samples)
+    assert not np.array_equal(own.samples, none.samples)

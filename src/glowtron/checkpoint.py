@@ -27,7 +27,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from glowtron.config import STRICT, AcousticConfig, MelConfig, VocoderConfig, WaveGlowConfig, from_dict, to_dict
+from glowtron.config import (
+    STRICT,
+    AcousticConfig,
+    MelConfig,
+    VocoderConfig,
+    VocodingConfig,
+    WaveGlowConfig,
+    from_dict,
+    to_dict,
+)
 from glowtron.errors import InputError
 from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 from glowtron.models.waveglow import WaveGlow
@@ -52,12 +61,16 @@ class VoiceFile:
     """Of the weights, an SPDX identifier where there is one."""
     training_data: str = ""
     """What the weights were trained on, and its licence."""
+    held_out: tuple[str, ...] = ()
+    """Clips, as speaker/id, of that data that no model here has seen: what `glowtron evaluate` measures on."""
     acoustic: AcousticConfig | None = None
     """The acoustic model; None: the folder has none."""
     vocoder: VocoderConfig | None = None
     """The vocoder; None: the folder has none."""
     decoding: DecodingOptions = DecodingOptions()
     """How the acoustic model wants to be run."""
+    vocoding: VocodingConfig = VocodingConfig()
+    """How the vocoder wants to be run."""
     metrics: dict[str, Any] = field(default_factory=dict)
     """How good the voice was measured to be."""
     sha256: dict[str, str] = field(default_factory=dict)

@@ -238,6 +238,20 @@ class GriffinLimConfig:
         _require(0 <= self.momentum < 1, f"momentum must be in [0, 1), got {self.momentum}")
 
 
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class VocodingConfig:
+    """How a voice's WaveGlow wants to be run, as measured for it."""
+
+    sigma: float = 0.7
+    """Standard deviation of the noise: 1.0 in training, calmer below."""
+    correction: int = 0
+    """Rounds in which the sound's bands are given the loudness that the mel asks for."""
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.sigma <= 2, f"sigma must be from 0 to 2, got {self.sigma}")
+        _require(0 <= self.correction <= 100, f"correction must be from 0 to 100, got {self.correction}")
+
+
 VocoderConfig = Annotated[WaveGlowConfig | GriffinLimConfig, Field(discriminator="type")]
 
 
@@ -309,7 +323,9 @@ class TrainingConfig:
     """Processes that read data; 0 reads in the training process."""
 
     def __post_init__(self) -> None:
-        _positive(self, "batch_size", "max_steps", "validate_every", "checkpoint_every", "keep_checkpoints", "log_every")
+        _positive(
+            self, "batch_size", "max_steps", "validate_every", "checkpoint_every", "keep_checkpoints", "log_every"
+        )
         _require(0 <= self.ema_decay < 1, f"ema_decay must be in [0, 1), got {self.ema_decay}")
 
 

@@ -22,6 +22,7 @@ from glowtron.errors import InputError, nearest
 from glowtron.mel import log_mel
 from glowtron.models.denoiser import Denoiser
 from glowtron.models.griffin_lim import GriffinLim
+from glowtron.models.mel_correction import MelCorrection
 from glowtron.models.tacotron2 import Spoken
 from glowtron.text.frontend import Frontend, make_frontend
 
@@ -50,8 +51,10 @@ class SynthesisOptions:
     """One of the voice's speakers; None: its first."""
     vocoder: Literal["waveglow", "griffin-lim"] | None = None
     """What turns mels into sound; None: the voice's own. Griffin-Lim needs no weights and does for any voice."""
-    sigma: float = 0.7
-    """Standard deviation of WaveGlow's noise: 1.0 in training, calmer below."""
+    sigma: float | None = None
+    """Standard deviation of WaveGlow's noise, from 0 to 2: 1.0 in training, calmer below; None: the voice's own."""
+    correction: int | None = None
+    """Rounds, up to 100, in which WaveGlow's sound is brought back to its mel; None: as the voice has it."""
     denoise: float = 0.0
     """How much of WaveGlow's answer to an empty mel is taken off the spectrum of what it says; 0: nothing."""
     seed: int = 0
@@ -62,9 +65,10 @@ class SynthesisOptions:
     """Seconds of silence between sentences."""
 
     def __post_init__(self) -> None:
-        for name, high in (("sigma", 2), ("denoise", 10), ("pause_s", 60)):
-            if not 0 <= getattr(self, name) <= high:  # NaN is refused too.
-                raise InputError(f"{name} must be from 0 to {high}, got {getattr(self, name)}")
+        for name, high in (("sigma", 2), ("correction", 100), ("denoise", 10), ("pause_s", 60)):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= high:  # NaN is refused too.
+                raise InputError(f"{name} must be from 0 to {high}, got {value}")
         if self.max_frames is not None and self.max_frames < 1:
             raise InputError(f"max_frames must be 1 at least, got {self.max_frames}")
         if self.vocoder not in (None, "waveglow", "griffin-lim"):
@@ -229,18 +233,22 @@ class Voice:
         if options.vocoder == "griffin-lim" or (options.vocoder is None and isinstance(stored, GriffinLimConfig)):
             config = stored if isinstance(stored, GriffinLimConfig) else GriffinLimConfig(mel=self.mel)
             griffin_lim = GriffinLim(config)
-            return lambda mel, generator: griffin_lim.generate(mel, options.sigma, generator)
+            return lambda mel, generator: griffin_lim.generate(mel, generator=generator)
         if self.vocoder is None:
             raise InputError(
                 f"voice '{self.config.name}' has no WaveGlow; import one, or choose the vocoder griffin-lim"
             )
-        waveglow = self.vocoder
+        waveglow, own = self.vocoder, self.config.vocoding
+        sigma = own.sigma if options.sigma is None else options.sigma
+        rounds = own.correction if options.correction is None else options.correction
+        correct = MelCorrection(self.mel, self.device)
         denoiser = Denoiser(waveglow, self.mel.n_mels, self.device) if options.denoise else None
 
         @torch.inference_mode()
         def vocode(mel: Tensor, generator: torch.Generator) -> Tensor:
             with self._autocast():
-                wave = waveglow.generate(mel, options.sigma, generator).float()
+                wave = waveglow.generate(mel, sigma, generator)
+            wave = correct(wave.float(), mel, rounds)
             return denoiser(wave, options.denoise) if denoiser else wave
 
         return vocode

@@ -32,9 +32,15 @@ def synthesis_options(command: F) -> F:
                 "--sigma",
                 type=click.FloatRange(0, 2),
                 metavar="NUMBER",
-                default=0.7,
-                help="Standard deviation of WaveGlow's noise: lower is calmer.",
-                show_default=True,
+                default=None,
+                help="Standard deviation of WaveGlow's noise: lower is calmer.  [default: the voice's own]",
+            ),
+            click.option(
+                "--correction",
+                type=click.IntRange(0, 100),
+                metavar="ROUNDS",
+                default=None,
+                help="Rounds that bring WaveGlow's sound back to its mel; 0: none.  [default: the voice's own]",
             ),
             click.option(
                 "--denoise",

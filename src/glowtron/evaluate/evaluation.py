@@ -49,14 +49,12 @@ class Settings:
     """A few minutes: fewer sentences, and P.808 alone of the MOS estimates."""
     seed: int = 1234
     """Of the choice of sentences, of all noise, and of the intervals."""
-    sigma: float = SynthesisOptions().sigma
-    """Standard deviation of WaveGlow's noise."""
+    sigma: float | None = None
+    """Standard deviation of WaveGlow's noise; None: the voice's own."""
     sentences: Path | None = None
     """Transcripts to draw unseen sentences from; None: `metadata_all.csv` of the first data folder that has one."""
     n_held_out: int = TrainingConfig().validation_clips
-    """Clips a speaker that the training kept out."""
-    split_seed: int = TrainingConfig().seed
-    """The seed the training chose them by."""
+    """Clips a speaker to measure on where the voice does not say which its training kept out."""
     processes: int | None = None
     """Recognisers at work; None: one a processor."""
     quiet: bool = False
@@ -84,9 +82,11 @@ def evaluate(voice: Voice, data: Sequence[tuple[str, Path]], out: Path, settings
     report = {
         "voice": voice.config.name,
         "sha256": voice.config.sha256,
+        "held_out_known": bool(voice.config.held_out),
         "quick": settings.quick,
         "seed": settings.seed,
-        "sigma": settings.sigma,
+        "sigma": voice.config.vocoding.sigma if settings.sigma is None else settings.sigma,
+        "correction": voice.config.vocoding.correction,
         "minutes": (time.monotonic() - began) / 60,
         "versions": _versions(),
         "speakers": speakers,
@@ -111,7 +111,7 @@ class _Corpus:
         if len(voice.speakers) > 1 and speaker not in voice.speakers:
             raise InputError(f"--data {speaker}={folder}: the voice has the speakers {', '.join(voice.speakers)}")
         clips = read_manifest(folder, speaker)
-        held_out = split(clips, settings.n_held_out, settings.split_seed)[1]
+        held_out = _held_out(voice, clips, settings)
         seen = frozenset(name for clip in clips for name in (clip.id, clip.text))
         audios = tuple(read_clip(clip, voice.mel.sample_rate) for clip in held_out)
         return cls(speaker, seen, tuple(held_out), audios)
@@ -119,6 +119,20 @@ class _Corpus:
     @property
     def texts(self) -> list[str]:
         return [clip.text for clip in self.clips]
+
+
+def _held_out(voice: Voice, clips: Sequence[Clip], settings: Settings) -> list[Clip]:
+    """The clips that the voice's training kept out, or some, if the voice says nothing of it."""
+    if not voice.config.held_out:
+        return split(clips, settings.n_held_out, TrainingConfig().seed)[1]
+    held_out = [clip for clip in clips if f"{clip.speaker}/{clip.id}" in voice.config.held_out]
+    if not held_out:
+        speaker, folder = clips[0].speaker, clips[0].audio.parent.parent
+        raise InputError(
+            f"--data {speaker}={folder}: holds none of the clips that the training of '{voice.config.name}' kept out; "
+            "give the folder and the speaker's name it was trained with"
+        )
+    return held_out
 
 
 class _Measuring:

@@ -71,12 +71,17 @@ def markdown(report: Mapping[str, Any]) -> str:
 def _made(report: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
     size = "Quick set" if report["quick"] else "Full set"
-    return f"{size}, seed {report['seed']}, sigma {report['sigma']}, in {report['minutes']:.1f} minutes; {versions}."
+    unknown = " The voice does not say which clips its training kept out: it may have heard these."
+    return (
+        f"{size}, seed {report['seed']}, sigma {report['sigma']}, "
+        f"{report['correction']} rounds of correction, in {report['minutes']:.1f} minutes; {versions}."
+        + ("" if report["held_out_known"] else unknown)
+    )
 
 
 def _vocoders(measured: Mapping[str, Any]) -> Iterable[str]:
     columns = measured["vocoders"]
-    yield f"### Vocoders: {columns['real']['n']} real clips that took no part in training, through mel and back"
+    yield f"### Vocoders: {columns['real']['n']} real clips through mel and back"
     yield ""
     yield from _table(_VOCODER_ROWS, columns)
 

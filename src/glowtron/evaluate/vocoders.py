@@ -32,7 +32,7 @@ class Comparison(NamedTuple):
     pitch: PitchError
 
 
-def vocoders_of(voice: Voice, seed: int, sigma: float) -> dict[str, SynthesisOptions]:
+def vocoders_of(voice: Voice, seed: int, sigma: float | None) -> dict[str, SynthesisOptions]:
     """The vocoders to compare, by name: the voice's WaveGlow, if it has one, and Griffin-Lim with 60 iterations."""
     options = {"griffin-lim": SynthesisOptions(vocoder="griffin-lim", seed=seed)}
     if voice.vocoder is not None:
