@@ -77,6 +77,16 @@ def test_half_a_voice_is_measured_by_what_it_has(voice: Voice, corpus: Path, tmp
 
 
 @pytest.mark.usefixtures("few")
+def test_the_clips_are_those_that_training_kept_out(voice: Voice, corpus: Path, tmp_path: Path) -> None:
+    voice.config = dataclasses.replace(voice.config, acoustic=None, vocoder=None, held_out=("ann/c-3",))
+    voice.acoustic = voice.vocoder = None
+    report = evaluate(voice, [("ann", corpus)], tmp_path / "out", SETTINGS)
+    assert report["speakers"]["ann"]["clips"] == ["c-3"]
+    with pytest.raises(InputError, match="none of the clips"):
+        evaluate(voice, [("bob", corpus)], tmp_path / "other", SETTINGS)
+
+
+@pytest.mark.usefixtures("few")
 def test_the_same_seed_gives_the_same_figures(voice: Voice, corpus: Path, tmp_path: Path) -> None:
     voice.config = dataclasses.replace(voice.config, vocoder=None)
     voice.vocoder = None

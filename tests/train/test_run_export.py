@@ -31,6 +31,8 @@ def test_two_runs_become_a_voice_with_their_averaged_weights(trained, tmp_path):
     acoustic, vocoder = trained(ACOUSTIC, "acoustic"), trained(VOCODER, "vocoder")
     file = export([vocoder, acoustic], tmp_path / "voice", dtype=torch.float32)
     assert file.name == "voice" and file.training_data == "acoustic: 6 clips of speaker; vocoder: 6 clips of speaker"
+    held_out = [json.loads((run / "data.json").read_text())["held_out"] for run in (acoustic, vocoder)]
+    assert file.held_out and set(file.held_out) == set(held_out[0]) & set(held_out[1])
     assert file.metrics["acoustic"]["steps"] == 4
     assert file.metrics["vocoder"]["validation"].keys() == {"loss", "mel_l1"}
     assert not file.decoding.monotonic
