@@ -148,7 +148,7 @@ CAPITALS = [
     ("FBI, NASA, UNESCO, HTML, TVs, AT&T", "F B I, nasa, unesco, H T M L, T V's, A T and T"),
     ("He said STOP THAT NOW and left.", "he said stop that now and left."),
     ("MR. SMITH MET THE FBI ON 5 MAY 1990.", "mister smith met the F B I on the fifth of may, nineteen ninety."),
-    ("THE END", "the end"),
+    ("THE END of STRENGTHS", "the end of strengths"),
     ("A man, plan A, A4, vitamin A is", "a man, plan A, A four, vitamin A is"),
     ("mRNA, iOS, PhDs", "M R N A, I O S, P H D's"),
     ("iPhone McDonald O'Brien I'm X-ray", "iphone mcdonald o'brien i'm X-ray"),
@@ -171,6 +171,7 @@ CHARACTERS = [
     ("art:\n /\\_/\\\n( o.o )\n > ^ <\nend", "art: end"),
     ("*****\n=====\nhi\n-----", "hi"),
     ("  leading, and trailing  -- ", "leading, and trailing"),
+    ("see http://{AA1}x.com/{AA1} now", "see http: {AA1}X dot com{AA1} now"),
     ("Say {HH AH0 L OW1} to {  AA1 }{B}!", "say {HH AH0 L OW1} to {AA1}{B}!"),
 ]
 

@@ -76,8 +76,8 @@ OTHERS = {
     "est": "established",
     "hrs": "hours",
 }
-# Dotted ones, which are no initialisms.
-DOTTED = {
+# Dots, slashes or capitals inside, and yet no initialisms.
+IRREGULAR = {
     "e.g.": "for example",
     "i.e.": "that is",
     "a.k.a.": "also known as",
@@ -175,12 +175,10 @@ _TITLE = re.compile(
 )
 _WORDLIKE_TITLES = frozenset("Gen Col Rep Pres Fr Det Hon Sen Ms".split())
 _OTHER = re.compile(rf"(?<![\w.])({_either(OTHERS)})\.(?!\w)")
-_DOTTED = re.compile(rf"(?<![\w.])({_either(DOTTED)})(?!\.)(?:(?<=[./])|(?!\w))")
+_IRREGULAR = re.compile(rf"(?<![\w.])({_either(IRREGULAR)})(?!\.)(?:(?<=[./])|(?!\w))")
 _BEFORE_FIGURES = re.compile(rf"(?<![\w.])({_either(BEFORE_FIGURES)})\.[ ]?(?=#?[0-9]|[IVXL]+\b|[A-Z]{{1,3}}-?[0-9])")
 _CIRCA = re.compile(r"(?<![\w.])c\.[ ]?(?=[1-9][0-9]{3}\b)")
-_MONTH = re.compile(
-    rf"(?<![\w.])({_either(MONTHS)})(?:\.(?=[ ]?[0-9,])|(?=[ ][0-9])|\b\.?(?<=[0-9] ...)(?=\.?[ ,][ ]?[0-9]))"
-)
+_MONTH = re.compile(rf"(?<![\w.])({_either(MONTHS)})(?:\.(?=[ ]?[0-9,])|(?=[ ][0-9]))")
 _MONTH_ALONE = re.compile(r"(?<![\w.])(Jan|Feb|Aug|Sept|Oct|Nov|Dec)\.(?=[ ][a-z]|[,;:)])")
 _MONTH_AFTER_DAY = re.compile(rf"(?<=[0-9][ -])({_either(MONTHS)})\b\.?(?![a-z])")
 _NAMED = DAYS | MONTHS
@@ -198,7 +196,7 @@ WINDOW = 40
 
 def expand(text: str) -> str:
     """`text` with abbreviations written out; a stop that also ends a sentence stays."""
-    text = _DOTTED.sub(lambda match: DOTTED[match[1]], text)
+    text = _IRREGULAR.sub(lambda match: IRREGULAR[match[1]], text)
     text = _STREET_OR_SAINT.sub(_street_or_saint, text)
     text = _DRIVE_OR_DOCTOR.sub(_drive_or_doctor, text)
     text = _TITLE.sub(_title, text)

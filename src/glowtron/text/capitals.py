@@ -81,8 +81,8 @@ def spells(word: str) -> bool:
 
 
 def _sayable(word: str) -> bool:
-    if len(word) > 60:
-        return True
+    if len(word) > 6:  # Longer than what anybody spells, if it has a vowel.
+        return re.search("[AEIOUY]", word) is not None
     match = _SYLLABLES.fullmatch(word)
     if not match or match[1] not in _ONSETS or match[3] not in _CODAS:
         return False

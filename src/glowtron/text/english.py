@@ -12,16 +12,13 @@ import re
 from glowtron.errors import InputError
 from glowtron.text.abbreviations import expand
 from glowtron.text.capitals import calm, initials, roman, spell
-from glowtron.text.characters import plain
+from glowtron.text.characters import HELD, plain
 from glowtron.text.dates import dates, times
 from glowtron.text.money import sums
 from glowtron.text.numerals import figures, telephones
 from glowtron.text.symbols import MARKUP, parse_markup
 from glowtron.text.units import quantities
 from glowtron.text.web import addresses
-
-# Stands for one {ARPAbet} while the rules run; a private character, which `plain` removes from what the user wrote.
-_HELD = "\ue000"
 
 _SIGN_WORDS = (
     (re.compile(r"(?<!\w)([A-Z]{1,4})&([A-Z]{1,4})(?!\w)"), lambda match: f"{spell(match[1])} and {spell(match[2])}"),
@@ -47,7 +44,7 @@ _GROUPED = re.compile(
     r"(?![\w,]|[ .][0-9])"
 )
 
-# What punctuation the symbol table lacks, and what a voice has never seen, becomes what it knows.
+# What punctuation the symbol table lacks, and what a voice has never seen, becomes what it knows. \ue000 is HELD.
 _PUNCTUATION = (
     (re.compile(r"[\[{]"), " ("),
     (re.compile(r"[\]}]"), ") "),
@@ -88,11 +85,11 @@ def normalize(text: str) -> str:
     parts: list[str] = []
     position = 0
     for match in MARKUP.finditer(text):
-        parts += [plain(text[position : match.start()]), _HELD]
+        parts += [plain(text[position : match.start()]), HELD]
         held.append("{" + " ".join(parse_markup(match[0])) + "}")
         position = match.end()
     words = _read("".join([*parts, plain(text[position:])]))
-    pieces = words.split(_HELD)
+    pieces = words.split(HELD)
     assert len(pieces) == len(held) + 1, f"a rule lost or made markup: {words!r}"
     return "".join([pieces[0], *(markup + piece for markup, piece in zip(held, pieces[1:], strict=True))])
 

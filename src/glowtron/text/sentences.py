@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from glowtron.text.abbreviations import BEFORE_FIGURES, DOTTED, MONTHS, OTHERS, STARTERS, TITLES
+from glowtron.text.abbreviations import BEFORE_FIGURES, IRREGULAR, MONTHS, OTHERS, STARTERS, TITLES
 
 MAX_CHARS = 200
 """Default length of a piece: some 15 seconds of speech."""
@@ -30,7 +30,7 @@ _SELDOM_LAST = frozenset(
     word.lower() for word in (*OTHERS, *MONTHS, "u.s", "u.k", "u.n", "a.m", "p.m", "b.c", "a.d", "d.c", "ph.d")
 )
 _BEFORE_NUMBERS = frozenset(word.lower() for word in BEFORE_FIGURES)
-_NEVER_DOTTED = frozenset(word.rstrip(".").lower() for word in DOTTED if word.endswith(".")) - {"ph.d"}
+_NEVER_DOTTED = frozenset(word.rstrip(".").lower() for word in IRREGULAR if word.endswith(".")) - {"ph.d"}
 _BACK = 40
 
 # A word for cutting: markup is whole, spaces and all.

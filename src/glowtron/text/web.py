@@ -9,10 +9,11 @@ from glowtron.text.numbers import digits
 
 # Endings that make a bare name an address; others need http:// or www.
 _ENDINGS = "com|org|net|edu|gov|mil|int|info|io|co|ai|app|dev|uk|de|fr|eu|ca|au|jp|cn|ch|nl|se|tv|me|ly|us"
+# \ue000 is HELD, which no address may swallow.
 _EMAIL = re.compile(r"(?<![\w.+%-])(?:mailto:)?([\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8})(?![\w@])")
-_URL = re.compile(r"\b(?:https?|ftp)://([^\s<>\"]+)|(?<![\w.@/])(www\.[^\s<>\"]+)", re.IGNORECASE)
+_URL = re.compile(r"\b(?:https?|ftp)://([^\s<>\"\ue000]+)|(?<![\w.@/])(www\.[^\s<>\"\ue000]+)", re.IGNORECASE)
 _BARE = re.compile(
-    rf"(?<![\w.@/-])((?:[a-zA-Z][\w-]{{0,62}}\.){{1,4}}(?:{_ENDINGS})(?:/[^\s<>\"]*)?)(?![\w@-])(?!\.\w)"
+    rf"(?<![\w.@/-])((?:[a-zA-Z][\w-]{{0,62}}\.){{1,4}}(?:{_ENDINGS})(?:/[^\s<>\"\ue000]*)?)(?![\w@-])(?!\.\w)"
 )
 _TRAILING = ".,;:!?'\")]}"
 _HASHTAG = re.compile(r"(?<![\w&])#(\w*[A-Za-z]\w*)")
