@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from glowtron import Audio, Voice
+from glowtron.cli import glowtron
 from glowtron.errors import InputError
 from glowtron.evaluate import evaluation, hearing
 from glowtron.evaluate.evaluation import Settings, evaluate
@@ -110,6 +112,14 @@ def test_faults_are_told_before_anything_is_measured(voice: Voice, corpus: Path,
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be made a folder"):
         evaluate(voice, [("ann", corpus)], tmp_path / "file" / "out", SETTINGS)
+
+
+def test_the_command_passes_its_words_on(tiny_voice: Path, corpus: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(glowtron, ["evaluate", str(tiny_voice), "--data", f"eve={corpus}", "-o", str(tmp_path)])
+    assert isinstance(result.exception, InputError) and "ann, bob" in str(result.exception)
+    result = CliRunner().invoke(glowtron, ["evaluate", "--data", "=x", "-o", str(tmp_path / "out")])
+    assert result.exit_code != 0
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_missing_extra_is_named_first(monkeypatch: pytest.MonkeyPatch, voice: Voice, tmp_path: Path) -> None:

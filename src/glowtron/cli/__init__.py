@@ -12,6 +12,7 @@ import click
 
 from glowtron import __version__
 from glowtron.cli.align import align
+from glowtron.cli.evaluate import evaluate
 from glowtron.cli.export import export
 from glowtron.cli.import_ import import_
 from glowtron.cli.say import say
@@ -67,7 +68,7 @@ def glowtron(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (say, vocode, voices, import_, train, align, export):
+for _command in (say, vocode, voices, import_, train, align, export, evaluate):
     glowtron.add_command(_command)
 
 

@@ -68,7 +68,7 @@ def train(
     from glowtron.train.recipe import recipe
     from glowtron.train.run import run_training
 
-    corpora = [_speaker_and_folder(entry) for entry in data]
+    corpora = [speaker_and_folder(entry) for entry in data]
     settings = recipe("acoustic" if kind == "acoustic" else "vocoder", config, changes)
     outcome = run_training(
         _for_speakers(settings, [speaker for speaker, _ in corpora]),
@@ -84,7 +84,7 @@ def train(
         click.echo(f"{folder}: step {outcome.step}, {state}")
 
 
-def _speaker_and_folder(entry: str) -> tuple[str, Path]:
+def speaker_and_folder(entry: str) -> tuple[str, Path]:
     """`lj=LJSpeech-1.1` names the speaker; without a name it is `speaker`."""
     name, equals, folder = entry.partition("=")
     if equals and (not name or not folder):

@@ -64,17 +64,17 @@ class Settings:
 def evaluate(voice: Voice, data: Sequence[tuple[str, Path]], out: Path, settings: Settings) -> dict[str, Any]:
     """Measure a voice and write `report.json`, `report.md`, pictures and a few examples to the folder `out`.
 
-    data: speakers and their folders in LJSpeech's layout, named as in training, since the clips that training kept out
-    are found by speaker and id. Returns what `report.json` holds. Raises InputError for a missing extra, a folder that
-    cannot be read or written, or a speaker the voice does not have, before anything is measured.
+    data: speakers and folders in LJSpeech's layout, speakers named as in training, since the clips that training kept
+    out are found by speaker and id. Returns what `report.json` holds. Raises InputError for a missing extra, a folder
+    that cannot be read or written, or a speaker the voice does not have, before anything is measured.
     """
     began = time.monotonic()
     for library in ("pocketsphinx", "pesq", "pystoi", "onnxruntime", "matplotlib"):
         require(library)
     folder_of("speechmos")
-    corpora = [_Corpus.read(voice, speaker, folder, settings) for speaker, folder in data]
-    if not corpora:
+    if not data:
         raise InputError("give at least one --data folder")
+    corpora = _corpora(voice, data, settings)
     unseen = _unseen(corpora, data, settings) if voice.acoustic is not None else []
     _make_folder(out)
     with tqdm(desc="evaluate", total=_amount(voice, corpora, unseen, settings), disable=settings.quiet) as bar:
@@ -106,19 +106,26 @@ class _Corpus:
     clips: tuple[Clip, ...]
     audios: tuple[Audio, ...]
 
-    @classmethod
-    def read(cls, voice: Voice, speaker: str, folder: Path, settings: Settings) -> _Corpus:
-        if len(voice.speakers) > 1 and speaker not in voice.speakers:
-            raise InputError(f"--data {speaker}={folder}: the voice has the speakers {', '.join(voice.speakers)}")
-        clips = read_manifest(folder, speaker)
-        held_out = _held_out(voice, clips, settings)
-        seen = frozenset(name for clip in clips for name in (clip.id, clip.text))
-        audios = tuple(read_clip(clip, voice.mel.sample_rate) for clip in held_out)
-        return cls(speaker, seen, tuple(held_out), audios)
-
     @property
     def texts(self) -> list[str]:
         return [clip.text for clip in self.clips]
+
+
+def _corpora(voice: Voice, data: Sequence[tuple[str, Path]], settings: Settings) -> list[_Corpus]:
+    """What there is of each speaker, in the order in which `data` first names them."""
+    folders: dict[str, list[Path]] = {}
+    for speaker, folder in data:
+        if len(voice.speakers) > 1 and speaker not in voice.speakers:
+            raise InputError(f"--data {speaker}={folder}: the voice has the speakers {', '.join(voice.speakers)}")
+        folders.setdefault(speaker, []).append(folder)
+    corpora = []
+    for speaker, places in folders.items():
+        clips = [clip for place in places for clip in read_manifest(place, speaker)]
+        held_out = _held_out(voice, clips, settings)
+        seen = frozenset(name for clip in clips for name in (clip.id, clip.text))
+        audios = tuple(read_clip(clip, voice.mel.sample_rate) for clip in held_out)
+        corpora.append(_Corpus(speaker, seen, tuple(held_out), audios))
+    return corpora
 
 
 def _held_out(voice: Voice, clips: Sequence[Clip], settings: Settings) -> list[Clip]:
