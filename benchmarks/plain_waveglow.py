@@ -87,8 +87,9 @@ class PlainWaveGlow(nn.Module):
     def copy_weights(self, model: WaveGlow) -> None:
         """Take over Glowtron's weights, so that both compute the same function."""
         hops = self.config.mel.hop_length // self.group_size
-        weight = model.analysis.weight.unflatten(0, (-1, hops, self.config.mel.n_mels, self.group_size))
-        self.upsample.weight.copy_(weight.permute(4, 2, 0, 1, 3).flatten(2))
+        weight = model.analysis.upsample.weight.unflatten(0, (hops, self.config.mel.n_mels, self.group_size))
+        weight = weight.unflatten(3, (-1, self.config.mel.n_mels))
+        self.upsample.weight.copy_(weight.permute(4, 1, 3, 0, 2).flatten(2))
         self.upsample.bias.copy_(model.analysis.bias)
         for mine, theirs in zip(self.mixing, model.mixing, strict=True):
             mine.copy_(theirs)

@@ -72,11 +72,10 @@ def from_published(state: dict[str, Tensor], *, hop_length: int = 256) -> dict[s
             for kind in layers[0]:
                 del unused[f"{layer}.{kind}"]
 
-    # (in, out, sample) -> (hop, group, band out, sample in the group) rows over band in
+    # (in, out, sample) -> rows (group, band out, sample in the group), columns (frame, band in)
     weight, group_size = _at(unused, "upsample.weight", 3), config.n_channels
-    ours["analysis.weight"] = (
-        weight.unflatten(2, (-1, hop_length // group_size, group_size)).permute(2, 3, 1, 4, 0).flatten(0, 3)
-    )
+    weight = weight.unflatten(2, (-1, hop_length // group_size, group_size)).permute(3, 1, 4, 2, 0)
+    ours["analysis.upsample.weight"] = weight.flatten(3).flatten(0, 2)
     ours["analysis.bias"] = _at(unused, "upsample.bias", 1)
     del unused["upsample.weight"], unused["upsample.bias"]
     n_layers = config.wavenet.n_layers

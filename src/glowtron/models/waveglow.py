@@ -47,8 +47,8 @@ def flow_loss(flow: Flow, sigma: float = 1.0) -> Tensor:
 class Grouping(nn.Module):
     """Samples in groups of `group_size` channels, conditioned on the mel through a learned upsampling.
 
-    The upsampling is a transposed convolution of `upsample_kernel` samples and the mel's hop as stride. A frame's
-    share of every group it reaches is one matrix product; overlapping shares are summed.
+    The upsampling is a transposed convolution of `upsample_kernel` samples and the mel's hop as stride: the groups of
+    one hop are a matrix product of the last few frames.
     """
 
     def __init__(self, config: GroupingConfig, mel: MelConfig) -> None:
@@ -57,23 +57,18 @@ class Grouping(nn.Module):
             raise InputError(
                 f"analysis.upsample_kernel {config.upsample_kernel} is no multiple of mel.hop_length {mel.hop_length}"
             )
-        self.n_channels, self.hop_length, self.n_mels = config.group_size, mel.hop_length, mel.n_mels
+        self.n_channels = config.group_size
         self.n_conditioning = config.group_size * mel.n_mels
-        self.n_hops = config.upsample_kernel // mel.hop_length
-        # Rows are (hop, group in the hop, band, sample in the group): the order in which the output is needed.
-        upsample = nn.Linear(mel.n_mels, config.upsample_kernel * mel.n_mels)
-        self.weight = nn.Parameter(upsample.weight.detach())
+        self.n_frames = config.upsample_kernel // mel.hop_length
+        # Rows are (group in the hop, band, sample in the group), columns (frame, newest first, band).
+        self.upsample = nn.Linear(self.n_frames * mel.n_mels, mel.hop_length * mel.n_mels, bias=False)
         self.bias = nn.Parameter(torch.zeros(mel.n_mels))
 
     def condition(self, mel: Tensor, n_groups: int) -> Tensor:
         """(B, M, T) -> (B, G, n_conditioning): channel m * group_size + i is band m upsampled to sample i."""
-        n_frames = mel.shape[-1]
-        shares = F.linear(mel.transpose(1, 2), self.weight)  # (B, T, n_hops * hop_length * M)
-        shares = shares.unflatten(-1, (self.n_hops, -1))
-        summed = shares[:, :, 0]
-        for i in range(1, min(self.n_hops, n_frames)):
-            summed = summed + F.pad(shares[:, : n_frames - i, i], (0, 0, i, 0))
-        groups = summed.reshape(mel.shape[0], -1, self.n_conditioning)[:, :n_groups]
+        frames = F.pad(mel.transpose(1, 2), (0, 0, self.n_frames - 1, 0)).unfold(1, self.n_frames, 1)  # (B, T, M, last)
+        hops = self.upsample(frames.flip(3).transpose(2, 3).flatten(2))
+        groups = hops.reshape(mel.shape[0], -1, self.n_conditioning)[:, :n_groups]
         return groups + self.bias.repeat_interleave(self.n_channels)
 
     def analyse(self, wave: Tensor, mel: Tensor) -> tuple[Tensor, None]:

@@ -204,41 +204,44 @@ class _GatedLayers(torch.autograd.Function):
     def backward(ctx: Any, grad_gated: Tensor) -> tuple[Tensor | None, ...]:
         shifts, kernel_size, n_layers = ctx.shifts, ctx.kernel_size, len(ctx.shifts)
         gated, conditioning, condition, _, *rest = ctx.saved_tensors
+        conditions = condition.chunk(n_layers)
         dilated, residuals, _ = _split(rest[: -3 * n_layers], n_layers)
         kept = rest[-3 * n_layers :]
         n_rows, width = kept[0].shape
+        conditioning_t = conditioning.t().contiguous()
         grad_hidden = torch.zeros_like(kept[0])
-        # The gradient of what enters tanh and sigmoid, all layers side by side as in `condition`.
-        grad_totals = grad_gated.new_empty(n_rows, n_layers * 2 * width)
-        grad_dilated: list[Tensor] = []
-        grad_residuals: list[Tensor] = []
-        grad_residual_biases: list[Tensor] = []
+        grad_conditioning = torch.zeros_like(conditioning) if ctx.needs_input_grad[3] else None
+        grads: list[list[Tensor]] = []
         for i in reversed(range(n_layers)):
             hidden, filtered, opened = kept[3 * i : 3 * i + 3]
-            columns = slice(i * width, (i + 1) * width)
-            grad = grad_gated[:, columns]
+            activated, grad = (tensor[:, i * width : (i + 1) * width] for tensor in (gated, grad_gated))
+            grad_residual: list[Tensor] = []
             if i < n_layers - 1:
                 grad = torch.addmm(grad, grad_hidden, residuals[i])
-                grad_residuals.append(grad_hidden.t() @ gated[:, columns])
-                grad_residual_biases.append(grad_hidden.sum(0))
-            total = grad_totals[:, 2 * i * width : 2 * (i + 1) * width]
+                grad_residual = [grad_hidden.t() @ activated, grad_hidden.sum(0)]
+            total = grad.new_empty(n_rows, 2 * width)  # the gradient of what enters tanh and sigmoid
             torch.ops.aten.tanh_backward.grad_input(grad * opened, filtered, grad_input=total[:, :width])
             torch.ops.aten.sigmoid_backward.grad_input(grad * filtered, opened, grad_input=total[:, width:])
-            grad_taps = torch.zeros_like(dilated[i])
+            grad_dilated = torch.zeros_like(dilated[i])
             for tap, seeing, seen in _taps(kernel_size, shifts[i], n_rows):
                 inputs = slice(tap * width, (tap + 1) * width)
                 grad_hidden[seen].addmm_(total[seeing], dilated[i][:, inputs])
-                torch.mm(total[seeing].t(), hidden[seen], out=grad_taps[:, inputs])
-            grad_dilated.append(grad_taps)
+                torch.mm(total[seeing].t(), hidden[seen], out=grad_dilated[:, inputs])
+            if grad_conditioning is not None:
+                grad_conditioning.addmm_(total, conditions[i])
+            # With many conditioning channels this is faster than multiplying by `total` transposed.
+            grad_condition = (conditioning_t @ total).t()
+            grads.append([grad_condition, total.sum(0), grad_dilated, *grad_residual])
+        grad_conditions, grad_biases, grad_taps = zip(*(layer[:3] for layer in reversed(grads)), strict=True)
+        residual_grads = [layer[3:] for layer in reversed(grads)][:-1]
         return (
             None,
             None,
             grad_hidden,
-            grad_totals @ condition if ctx.needs_input_grad[3] else None,
-            # Transposing the narrower factor and the result is faster than multiplying by `grad_totals` transposed.
-            (conditioning.t().contiguous() @ grad_totals).t(),
-            grad_totals.sum(0),
-            *reversed(grad_dilated),
-            *reversed(grad_residuals),
-            *reversed(grad_residual_biases),
+            grad_conditioning,
+            torch.cat(grad_conditions),
+            torch.cat(grad_biases),
+            *grad_taps,
+            *(matrix for matrix, _ in residual_grads),
+            *(bias for _, bias in residual_grads),
         )
