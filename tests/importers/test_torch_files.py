@@ -247,6 +247,7 @@ def test_folder_and_missing_file(tmp_path: Path) -> None:
     [
         ({"iteration": 3}, "holds no model"),
         ([1, 2], "holds no model"),
+        ({"state_dict": {0: torch.ones(2)}, "attributes": 3}, "neither a Tacotron 2 nor a WaveGlow"),
         ({"state_dict": {}}, "neither a Tacotron 2 nor a WaveGlow"),
         ({"conv1.weight": torch.ones(2)}, r"neither .*its tensors begin conv1\.weight"),
     ],

@@ -44,7 +44,7 @@ def read_published(path: Path | str) -> Published:
         views = _collect(model, path)
         extras["attributes"] = _attributes(model)
     else:
-        views = {name: view for name, view in model.items() if isinstance(view, View)}
+        views = {name: view for name, view in model.items() if isinstance(view, View) and isinstance(name, str)}
     if views and all(name.startswith("module.") for name in views):
         views = {name.removeprefix("module."): view for name, view in views.items()}
     _check_names(views, path)
@@ -59,7 +59,7 @@ def _model(content: Any, path: Path) -> tuple[Instance | dict[str, Any], dict[st
     if isinstance(content, Instance):
         return content, {}
     if isinstance(content, dict):
-        extras = _plain({name: value for name, value in content.items() if name != "optimizer"})
+        extras = _plain({name: value for name, value in content.items() if name not in ("optimizer", "attributes")})
         for name in ("state_dict", "model"):
             if isinstance(content.get(name), Instance | dict):
                 return content[name], extras
