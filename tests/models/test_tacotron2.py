@@ -14,7 +14,7 @@ from torch import Tensor
 from glowtron.config import Tacotron2Config
 from glowtron.importers import read_published
 from glowtron.models.convolution import Convolution, matrix_from_taps, shifted_views
-from glowtron.models.monotonic import REACH, move_on
+from glowtron.models.monotonic import REACH, finish, move_on
 from glowtron.models.published_tacotron2 import config_from_published, from_published
 from glowtron.models.tacotron2 import DecodingOptions, Memory, Tacotron2, Tacotron2Output
 from glowtron.models.tacotron2_loss import attention_loss, guide_loss, loss, symbols_of_steps
@@ -280,3 +280,16 @@ def test_guide_loss_prefers_the_diagonal_and_ignores_padding() -> None:
     padded = torch.nn.functional.pad(diagonal, (0, 3, 0, 5), value=0.7)
     padded[:, :8, 8:] = 0
     assert float(guide_loss(padded, lengths, lengths)) == pytest.approx(0, abs=1e-6)
+
+
+def test_monotonic_speech_ends_when_it_has_probably_ended() -> None:
+    """Two steps of a 30 % chance make an end likely; none counts before the last symbol, and dwelling ends it too."""
+    lengths, survival = torch.tensor([3, 3]), torch.ones(2)
+    weights = torch.tensor([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+    ended = []
+    for _ in range(3):
+        stops, survival = finish(torch.tensor([0.3, 0.9]), weights, weights, survival, lengths, max_dwell=9)
+        ended.append(stops.tolist())
+    assert ended == [[False, False], [True, False], [True, False]]
+    stops, _ = finish(torch.zeros(2), weights, 9 * weights, torch.ones(2), lengths, max_dwell=9)
+    assert stops.tolist() == [True, False]

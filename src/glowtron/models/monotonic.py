@@ -41,8 +41,16 @@ def move_on(
     return (positions == current).to(proposed.dtype), survival.squeeze(1)
 
 
-def ends(stops: Tensor, weights: Tensor, cumulative: Tensor, lengths: Tensor, max_dwell: float) -> Tensor:
-    """Whether monotonic speech ends: the network asks for it near the last symbol, or has stayed there too long."""
+def finish(
+    stop: Tensor, weights: Tensor, cumulative: Tensor, survival: Tensor, lengths: Tensor, max_dwell: float
+) -> tuple[Tensor, Tensor]:
+    """Whether monotonic speech ends here: at the last symbol, by the same rule by which the others are left.
+
+    stop: (B,) the network's probability of stopping now; it counts at the last symbol only. weights, cumulative: (B, N)
+    and survival (B,) of this step; lengths: (B,) symbols. Returns (B,) whether it ends, and the new survival (B,).
+    """
     current = weights.argmax(-1)
+    at_last = current >= lengths - 1
+    survival = torch.where(at_last, survival * (1 - stop), survival)
     dwelt = cumulative.gather(1, current[:, None]).squeeze(1) >= max_dwell
-    return (stops & (current >= lengths - 2)) | (dwelt & (current >= lengths - 1))
+    return at_last & ((survival < 0.5) | dwelt), survival

@@ -23,7 +23,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from glowtron.config import Tacotron2Config
 from glowtron.models.convolution import Convolution
-from glowtron.models.monotonic import ends, move_on
+from glowtron.models.monotonic import finish, move_on
 
 STOP_LOGIT_OF_PADDING = 1000.0
 
@@ -89,7 +89,7 @@ class DecodingOptions:
     max_frames: int = 2000
     """Where a text that does not stop is cut."""
     stop_threshold: float = 0.5
-    """Stop probability that ends a text."""
+    """Stop probability that ends a text; monotonic attention weighs it over the steps at the last symbol instead."""
     keep_stop_frame: bool = True
     """Whether the step that asked to stop is part of the mel."""
     monotonic: bool = False
@@ -402,9 +402,11 @@ class Tacotron2(nn.Module):
             frame = frames[:, -1]
             mels.append(frames)
             alignment.append(state.weights)
-            stops = stop_logit.sigmoid() > options.stop_threshold
-            if options.monotonic:
-                stops = ends(stops, state.weights, state.cumulative, id_lengths, options.max_dwell / r)
+            stop = stop_logit.sigmoid()
+            stops = stop > options.stop_threshold
+            if max_dwell is not None:
+                stops, survival = finish(stop, state.weights, state.cumulative, state.survival, id_lengths, max_dwell)
+                state = state._replace(survival=survival)
             stops &= ~stopped
             lengths = torch.where(stops, i + options.keep_stop_frame, lengths)
             stopped |= stops

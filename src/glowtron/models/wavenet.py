@@ -8,7 +8,7 @@ and passes over it seldom.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -94,25 +94,26 @@ class WaveNet(nn.Module):
         dilated, res_skip = _layers(self.dilated), _layers(self.res_skip)
         mixes = [layer.effective_weight().split(width) for layer in res_skip]
         biases = [layer.bias.split(width) for layer in res_skip]
-        # The dilated layers' and the conditioning's biases enter at the same place.
-        gate_bias = self.condition.bias + torch.cat([layer.bias for layer in dilated])
+        # The skip outputs only meet in a sum. Where the end is narrower than they are, it comes first: nothing bends
+        # between the two.
+        skips, skip_bias = [weight[-1] for weight in mixes], torch.stack([bias[-1] for bias in biases]).sum(0)
+        end_first = self.end.out_features < width
+        if end_first:
+            with torch.autocast(x.device.type, enabled=False):
+                skips = list((self.end.weight @ torch.cat(skips, dim=1)).split(width, dim=1))
+                skip_bias = self.end.weight @ skip_bias + self.end.bias
         weights = [
             self.condition.effective_weight(),
-            gate_bias,
+            # The dilated layers' and the conditioning's biases enter at the same place.
+            self.condition.bias + torch.cat([layer.bias for layer in dilated]),
             *(layer.effective_weight() for layer in dilated),
+            *skips,
             *(weight[0] for weight in mixes[:-1]),
             *(bias[0] for bias in biases[:-1]),
         ]
-        gated = gated_layers(hidden, conditioning, self.kernel_size, self.dilations, weights)
-        # The skip outputs of all layers and their sum are one product.
-        skip = torch.cat([weight[-1] for weight in mixes], dim=1)
-        skip_bias = torch.stack([bias[-1] for bias in biases]).sum(0)
-        if self.end.out_features < width:
-            # Nothing bends between skip and end, so the narrower of the two products comes first.
-            with torch.autocast(x.device.type, enabled=False):
-                matrix, bias = self.end.weight @ skip, self.end.weight @ skip_bias + self.end.bias
-            return F.linear(gated, matrix, bias).transpose(0, 1)
-        output: Tensor = self.end(F.linear(gated, skip, skip_bias))
+        output = gated_layers(hidden, conditioning, self.kernel_size, self.dilations, weights) + skip_bias
+        if not end_first:
+            output = self.end(output)
         return output.transpose(0, 1)
 
 
@@ -123,10 +124,11 @@ def _layers(modules: nn.ModuleList) -> list[NormedLinear]:
 def gated_layers(
     hidden: Tensor, conditioning: Tensor, kernel_size: int, dilations: tuple[int, ...], weights: list[Tensor]
 ) -> Tensor:
-    """All gated layers of a WaveNet: (G, B, C), (G, B, K) -> activations of every layer (G, B, n_layers * C).
+    """All gated layers of a WaveNet: (G, B, C), (G, B, K) -> the sum of their skip outputs (G, B, S), float32 or more.
 
-    `weights`: conditioning (n_layers * 2C, K) and all gates' bias (n_layers * 2C,), then for each layer the dilated
-    convolution (2C, kernel_size * C), then for each but the last the residual (C, C), then its bias (C,).
+    `weights`: conditioning (n_layers * 2C, K) and all gates' bias (n_layers * 2C,); for each layer the dilated
+    convolution (2C, kernel_size * C); for each layer the skip (S, C); for each but the last the residual (C, C); for
+    each but the last the residual's bias (C,).
     """
     device = hidden.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
@@ -135,10 +137,28 @@ def gated_layers(
     shifts = tuple(hidden.shape[1] * dilation for dilation in dilations)
     with torch.autocast(device, enabled=False):
         if torch.is_grad_enabled():
-            gated: Tensor = _GatedLayers.apply(kernel_size, shifts, *inputs)  # type: ignore[no-untyped-call]
+            skip: Tensor = _GatedLayers.apply(kernel_size, shifts, *inputs)  # type: ignore[no-untyped-call]
         else:
-            gated = _run_layers(kernel_size, shifts, None, *inputs)
-    return gated.unflatten(0, hidden.shape[:2])
+            skip = _run_layers(kernel_size, shifts, None, *inputs)
+    return skip.unflatten(0, hidden.shape[:2])
+
+
+class _Weights(NamedTuple):
+    """The weights of `gated_layers` by kind, an item for each layer."""
+
+    conditions: list[Tensor]
+    gate_biases: list[Tensor]
+    dilated: list[Tensor]
+    skips: list[Tensor]
+    residuals: list[Tensor]
+    residual_biases: list[Tensor]
+
+    @staticmethod
+    def of(weights: Sequence[Tensor], n_layers: int) -> _Weights:
+        condition, bias, *rest = weights
+        ends = [n_layers, 2 * n_layers, 3 * n_layers - 1]
+        kinds = (rest[start:end] for start, end in zip([0, *ends], [*ends, len(rest)], strict=True))
+        return _Weights(list(condition.chunk(n_layers)), list(bias.chunk(n_layers)), *kinds)
 
 
 def _run_layers(
@@ -151,39 +171,35 @@ def _run_layers(
 ) -> Tensor:
     """As `gated_layers`, over rows (R, ...), the dilations given as rows.
 
-    What the gradient needs goes into `kept`, where there is one: for each layer its input, tanh and sigmoid.
+    What the gradient needs goes into `kept`, where there is one: for each layer its input, tanh, sigmoid and product.
     """
     n_layers, width = len(shifts), hidden.shape[1]
-    conditions, gate_biases = (tensor.chunk(n_layers) for tensor in weights[:2])
-    dilated, residuals, residual_biases = _split(weights[2:], n_layers)
-    gated = hidden.new_empty(len(hidden), n_layers * width)
+    by_kind = _Weights.of(weights, n_layers)
+    wide = torch.promote_types(hidden.dtype, torch.float32)
+    skip = hidden.new_zeros(len(hidden), len(by_kind.skips[0]), dtype=wide)
     for i, shift in enumerate(shifts):
-        total = F.linear(conditioning, conditions[i], gate_biases[i])
+        total = F.linear(conditioning, by_kind.conditions[i], by_kind.gate_biases[i])
         for tap, seeing, seen in _taps(kernel_size, shift, len(hidden)):
-            total[seeing].addmm_(hidden[seen], dilated[i][:, tap * width : (tap + 1) * width].t())
+            total[seeing].addmm_(hidden[seen], by_kind.dilated[i][:, tap * width : (tap + 1) * width].t())
         # On CPU, tanh of float32 is several times as fast as of bfloat16.
-        filtered = total[:, :width].to(torch.promote_types(total.dtype, torch.float32)).tanh().to(total.dtype)
+        filtered = total[:, :width].to(wide).tanh().to(total.dtype)
         opened = total[:, width:].sigmoid()
-        activated = torch.mul(filtered, opened, out=gated[:, i * width : (i + 1) * width])
+        gated = filtered * opened
+        skip += F.linear(gated, by_kind.skips[i])
         if kept is not None:
-            kept += [hidden, filtered, opened]
+            kept += [hidden, filtered, opened, gated]
         if i < n_layers - 1:
-            hidden = F.linear(activated, residuals[i], residual_biases[i]).add_(hidden)
-    return gated
+            hidden = F.linear(gated, by_kind.residuals[i], by_kind.residual_biases[i]).add_(hidden)
+    return skip
 
 
 def _taps(kernel_size: int, shift: int, n_rows: int) -> Iterator[tuple[int, slice, slice]]:
     """For each tap of a centred convolution that meets a row: its index, the rows that see, the rows they see."""
-    for tap in sorted(range(kernel_size), key=lambda tap: abs(tap - kernel_size // 2)):
+    for tap in range(kernel_size):
         offset = (tap - kernel_size // 2) * shift
         if abs(offset) < n_rows:
             first, last = max(-offset, 0), n_rows - max(offset, 0)
             yield tap, slice(first, last), slice(first + offset, last + offset)
-
-
-def _split(weights: Sequence[Tensor], n_layers: int) -> tuple[Sequence[Tensor], ...]:
-    """Dilated convolutions, residuals and residual biases."""
-    return weights[:n_layers], weights[n_layers : 2 * n_layers - 1], weights[2 * n_layers - 1 :]
 
 
 class _GatedLayers(torch.autograd.Function):
@@ -194,54 +210,44 @@ class _GatedLayers(torch.autograd.Function):
         ctx: Any, kernel_size: int, shifts: tuple[int, ...], hidden: Tensor, conditioning: Tensor, *weights: Tensor
     ) -> Tensor:
         kept: list[Tensor] = []
-        gated = _run_layers(kernel_size, shifts, kept, hidden, conditioning, *weights)
+        skip = _run_layers(kernel_size, shifts, kept, hidden, conditioning, *weights)
         ctx.kernel_size, ctx.shifts = kernel_size, shifts
-        ctx.save_for_backward(gated, conditioning, *weights, *kept)
-        return gated
+        ctx.save_for_backward(conditioning, *weights, *kept)
+        return skip
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_gated: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_skip: Tensor) -> tuple[Tensor | None, ...]:
         shifts, kernel_size, n_layers = ctx.shifts, ctx.kernel_size, len(ctx.shifts)
-        gated, conditioning, condition, _, *rest = ctx.saved_tensors
-        conditions = condition.chunk(n_layers)
-        dilated, residuals, _ = _split(rest[: -3 * n_layers], n_layers)
-        kept = rest[-3 * n_layers :]
+        conditioning, *rest = ctx.saved_tensors
+        kept, weights = rest[-4 * n_layers :], _Weights.of(rest[: -4 * n_layers], n_layers)
         n_rows, width = kept[0].shape
+        grad_skip = grad_skip.to(conditioning.dtype)
         conditioning_t = conditioning.t().contiguous()
         grad_hidden = torch.zeros_like(kept[0])
         grad_conditioning = torch.zeros_like(conditioning) if ctx.needs_input_grad[3] else None
-        grads: list[list[Tensor]] = []
+        grads = _Weights([], [], [], [], [], [])  # of the last layer first
         for i in reversed(range(n_layers)):
-            hidden, filtered, opened = kept[3 * i : 3 * i + 3]
-            activated, grad = (tensor[:, i * width : (i + 1) * width] for tensor in (gated, grad_gated))
-            grad_residual: list[Tensor] = []
+            hidden, filtered, opened, gated = kept[4 * i : 4 * i + 4]
+            grad = grad_skip @ weights.skips[i]
+            grads.skips.append(grad_skip.t() @ gated)
             if i < n_layers - 1:
-                grad = torch.addmm(grad, grad_hidden, residuals[i])
-                grad_residual = [grad_hidden.t() @ activated, grad_hidden.sum(0)]
+                grad.addmm_(grad_hidden, weights.residuals[i])
+                grads.residuals.append(grad_hidden.t() @ gated)
+                grads.residual_biases.append(grad_hidden.sum(0))
             total = grad.new_empty(n_rows, 2 * width)  # the gradient of what enters tanh and sigmoid
             torch.ops.aten.tanh_backward.grad_input(grad * opened, filtered, grad_input=total[:, :width])
             torch.ops.aten.sigmoid_backward.grad_input(grad * filtered, opened, grad_input=total[:, width:])
-            grad_dilated = torch.zeros_like(dilated[i])
+            grads.dilated.append(torch.zeros_like(weights.dilated[i]))
             for tap, seeing, seen in _taps(kernel_size, shifts[i], n_rows):
                 inputs = slice(tap * width, (tap + 1) * width)
-                grad_hidden[seen].addmm_(total[seeing], dilated[i][:, inputs])
-                torch.mm(total[seeing].t(), hidden[seen], out=grad_dilated[:, inputs])
+                grad_hidden[seen].addmm_(total[seeing], weights.dilated[i][:, inputs])
+                torch.mm(total[seeing].t(), hidden[seen], out=grads.dilated[-1][:, inputs])
             if grad_conditioning is not None:
-                grad_conditioning.addmm_(total, conditions[i])
+                grad_conditioning.addmm_(total, weights.conditions[i])
             # With many conditioning channels this is faster than multiplying by `total` transposed.
-            grad_condition = (conditioning_t @ total).t()
-            grads.append([grad_condition, total.sum(0), grad_dilated, *grad_residual])
-        grad_conditions, grad_biases, grad_taps = zip(*(layer[:3] for layer in reversed(grads)), strict=True)
-        residual_grads = [layer[3:] for layer in reversed(grads)][:-1]
-        return (
-            None,
-            None,
-            grad_hidden,
-            grad_conditioning,
-            torch.cat(grad_conditions),
-            torch.cat(grad_biases),
-            *grad_taps,
-            *(matrix for matrix, _ in residual_grads),
-            *(bias for _, bias in residual_grads),
-        )
+            grads.conditions.append((conditioning_t @ total).t())
+            grads.gate_biases.append(total.sum(0))
+        conditions, gate_biases, *others = (kind[::-1] for kind in grads)
+        grad_weights = [torch.cat(conditions), torch.cat(gate_biases), *(grad for kind in others for grad in kind)]
+        return (None, None, grad_hidden, grad_conditioning, *grad_weights)
