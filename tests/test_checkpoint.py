@@ -102,6 +102,25 @@ def test_json_is_for_people(voice: StoredVoice, tmp_path: Path) -> None:
     assert text.count("\n") > 30
 
 
+def test_eight_bits_on_disk(voice: StoredVoice, tmp_path: Path) -> None:
+    """Every weight within half a step of its row's scale, and a quarter of the size."""
+    save_voice(voice, tmp_path / "whole")
+    save_voice(voice, tmp_path / "eighth", dtype=torch.int8)
+    loaded = load_voice(tmp_path / "eighth")
+    assert voice.acoustic is not None
+    assert loaded.acoustic is not None
+    for name, weight in voice.acoustic.state_dict().items():
+        restored = loaded.acoustic.state_dict()[name]
+        if weight.dim() < 2:
+            assert torch.equal(restored, weight)
+        else:
+            step = weight.abs().amax(dim=1, keepdim=True) / 127
+            assert bool(((restored - weight).abs() <= 0.501 * step).all())
+            assert not torch.equal(restored, weight) or not weight.any()
+    sizes = [(tmp_path / name / "acoustic.safetensors").stat().st_size for name in ("whole", "eighth")]
+    assert sizes[1] < 0.6 * sizes[0]  # Names and vectors weigh much in so small a model.
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_on_disk(dtype: torch.dtype, voice: StoredVoice, tmp_path: Path) -> None:
     with torch.no_grad():

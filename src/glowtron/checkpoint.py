@@ -46,6 +46,8 @@ FORMAT_VERSION = 1
 
 ACOUSTIC = "acoustic.safetensors"
 VOCODER = "vocoder.safetensors"
+SCALE = ".scale"
+"""Added to the name of a matrix of int8: the scale of each of its rows."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -125,9 +127,10 @@ def check_is_voice_or_empty(folder: Path) -> None:
 def save_voice(voice: StoredVoice, folder: Path, *, dtype: torch.dtype = torch.float32) -> VoiceFile:
     """Write a voice folder, whole or not at all; the voice in one that is already there is replaced.
 
-    dtype: how matrices are stored, float16 and bfloat16 halve the folder; vectors, and what float16 cannot hold, stay
-    float32. The models are left as they are. Returns the file as written, with its sha256. Raises InputError where the
-    models' mel definitions disagree, nothing can be written, or the folder holds other things than a voice.
+    dtype: how matrices are stored: float16 and bfloat16 halve the folder, int8 with a scale for each row quarters it;
+    vectors, and what float16 cannot hold, stay float32. The models are left as they are. Returns the file as written,
+    with its sha256. Raises InputError where the models' mel definitions disagree, nothing can be written, or the folder
+    holds other things than a voice.
     """
     config = voice.config
     assert (voice.acoustic is None) == (config.acoustic is None), "a model and its configuration go together"
@@ -191,15 +194,32 @@ def _stored(model: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
     if isinstance(model, WaveGlow):
         model = copy.deepcopy(model)
         model.fold_weight_norm()
-    return {name: _rounded(tensor.detach().cpu(), dtype).contiguous() for name, tensor in model.state_dict().items()}
+    stored: dict[str, Tensor] = {}
+    for name, tensor in model.state_dict().items():
+        stored.update(_rounded(name, tensor.detach().cpu().contiguous(), dtype))
+    return stored
 
 
-def _rounded(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+def _rounded(name: str, tensor: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
     # Vectors are few; among them are batch norm's variances, which may be tiny.
     if not tensor.is_floating_point() or tensor.dim() < 2:
-        return tensor
+        return {name: tensor}
+    if dtype == torch.int8:
+        scale = tensor.abs().amax(dim=1, keepdim=True).clamp(min=1e-12) / 127
+        return {name: (tensor / scale).round().to(torch.int8), name + SCALE: scale}
     rounded = tensor.to(dtype)
-    return rounded if bool(rounded.isfinite().all()) else tensor
+    return {name: rounded if bool(rounded.isfinite().all()) else tensor}
+
+
+def _restored(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Undo `_rounded`, as far as that can be."""
+    state: dict[str, Tensor] = {}
+    for name, tensor in stored.items():
+        if name + SCALE in stored:
+            tensor = tensor * stored[name + SCALE]
+        if not name.endswith(SCALE):
+            state[name] = tensor.float() if tensor.is_floating_point() else tensor
+    return state
 
 
 def _load(model: nn.Module, folder: Path, name: str, config: VoiceFile) -> None:
@@ -215,7 +235,7 @@ def _load(model: nn.Module, folder: Path, name: str, config: VoiceFile) -> None:
         state = load(data)
     except SafetensorError as error:
         raise InputError(f"{path}: is no safetensors file: {error}; fetch it again") from error
-    state = {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
+    state = _restored(state)
     _check_fits(model, state, path)
     model.load_state_dict(state)
     model.eval()
