@@ -15,8 +15,8 @@ END_SYMBOLS = 2
 """The end of a text is its last two symbols: the last one is mostly punctuation, which may pass unattended."""
 LARGEST_STEP = 4
 """Symbols: a step forward or a fall back by more than this is a skip or a repeat, less is soft attention at work."""
-LONGEST_TAIL_S = 1.5
-"""Seconds: more after the end is reached is an endless tail."""
+LONGEST_TAIL_S = 1.0
+"""Seconds: more after the end is reached is an endless tail; what stops by the limit of a symbol's duration is, too."""
 FASTEST_SYMBOLS_PER_S = 40.0
 """Nobody speaks faster: a quick reader does 15 to 20. An attention that may only move forward fails by racing."""
 
