@@ -171,7 +171,8 @@ def _run_layers(
 ) -> Tensor:
     """As `gated_layers`, over rows (R, ...), the dilations given as rows.
 
-    What the gradient needs goes into `kept`, where there is one: for each layer its input, tanh, sigmoid and product.
+    What the gradient needs goes into `kept`, where there is one: for each layer its input, what enters the gate and
+    what leaves it.
     """
     n_layers, width = len(shifts), hidden.shape[1]
     by_kind = _Weights.of(weights, n_layers)
@@ -182,12 +183,11 @@ def _run_layers(
         for tap, seeing, seen in _taps(kernel_size, shift, len(hidden)):
             total[seeing].addmm_(hidden[seen], by_kind.dilated[i][:, tap * width : (tap + 1) * width].t())
         # On CPU, tanh of float32 is several times as fast as of bfloat16.
-        filtered = total[:, :width].to(wide).tanh().to(total.dtype)
-        opened = total[:, width:].sigmoid()
-        gated = filtered * opened
+        total[:, :width] = total[:, :width].to(wide).tanh()
+        gated = F.glu(total)  # the first half times the sigmoid of the second
         skip += F.linear(gated, by_kind.skips[i])
         if kept is not None:
-            kept += [hidden, filtered, opened, gated]
+            kept += [hidden, total, gated]
         if i < n_layers - 1:
             hidden = F.linear(gated, by_kind.residuals[i], by_kind.residual_biases[i]).add_(hidden)
     return skip
@@ -220,7 +220,7 @@ class _GatedLayers(torch.autograd.Function):
     def backward(ctx: Any, grad_skip: Tensor) -> tuple[Tensor | None, ...]:
         shifts, kernel_size, n_layers = ctx.shifts, ctx.kernel_size, len(ctx.shifts)
         conditioning, *rest = ctx.saved_tensors
-        kept, weights = rest[-4 * n_layers :], _Weights.of(rest[: -4 * n_layers], n_layers)
+        kept, weights = rest[-3 * n_layers :], _Weights.of(rest[: -3 * n_layers], n_layers)
         n_rows, width = kept[0].shape
         grad_skip = grad_skip.to(conditioning.dtype)
         conditioning_t = conditioning.t().contiguous()
@@ -228,16 +228,15 @@ class _GatedLayers(torch.autograd.Function):
         grad_conditioning = torch.zeros_like(conditioning) if ctx.needs_input_grad[3] else None
         grads = _Weights([], [], [], [], [], [])  # of the last layer first
         for i in reversed(range(n_layers)):
-            hidden, filtered, opened, gated = kept[4 * i : 4 * i + 4]
+            hidden, gate, gated = kept[3 * i : 3 * i + 3]
             grad = grad_skip @ weights.skips[i]
             grads.skips.append(grad_skip.t() @ gated)
             if i < n_layers - 1:
                 grad.addmm_(grad_hidden, weights.residuals[i])
                 grads.residuals.append(grad_hidden.t() @ gated)
                 grads.residual_biases.append(grad_hidden.sum(0))
-            total = grad.new_empty(n_rows, 2 * width)  # the gradient of what enters tanh and sigmoid
-            torch.ops.aten.tanh_backward.grad_input(grad * opened, filtered, grad_input=total[:, :width])
-            torch.ops.aten.sigmoid_backward.grad_input(grad * filtered, opened, grad_input=total[:, width:])
+            total = torch.ops.aten.glu_backward(grad, gate, 1)  # the gradient before tanh and sigmoid
+            torch.ops.aten.tanh_backward.grad_input(total[:, :width], gate[:, :width], grad_input=total[:, :width])
             grads.dilated.append(torch.zeros_like(weights.dilated[i]))
             for tap, seeing, seen in _taps(kernel_size, shifts[i], n_rows):
                 inputs = slice(tap * width, (tap + 1) * width)
