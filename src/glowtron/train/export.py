@@ -12,11 +12,14 @@ import torch
 
 from glowtron import config as configuration
 from glowtron.checkpoint import StoredVoice, VoiceFile, save_voice
-from glowtron.config import AcousticRun, VocoderRun
+from glowtron.config import AcousticRun, LappedConfig, VocoderRun, VocodingConfig
 from glowtron.errors import InputError
 from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 from glowtron.models.waveglow import WaveGlow
 from glowtron.train import checkpoints
+
+LAPPED_CORRECTION = 8
+"""Rounds that a flow over a lapped transform is given (docs/adr/0005); more cost time and gain little."""
 
 
 class Trained(NamedTuple):
@@ -90,7 +93,9 @@ def _with(voice: StoredVoice, trained: Trained) -> StoredVoice:
     config, model = trained.config, trained.model
     if isinstance(config, VocoderRun):
         assert isinstance(model, WaveGlow)
-        return replace(voice, config=replace(voice.config, vocoder=config.vocoder), vocoder=model)
+        lapped = isinstance(config.vocoder.analysis, LappedConfig)
+        vocoding = VocodingConfig(correction=LAPPED_CORRECTION if lapped else 0)
+        return replace(voice, config=replace(voice.config, vocoder=config.vocoder, vocoding=vocoding), vocoder=model)
     assert isinstance(model, Tacotron2)
     # An attention taught by measured alignments knows where to go next, and is best held to it.
     decoding = DecodingOptions(monotonic=config.guide == "measured")
