@@ -56,13 +56,16 @@ _PREFIXES = {
     "super": "S UW2 P ER0",
     "un": "AH0 N",
     "under": "AH2 N D ER0",
+    "with": "W IH0 TH",
 }
+_ONLY_BEFORE_HYPHENS = ("co", "de", "ex")  # In one word with the rest they mostly begin names.
 _SUFFIXES = {
     "ability": "AH0 B IH1 L AH0 T IY0",
     "able": "AH0 B AH0 L",
     "er": "ER0",
     "ers": "ER0 Z",
     "est": "AH0 S T",
+    "ford": "F ER0 D",
     "ful": "F AH0 L",
     "fully": "F AH0 L IY0",
     "hood": "HH UH2 D",
@@ -79,7 +82,9 @@ _SUFFIXES = {
     "ment": "M AH0 N T",
     "ments": "M AH0 N T S",
     "ness": "N AH0 S",
+    "pence": "P AH0 N S",
     "ship": "SH IH2 P",
+    "shire": "SH ER0",
     "some": "S AH0 M",
     "ward": "W ER0 D",
     "wards": "W ER0 D Z",
@@ -255,17 +260,18 @@ class Phonemizer:
     def _with_prefix(self, word: str) -> Phones | None:
         for prefix in sorted(_PREFIXES, key=len, reverse=True):
             rest = word.removeprefix(prefix)
-            if rest != word and len(rest) > 3:
+            if rest != word and len(rest) > 3 and prefix not in _ONLY_BEFORE_HYPHENS:
                 phones = self._known_word(rest) or self._inflected(rest) or self._with_suffix(rest)
                 if phones:
                     return (*_PREFIXES[prefix].split(), *phones)
         return None
 
     def _compound(self, word: str) -> Phones | None:
-        """Two dictionary words of which neither is short, split as evenly as can be; the first bears the stress."""
-        for i in sorted(range(3, len(word) - 2), key=lambda i: abs(2 * i - len(word))):
-            if max(i, len(word) - i) < 4:
-                continue
+        """Two dictionary words of four letters and more, split as evenly as can be; the first bears the stress.
+
+        With shorter ones it would mostly be names that are taken apart, which the network reads better.
+        """
+        for i in sorted(range(4, len(word) - 3), key=lambda i: abs(2 * i - len(word))):
             first, second = self._known_word(word[:i]), self._known_word(word[i:])
             if first and second:
                 return _joined(first, tuple(phone.replace("1", "2") for phone in second))

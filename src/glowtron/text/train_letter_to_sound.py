@@ -3,8 +3,8 @@
 Letters are first aligned with phones by expectation maximisation in its hard form (Viterbi), each letter taking none,
 one or two phones; then a small convolutional network learns what each letter says from the letters around it. Besides
 the dictionary of `lexicon`, it learns from the pronouncing dictionary in PocketSphinx's package (extra `align`; it has
-many more names, but no stress, so it teaches phones only). Every fiftieth word is held out and tells the accuracy.
-Takes about ten minutes on one core.
+many more names, but no stress, so it teaches phones only). About every fiftieth word is held out and tells the
+accuracy. Takes some six minutes of one core.
 """
 
 # ruff: noqa: T201 (a program reports by printing)
