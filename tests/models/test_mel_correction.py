@@ -21,7 +21,8 @@ def mel_error(wave: torch.Tensor, mel: torch.Tensor) -> float:
 def test_each_round_brings_the_sound_nearer_to_its_mel() -> None:
     n_frames = 40
     time = torch.arange(n_frames * MEL.hop_length) / MEL.sample_rate
-    wanted = log_mel((torch.sin(2 * torch.pi * 330 * time) * time)[None] + 0.01 * noise(n_frames, 1), MEL)[..., :n_frames]
+    tone = (torch.sin(2 * torch.pi * 330 * time) * time)[None]
+    wanted = log_mel(tone + 0.01 * noise(n_frames, 1), MEL)[..., :n_frames]
     correct = MelCorrection(MEL)
     errors = [mel_error(correct(noise(n_frames), wanted, rounds), wanted) for rounds in (0, 1, 3, 6)]
     assert errors == sorted(errors, reverse=True)
