@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, fields, is_dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from glowtron.errors import InputError, nearest
-
-T = TypeVar("T")
 
 STRICT = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
@@ -29,6 +26,11 @@ def _require(holds: bool, otherwise: str) -> None:
 def _positive(config: Any, *names: str) -> None:
     for name in names:
         _require(getattr(config, name) > 0, f"{name} must be over 0, got {getattr(config, name)}")
+
+
+def _not_negative(config: Any, *names: str) -> None:
+    for name in names:
+        _require(getattr(config, name) >= 0, f"{name} must not be under 0, got {getattr(config, name)}")
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -294,6 +296,13 @@ class OptimizerConfig:
     final_share: float = 0.01
     """Where `cosine` ends, as a share of `lr`."""
 
+    def __post_init__(self) -> None:
+        _positive(self, "lr", "eps")
+        _not_negative(self, "weight_decay", "clip_norm", "warmup_steps")
+        for name in ("beta1", "beta2"):
+            _require(0 <= getattr(self, name) < 1, f"{name} must be in [0, 1), got {getattr(self, name)}")
+        _require(0 <= self.final_share <= 1, f"final_share must be from 0 to 1, got {self.final_share}")
+
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrainingConfig:
@@ -326,6 +335,7 @@ class TrainingConfig:
         _positive(
             self, "batch_size", "max_steps", "validate_every", "checkpoint_every", "keep_checkpoints", "log_every"
         )
+        _not_negative(self, "validation_clips", "workers")
         _require(0 <= self.ema_decay < 1, f"ema_decay must be in [0, 1), got {self.ema_decay}")
 
 
@@ -347,6 +357,11 @@ class AcousticRun:
     forced_share: float = 1.0
     """Share of steps in which the decoder attends by the measured alignment itself (only with `guide` measured)."""
 
+    def __post_init__(self) -> None:
+        _positive(self, "max_clip_s")
+        _not_negative(self, "guide_weight")
+        _require(0 <= self.forced_share <= 1, f"forced_share must be from 0 to 1, got {self.forced_share}")
+
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class VocoderRun:
@@ -362,21 +377,16 @@ class VocoderRun:
     dither: float = 1e-4
     """Standard deviation of the noise added to the audio, so that silence cannot drive the loss to infinity."""
 
-
-def from_json(text: str, kind: Any, source: str) -> Any:
-    """Read a configuration of class (or union) `kind` from JSON `text`; `source` names the file in errors.
-
-    Raises InputError when the text is no JSON, a key is unknown, a value is missing, or its type or range is wrong.
-    """
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{source}: not JSON: {error}") from error
-    return from_dict(value, kind, source)
+    def __post_init__(self) -> None:
+        _positive(self, "segment_length", "sigma")
+        _not_negative(self, "dither")
 
 
 def from_dict(value: Any, kind: Any, source: str) -> Any:
-    """As `from_json`, from JSON that is already parsed."""
+    """Read a configuration of class (or union) `kind` from parsed JSON; `source` names where it is from in errors.
+
+    Raises InputError when a key is unknown, a value is missing, or its type or range is wrong.
+    """
     try:
         # Through JSON once more, since pydantic's strict mode reads tuples from lists only there.
         return TypeAdapter(kind).validate_json(json.dumps(value))
@@ -396,17 +406,7 @@ def to_dict(config: Any) -> dict[str, Any]:
     return dict(json.loads(json.dumps(asdict(config))))
 
 
-def read(path: Path, kind: type[T]) -> T:
-    """Read one configuration file strictly."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a configuration: {error}") from error
-    config: T = from_json(text, kind, str(path))
-    return config
-
-
-_UNION_TAGS = ("grouping", "lapped", "waveglow", "griffin-lim", "acoustic-run")
+_UNION_TAGS = ("grouping", "lapped", "waveglow", "griffin-lim")
 
 
 def _fields_at(kind: Any, location: tuple[int | str, ...]) -> list[str]:

@@ -56,7 +56,7 @@ Words recognised: 1 - (S + D) / N against an offline recogniser (PocketSphinx), 
 what it hears of the real recordings is the measure of what can be heard. MOS estimates: DNSMOS, which hears noise and
 distortion, not wrong words. In brackets: 95 % intervals from resampling the recordings. PESQ and STOI compare
 waveforms: a vocoder that draws its own phases, as WaveGlow does, scores low there however it sounds. Attention: a skip
-or a repeat is a step of more than 4 symbols, endless is a tail of more than 1.5 s or none of its own accord; an
+or a repeat is a step of more than 4 symbols, endless is a tail of more than 1 s or none of its own accord; an
 attention that may only move forward cannot repeat, so read its shares beside the words recognised."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -31,7 +31,8 @@ def recipe(kind: Kind, name_or_path: str | Path, changes: Iterable[str] = ()) ->
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot be read as a configuration: {error}") from error
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise InputError(f"{path}: cannot be read as a configuration: {reason}") from error
     elif str(name_or_path) in names():
         text = (_folder() / f"{name_or_path}.json").read_text(encoding="utf-8")
     else:
@@ -72,14 +73,28 @@ def _changed(value: dict[str, Any], change: str) -> dict[str, Any]:
         new = json.loads(text)
     except json.JSONDecodeError:
         new = text
-    *parents, name = key.strip().split(".")
+    key = key.strip()
+    *parents, name = key.split(".")
     place = value
     for parent in parents:
         inner = place.get(parent)
         if not isinstance(inner, dict):
-            raise InputError(f"--set {change}: unknown key '{parent}'{nearest(parent, list(place))}")
+            raise InputError(f"--set {change}: unknown key '{parent}'{_hint(key, parent, place, value)}")
         place = inner
     if name not in place:
-        raise InputError(f"--set {change}: unknown key '{key}'{nearest(name, list(place))}")
+        raise InputError(f"--set {change}: unknown key '{key}'{_hint(key, name, place, value)}")
     place[name] = new
     return value
+
+
+def _hint(key: str, part: str, place: dict[str, Any], value: dict[str, Any]) -> str:
+    """The path that ends as `key` does, if there is one, else what `part` of it may have been meant for in `place`."""
+    whole = next((path for path in _paths(value) if path.endswith(f".{key}")), None)
+    return f" (did you mean '{whole}'?)" if whole else nearest(part, list(place))
+
+
+def _paths(value: dict[str, Any], before: str = "") -> Iterator[str]:
+    for name, inner in value.items():
+        yield before + name
+        if isinstance(inner, dict):
+            yield from _paths(inner, f"{before}{name}.")
