@@ -284,9 +284,13 @@ class OptimizerConfig:
     lr: float = 1e-3
     """Learning rate at the top of the schedule."""
     beta1: float = 0.9
+    """Decay a step of the mean gradient."""
     beta2: float = 0.999
+    """Decay a step of the mean squared gradient."""
     eps: float = 1e-8
+    """Added to the root of the latter."""
     weight_decay: float = 0.0
+    """Share of a weight that is taken off it, times `lr`, each step (`adamw`), or added to its gradient (`adam`)."""
     clip_norm: float = 1.0
     """Largest norm of the gradient; 0: not clipped."""
     schedule: Literal["constant", "cosine"] = "constant"
@@ -309,6 +313,7 @@ class TrainingConfig:
     """What every training run has."""
 
     seed: int = 1234
+    """Of the first weights, the order of data, and all noise."""
     batch_size: int = 16
     """Clips or segments a step, over all processes."""
     max_steps: int = 100_000

@@ -46,6 +46,8 @@ def test_a_file_and_changes(tmp_path):
         ("training.max_steps", "give key=value"),
         ("training.max_steps=many", "training.max_steps"),
         ("training.max_steps=0", "max_steps must be over 0"),
+        ("batch_size=3", r"unknown key 'batch_size' \(did you mean 'training.batch_size'\?\)"),
+        ("optimizer.lr=1", r"unknown key 'optimizer' \(did you mean 'training.optimizer.lr'\?\)"),
         ("sigma.deep=1", "unknown key 'sigma'"),
         ("=1", "unknown key ''"),
     ],

@@ -1,0 +1,152 @@
+"""Configuration: what is refused, and how that is said."""
+
+import ast
+import re
+import subprocess
+import sys
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glowtron import config as configuration
+from glowtron.config import AcousticRun, VocoderConfig, VocoderRun, from_dict, to_dict
+from glowtron.errors import InputError, nearest
+
+PACKAGE = Path(configuration.__file__).parent
+CLASSES = [
+    value for value in vars(configuration).values() if is_dataclass(value) and value.__module__ == "glowtron.config"
+]
+
+
+def changed(config, path, value):
+    whole = place = to_dict(config)
+    *parents, name = path.split(".")
+    for parent in parents:
+        place = place[parent]
+    place[name] = value
+    return whole
+
+
+@pytest.mark.parametrize("config", [AcousticRun(), VocoderRun()], ids=["acoustic", "vocoder"])
+def test_what_is_written_is_read(config):
+    assert from_dict(to_dict(config), type(config), "x") == config
+
+
+@pytest.mark.parametrize(
+    ("run", "path", "value"),
+    [
+        (run, path, value)
+        for run, cases in {
+            AcousticRun(): [
+                ("max_clip_s", 0),
+                ("guide_weight", -1),
+                ("forced_share", 1.5),
+                ("forced_share", float("nan")),
+                ("acoustic.model.encoder_kernel", 4),
+                ("acoustic.model.prenet_dropout", 1),
+                ("acoustic.mel.f_max", 12_000),
+                ("acoustic.speakers", ["a", "b"]),
+            ],
+            VocoderRun(): [
+                ("segment_length", 0),
+                ("segment_length", -5),
+                ("sigma", 0),
+                ("dither", -1e-4),
+                ("vocoder.early_size", 1),
+                ("vocoder.analysis.group_size", 7),
+                ("training.batch_size", 0),
+                ("training.validation_clips", -1),
+                ("training.workers", -1),
+                ("training.ema_decay", 1),
+                ("training.optimizer.lr", 0),
+                ("training.optimizer.lr", -1e-3),
+                ("training.optimizer.lr", float("nan")),
+                ("training.optimizer.beta1", 1.5),
+                ("training.optimizer.beta2", -0.1),
+                ("training.optimizer.eps", 0),
+                ("training.optimizer.weight_decay", -1),
+                ("training.optimizer.clip_norm", -1),
+                ("training.optimizer.warmup_steps", -3),
+                ("training.optimizer.final_share", 2),
+            ],
+        }.items()
+        for path, value in cases
+    ],
+)
+def test_values_out_of_range_are_named(run, path, value):
+    with pytest.raises(InputError) as error:
+        from_dict(changed(run, path, value), type(run), "mine.json")
+    *place, name = path.split(".")
+    message = str(error.value)
+    assert message.startswith(": ".join(filter(None, ("mine.json", ".".join(place), ""))))
+    assert name in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("training.optimizer.learning_rate", 1, "unknown key 'training.optimizer.learning_rate' (known: beta1, "),
+        ("training.batch_sise", 1, "unknown key 'training.batch_sise' (did you mean 'batch_size'?)"),
+        ("vocoder.analysis.hop_length", 1, "unknown key 'vocoder.analysis.hop_length' (known: group_size, "),
+        ("training.max_steps", "100", "training.max_steps: Input should be a valid integer"),
+        ("training.max_steps", 1.5, "training.max_steps: Input should be a valid integer"),
+        ("training.optimizer.type", "sgd", "training.optimizer.type: Input should be 'adam' or 'adamw'"),
+        ("vocoder.analysis.type", "groups", "vocoder.analysis: Input tag 'groups'"),
+    ],
+)
+def test_unknown_keys_and_types_are_named(path, value, said):
+    with pytest.raises(InputError) as error:
+        from_dict(changed(VocoderRun(), path, value), VocoderRun, "mine.json")
+    assert str(error.value).startswith(f"mine.json: {said}")
+
+
+def test_a_union_is_told_apart_by_its_type():
+    assert from_dict({"type": "griffin-lim"}, VocoderConfig, "x").type == "griffin-lim"
+    with pytest.raises(InputError, match=r"unknown key 'momentun' \(did you mean 'momentum'\?\)"):
+        from_dict({"type": "griffin-lim", "momentun": 0.5}, VocoderConfig, "x")
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+    )
+)
+def test_any_json_is_read_or_refused(value):
+    try:
+        assert isinstance(from_dict(value, VocoderRun, "x"), VocoderRun)
+    except InputError as error:
+        assert str(error).startswith("x: ")
+
+
+def test_every_field_is_used():
+    source = "\n".join(path.read_text("utf-8") for path in PACKAGE.rglob("*.py") if path.name != "config.py")
+    unread = [f"{kind.__name__}.{f.name}" for kind in CLASSES for f in fields(kind) if f".{f.name}" not in source]
+    assert not unread
+
+
+def test_every_field_says_what_it_is():
+    lines = (PACKAGE / "config.py").read_text("utf-8")
+    undocumented = [
+        f"{node.name}.{field.target.id}"
+        for node in ast.parse(lines).body
+        if isinstance(node, ast.ClassDef)
+        for field, after in zip(node.body, [*node.body[1:], None], strict=True)
+        if isinstance(field, ast.AnnAssign)
+        and not (isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant))
+        and not re.search(r"Literal|Config", ast.unparse(field.annotation))
+    ]
+    assert not undocumented
+
+
+def test_imports_no_torch():
+    code = "import glowtron.config, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_nearest_is_named():
+    assert nearest("wavglow", ["waveglow", "griffin-lim"]) == " (did you mean 'waveglow'?)"
+    assert nearest("xyz", ("b", "a")) == " (known: a, b)"
