@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from glowtron import config as configuration
 from glowtron.config import AcousticRun, VocoderConfig, VocoderRun, from_dict, to_dict
-from glowtron.errors import InputError, nearest
+from glowtron.errors import InputError, nearest, reason
 
 PACKAGE = Path(configuration.__file__).parent
 CLASSES = [
@@ -150,3 +150,10 @@ def test_imports_no_torch():
 def test_the_nearest_is_named():
     assert nearest("wavglow", ["waveglow", "griffin-lim"]) == " (did you mean 'waveglow'?)"
     assert nearest("xyz", ("b", "a")) == " (known: a, b)"
+
+
+def test_a_reason_does_not_name_the_file_again():
+    with pytest.raises(OSError, match="nowhere") as error:
+        Path("nowhere").read_text("utf-8")
+    assert reason(error.value) == "No such file or directory"
+    assert reason(ValueError("odd")) == "odd"

@@ -15,7 +15,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from glowtron.errors import InputError
+from glowtron.errors import InputError, reason
 
 FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
 """What `Audio.write` can write, by suffix: libsndfile's names of container and encoding."""
@@ -58,7 +58,7 @@ class Audio(NamedTuple):
             if not special:
                 temporary.replace(target)
         except OSError as error:
-            raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+            raise InputError(f"{path}: cannot be written: {reason(error)}") from error
         finally:
             if not special:
                 temporary.unlink(missing_ok=True)
@@ -193,8 +193,8 @@ def _decode(file: soundfile.SoundFile, path: Path) -> NDArray[np.float32]:
         n = sum(map(len, blocks))
         raise InputError(f"{path}: cut short or damaged after sample {n}; get the file again") from error
     samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
-    if reason := _cut_short(file, len(samples)):
-        raise InputError(f"{path}: cut short: {reason}; get the file again")
+    if lost := _cut_short(file, len(samples)):
+        raise InputError(f"{path}: cut short: {lost}; get the file again")
     return samples
 
 

@@ -37,7 +37,7 @@ from glowtron.config import (
     from_dict,
     to_dict,
 )
-from glowtron.errors import InputError
+from glowtron.errors import InputError, reason
 from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 from glowtron.models.waveglow import WaveGlow
 
@@ -119,7 +119,7 @@ def check_is_voice_or_empty(folder: Path) -> None:
     try:
         foreign = folder.exists() and not (folder / "voice.json").exists() and any(folder.iterdir())
     except OSError as error:
-        raise InputError(f"{folder}: cannot be a voice folder: {error.strerror or error}; choose another") from error
+        raise InputError(f"{folder}: cannot be a voice folder: {reason(error)}; choose another") from error
     if foreign:
         raise InputError(f"{folder}: is not empty and holds no voice; choose another folder")
 
@@ -179,7 +179,7 @@ def read_voice_file(folder: Path) -> VoiceFile:
             f"{folder}: {missing}; give a voice folder, which `glowtron import` or a training makes"
         ) from error
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read as JSON: {error}; restore the file") from error
+        raise InputError(f"{path}: cannot be read as JSON: {reason(error)}; restore the file") from error
     version = value.get("format_version") if isinstance(value, dict) else None
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise InputError(f"{path}: has format version {version}, this program reads up to {FORMAT_VERSION}; update it")
@@ -228,7 +228,7 @@ def _load(model: nn.Module, folder: Path, name: str, config: VoiceFile) -> None:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}; restore the file") from error
+        raise InputError(f"{path}: cannot be read: {reason(error)}; restore the file") from error
     if _sha256(data) != config.sha256.get(name):
         raise InputError(f"{path}: is not the file that voice.json was written with (sha256 differs); fetch it again")
     try:
@@ -279,7 +279,7 @@ def _draft(folder: Path) -> Iterator[Path]:
             else:
                 (folder / name).unlink(missing_ok=True)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror or error}; choose another folder") from error
+        raise InputError(f"{folder}: cannot be written: {reason(error)}; choose another folder") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
         with suppress(OSError):  # a parent that has something in it by now stays

@@ -1,4 +1,4 @@
-"""The one error for faults a user can mend."""
+"""The one error for faults a user can mend, and the words for it."""
 
 
 class InputError(ValueError):
@@ -15,3 +15,8 @@ def nearest(name: str, known: "list[str] | tuple[str, ...]") -> str:
 
     close = get_close_matches(name, known, n=1, cutoff=0.6)
     return f" (did you mean '{close[0]}'?)" if close else f" (known: {', '.join(sorted(known))})"
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, for a message that names the file already, which Python's own text would name again."""
+    return getattr(error, "strerror", None) or str(error)

@@ -12,7 +12,7 @@ import click
 
 from glowtron.cli.options import synthesis_options, voice_option
 from glowtron.cli.output import check_folder, summary
-from glowtron.errors import InputError
+from glowtron.errors import InputError, reason
 
 if TYPE_CHECKING:
     from glowtron.voice import SynthesisOptions, Voice
@@ -95,7 +95,7 @@ def _read_text(words: Sequence[str], file: str | None) -> str:
     except UnicodeDecodeError as error:
         raise InputError(f"{name}: is not UTF-8 text (byte {error.start}); convert it first") from error
     except OSError as error:
-        raise InputError(f"{name}: cannot be read: {error.strerror}") from error
+        raise InputError(f"{name}: cannot be read: {reason(error)}") from error
 
 
 def _whole_job(script: str, output: str | None) -> Job:

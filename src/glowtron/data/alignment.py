@@ -24,7 +24,7 @@ import numpy as np
 from glowtron.audio import Audio
 from glowtron.data.durations import Alignment, read_alignments
 from glowtron.data.manifest import Clip, read_clip
-from glowtron.errors import InputError
+from glowtron.errors import InputError, reason
 from glowtron.text.frontend import Frontend
 from glowtron.text.symbols import SYMBOLS
 
@@ -184,7 +184,7 @@ def _write(path: Path, alignments: dict[str, Alignment]) -> None:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise InputError(f"{path}: cannot be written: {reason(error)}") from error
 
 
 def _line(clip_id: str, alignment: Alignment) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from glowtron.config import MelConfig, to_dict
 from glowtron.data.manifest import Clip, over_clips, read_clip
-from glowtron.errors import InputError
+from glowtron.errors import InputError, reason
 from glowtron.mel import log_mel
 
 _VERSION = 1
@@ -66,7 +66,7 @@ class Cache:
         try:
             status = audio.stat()
         except OSError as error:
-            raise InputError(f"{audio}: cannot be read: {error.strerror or error}") from error
+            raise InputError(f"{audio}: cannot be read: {reason(error)}") from error
         recording = [str(audio.resolve()), status.st_size, status.st_mtime_ns]
         identity = [_VERSION, recording, to_dict(self.mel)]
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
@@ -86,7 +86,7 @@ class Cache:
             _save(wave_path, wave)
             _save(mel_path, mel)
         except OSError as error:
-            raise InputError(f"{self.folder}: the cache cannot be written: {error.strerror or error}") from error
+            raise InputError(f"{self.folder}: the cache cannot be written: {reason(error)}") from error
 
 
 def as_float(wave: NDArray[np.int16]) -> NDArray[np.float32]:

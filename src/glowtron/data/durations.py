@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from glowtron.config import MelConfig
-from glowtron.errors import InputError
+from glowtron.errors import InputError, reason
 
 SLACK_S = 0.1
 """Seconds by which an alignment may end after its clip does: aligners count in frames of their own."""
@@ -33,7 +33,7 @@ def read_alignments(path: str | Path) -> dict[str, Alignment]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as alignments: {error}") from error
+        raise InputError(f"{path}: cannot be read as alignments: {reason(error)}") from error
     alignments: dict[str, Alignment] = {}
     for number, line in enumerate(lines, 1):
         if line.strip():

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from glowtron.audio import Audio, read_audio
-from glowtron.errors import InputError
+from glowtron.errors import InputError, reason
 
 R = TypeVar("R")
 
@@ -48,7 +48,7 @@ def read_manifest(folder: str | Path, speaker: str = "speaker") -> list[Clip]:
         # Some editors begin a file with the byte order mark.
         lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}; --data takes a folder with it") from error
+        raise InputError(f"{path}: cannot be read: {reason(error)}; --data takes a folder with it") from error
     clips: dict[str, Clip] = {}
     for number, line in enumerate(lines, 1):
         if line.strip():

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 import torch
 from torch import Tensor
 
-from glowtron.errors import InputError
+from glowtron.errors import InputError, reason
 from glowtron.importers import pickles
 from glowtron.importers.pickles import Storage, View
 
@@ -54,7 +54,7 @@ class TorchFile:
                 self.size = file.seek(0, 2)
                 self.content, self.records = _open(file, self.size, str(path))
         except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+            raise InputError(f"{path}: cannot be read: {reason(error)}") from error
         self._room = self.size  # bytes that tensors may still take; honest ones take no more than the file
 
     def tensor(self, view: View, name: str) -> Tensor:

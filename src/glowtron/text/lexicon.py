@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from glowtron.errors import InputError
+from glowtron.errors import InputError, reason
 from glowtron.text.symbols import CONSONANTS, VOWELS
 
 Phones = tuple[str, ...]
@@ -120,7 +120,7 @@ def read_pronunciations(path: Path) -> dict[str, Phones]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a lexicon: {error}") from error
+        raise InputError(f"{path}: cannot be read as a lexicon: {reason(error)}") from error
     found: dict[str, Phones] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.lstrip().startswith("#"):

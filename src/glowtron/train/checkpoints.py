@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from glowtron.errors import InputError
+from glowtron.errors import InputError, reason
 
 _NAME = re.compile(r"step-(\d{7,})")
 
@@ -132,7 +132,7 @@ def read_progress(checkpoint: Path) -> Progress:
     try:
         return Progress(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: damaged ({error}); remove {checkpoint} to go on from the one before") from error
+        raise _damaged(path, error) from error
 
 
 def read_tensors(checkpoint: Path, name: str) -> dict[str, Tensor]:
@@ -141,7 +141,11 @@ def read_tensors(checkpoint: Path, name: str) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: damaged ({error}); remove {checkpoint} to go on from the one before") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: damaged ({reason(error)}); remove {path.parent} to go on from the one before")
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, names: list[str]) -> dict[str, Tensor]:

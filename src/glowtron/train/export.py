@@ -13,7 +13,7 @@ import torch
 from glowtron import config as configuration
 from glowtron.checkpoint import StoredVoice, VoiceFile, save_voice
 from glowtron.config import AcousticRun, LappedConfig, VocoderRun, VocodingConfig
-from glowtron.errors import InputError
+from glowtron.errors import InputError, reason
 from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 from glowtron.models.waveglow import WaveGlow
 from glowtron.train import checkpoints
@@ -116,7 +116,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); give the folder of a training run") from error
+        raise InputError(f"{path}: cannot be read ({reason(error)}); give the folder of a training run") from error
     if not isinstance(value, dict):
         raise InputError(f"{path}: is not what a training run writes; give the folder of one")
     return value

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from glowtron import config as configuration
 from glowtron.config import AcousticRun, OptimizerConfig, VocoderRun
-from glowtron.errors import InputError
+from glowtron.errors import InputError, reason
 from glowtron.train import checkpoints
 from glowtron.train.average import Average
 from glowtron.train.checkpoints import Progress
@@ -140,7 +140,7 @@ def claim(run: Path, task: Task) -> None:
             partial.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
             partial.replace(path)
         except OSError as error:
-            raise InputError(f"{run}: cannot be written as a run folder: {error}") from error
+            raise InputError(f"{run}: cannot be written as a run folder: {reason(error)}") from error
     checkpoints.clear_partial(run)
 
 
@@ -148,7 +148,7 @@ def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: damaged ({error}); restore the file, or give another --run") from error
+        raise InputError(f"{path}: damaged ({reason(error)}); restore the file, or give another --run") from error
 
 
 def differences(then: Any, now: Any, path: str = "") -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from glowtron import config as configuration
 from glowtron.config import AcousticRun, VocoderRun
-from glowtron.errors import InputError, nearest
+from glowtron.errors import InputError, nearest, reason
 
 Kind = Literal["acoustic", "vocoder"]
 
@@ -31,8 +31,7 @@ def recipe(kind: Kind, name_or_path: str | Path, changes: Iterable[str] = ()) ->
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise InputError(f"{path}: cannot be read as a configuration: {reason}") from error
+            raise InputError(f"{path}: cannot be read as a configuration: {reason(error)}") from error
     elif str(name_or_path) in names():
         text = (_folder() / f"{name_or_path}.json").read_text(encoding="utf-8")
     else:
