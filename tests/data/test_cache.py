@@ -94,3 +94,12 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path, clips):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"file.*cannot be written"):
         Cache(tmp_path / "file" / "cache", CONFIG).entry(clips[0])
+    with pytest.raises(InputError, match=r"file.*cannot be written") as error:
+        Cache(tmp_path / "file", CONFIG).fill(clips)
+    assert "tiny-0" not in str(error.value)
+
+
+def test_progress_is_told(cache, clips):
+    done = []
+    cache.fill(clips, done.append)
+    assert done == list(range(1, 9))

@@ -8,7 +8,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glowtron.data.manifest import Clip, check_clips, read_manifest, split
+from glowtron.data.manifest import Clip, over_clips, read_clip, read_manifest, split
 from glowtron.errors import InputError
 
 
@@ -24,6 +24,11 @@ def fails(action, *said: str) -> str:
     for part in said:
         assert part in message, message
     return message
+
+
+def check_clips(clips, progress=None):
+    """Seconds that each clip lasts."""
+    return over_clips(clips, lambda clip: read_clip(clip).duration_s, progress)
 
 
 def test_clips_come_in_the_order_of_the_file(tiny_corpus):
@@ -60,6 +65,7 @@ def test_line_ends_marks_and_odd_characters_do_no_harm(tiny_corpus):
         (b"tiny-0|a|b|c\n", ["line 1", "4 columns"]),
         (b"tiny-0|a\n\ntiny-0|b\n", ["line 3", "'tiny-0'", "before"]),
         (b"tiny-0|a\nnowhere|b\n", ["line 2", "'nowhere'", "no recording"]),
+        (b"tiny-0|a\nnowhere|b\ngone|c\nlost|d\n", ["line 2", "'nowhere'", "2 more clips have none"]),
         (b"tiny-0| | \n", ["line 1", "'tiny-0'", "no text"]),
         (b"|text\n", ["line 1", "id is empty"]),
         (b"tiny-0|a\ntiny-1|caf\xe9\n", ["line 2", "UTF-8"]),

@@ -131,6 +131,8 @@ def test_clips_too_long_and_clips_not_aligned_are_left_out_by_name(task, alignme
 def test_measured_guidance_needs_alignments_and_known_speakers(tiny_corpus, tmp_path):
     with pytest.raises(InputError, match="guide 'measured' needs --alignments"):
         run_training(MEASURED, [("speaker", tiny_corpus)], tmp_path / "run", device="cpu", quiet=True)
+    with pytest.raises(InputError, match=r"guide 'none'; give --set guide=measured"):
+        run_training(CONFIG, [("speaker", tiny_corpus)], tmp_path / "run", alignments=[tmp_path / "none"], device="cpu")
     with pytest.raises(InputError, match="speaker 'lj' is not among the model's"):
         run_training(CONFIG, [("lj", tiny_corpus)], tmp_path / "run", device="cpu", quiet=True)
     assert not (tmp_path / "run" / "config.json").exists()

@@ -47,12 +47,23 @@ class Cache:
     def fill(self, clips: Sequence[Clip], progress: Callable[[int], None] | None = None) -> list[int]:
         """Make all missing entries and return each clip's length in mel frames.
 
-        Raises one InputError that names each clip that cannot be used, with its reason.
+        `progress` is told after each clip how many are done. Raises one InputError that names each clip that cannot be
+        used, with its reason, or that says why the folder cannot be written.
         """
-        return over_clips(clips, lambda clip: len(self.entry(clip).mel), progress)
+        try:
+            return over_clips(clips, lambda clip: len(self._found_or_made(clip).mel), progress)
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def entry(self, clip: Clip) -> Entry:
-        """The clip's entry, made first if it is missing. Raises InputError if the recording cannot be used."""
+        """The clip's entry, made first if it is missing. Raises InputError if it cannot be."""
+        try:
+            return self._found_or_made(clip)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _found_or_made(self, clip: Clip) -> Entry:
+        """As `entry`, but with Python's own error where the folder cannot be written, which is no fault of the clip."""
         # Naming costs as much as opening, so it is done once.
         name = self._names.get(clip.audio) or self._names.setdefault(clip.audio, self._name(clip.audio))
         wave_path, mel_path = self.folder / f"{name}.wave.npy", self.folder / f"{name}.mel.npy"
@@ -81,12 +92,12 @@ class Cache:
     def _make(self, clip: Clip, wave_path: Path, mel_path: Path) -> None:
         wave = read_clip(clip, self.mel.sample_rate).pcm16()
         mel = log_mel(torch.from_numpy(as_float(wave))[None], self.mel)[0].T.contiguous().numpy()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            _save(wave_path, wave)
-            _save(mel_path, mel)
-        except OSError as error:
-            raise InputError(f"{self.folder}: the cache cannot be written: {reason(error)}") from error
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _save(wave_path, wave)
+        _save(mel_path, mel)
+
+    def _unwritable(self, error: OSError) -> InputError:
+        return InputError(f"{self.folder}: the cache cannot be written: {reason(error)}; make room or choose another")
 
 
 def as_float(wave: NDArray[np.int16]) -> NDArray[np.float32]:

@@ -40,34 +40,33 @@ def read_manifest(folder: str | Path, speaker: str = "speaker") -> list[Clip]:
 
     `metadata.csv` holds a line `id|text` or `id|text|normalised text` a clip (UTF-8, no quoting; the normalised text is
     taken where there is one) and `wavs/` the recordings as id.wav or id.flac. Empty lines are passed over. Raises
-    InputError that names file and line.
+    InputError that names file and line; of missing recordings the first, and how many more there are.
     """
     folder = Path(folder)
-    path = folder / "metadata.csv"
+    path, wavs = folder / "metadata.csv", folder / "wavs"
     try:
         # Some editors begin a file with the byte order mark.
         lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {reason(error)}; --data takes a folder with it") from error
+        raise InputError(f"{path}: cannot be read: {reason(error)}; give a folder with it and wavs/") from error
     clips: dict[str, Clip] = {}
+    missing: list[str] = []
     for number, line in enumerate(lines, 1):
         if line.strip():
-            clip = _read_line(line, folder / "wavs", speaker, f"{path}, line {number}")
-            if clip.id in clips:
-                raise InputError(f"{path}, line {number}: id '{clip.id}' was there before; ids must differ")
-            clips[clip.id] = clip
+            where = f"{path}, line {number}"
+            name, text = _read_line(line, where)
+            if name in clips:
+                raise InputError(f"{where}: id '{name}' was there before; ids must differ")
+            audio = next((file for suffix in SUFFIXES if (file := wavs / (name + suffix)).is_file()), None)
+            if audio is None:
+                missing.append(f"{where}: clip '{name}' has no recording {wavs / name}{{{','.join(SUFFIXES)}}}")
+            clips[name] = Clip(name, audio or wavs, text, speaker)
+    if missing:
+        more = f", and {len(missing) - 1} more clips have none" if len(missing) > 1 else ""
+        raise InputError(f"{missing[0]}{more}; take their lines out")
     if not clips:
         raise InputError(f"{path}: holds no clips; a line is id|text or id|text|normalised text")
     return list(clips.values())
-
-
-def check_clips(clips: Sequence[Clip], progress: Callable[[int], None] | None = None) -> list[float]:
-    """Decode every clip to its end and return how many seconds each lasts.
-
-    Raises one InputError that names each clip that cannot be used, with its reason. `progress` is told after each clip
-    how many are done.
-    """
-    return over_clips(clips, lambda clip: read_clip(clip).duration_s, progress)
 
 
 def read_clip(clip: Clip, sample_rate: int | None = None) -> Audio:
@@ -136,7 +135,8 @@ def _rank(clip: Clip, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}|{clip.speaker}|{clip.id}".encode()).digest()
 
 
-def _read_line(line: bytes, wavs: Path, speaker: str, where: str) -> Clip:
+def _read_line(line: bytes, where: str) -> tuple[str, str]:
+    """Id and text of a clip."""
     try:
         columns = line.rstrip(b"\r").decode("utf-8").split("|")
     except UnicodeDecodeError as error:
@@ -149,8 +149,4 @@ def _read_line(line: bytes, wavs: Path, speaker: str, where: str) -> Clip:
         raise InputError(f"{where}: the id is empty")
     if not text:
         raise InputError(f"{where}: clip '{name}' has no text")
-    for suffix in SUFFIXES:
-        audio = wavs / (name + suffix)
-        if audio.is_file():
-            return Clip(name, audio, text, speaker)
-    raise InputError(f"{where}: clip '{name}' has no recording {wavs / name}{{{','.join(SUFFIXES)}}}")
+    return name, text

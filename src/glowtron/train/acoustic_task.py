@@ -16,7 +16,6 @@ from glowtron.data.dataset import AcousticBatch, AcousticDataset, collate_acoust
 from glowtron.data.durations import Alignment
 from glowtron.data.manifest import Clip, split
 from glowtron.data.sampler import BatchOrder, FixedOrder
-from glowtron.errors import InputError
 from glowtron.models.griffin_lim import GriffinLim
 from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 from glowtron.models.tacotron2_loss import attention_loss, guide_loss, loss, symbols_of_steps
@@ -37,7 +36,10 @@ than they teach."""
 
 
 class AcousticTask:
-    """Tacotron 2 with its data. Raises InputError that names each clip that cannot be used."""
+    """Tacotron 2 with its data; filling the cache first names each clip that cannot be used.
+
+    `alignments` are needed where `guide` is measured.
+    """
 
     unit = "mel_frames"
 
@@ -48,12 +50,10 @@ class AcousticTask:
         cache: Cache,
         alignments: Mapping[str, Alignment] | None = None,
     ) -> None:
-        if config.guide == "measured" and alignments is None:
-            raise InputError("guide 'measured' needs --alignments; make them with `glowtron align`")
+        assert (config.guide == "measured") == (alignments is not None), "measured guidance and alignments go together"
         self.config = config
-        self.alignments = alignments if config.guide == "measured" else None
+        self.alignments = alignments
         training = config.training
-        cache.fill(clips)
         self.cache = cache
         frontend = make_frontend(config.acoustic.text)
         self.encode = frontend.ids

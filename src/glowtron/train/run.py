@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
 from glowtron.config import AcousticRun, VocoderRun
 from glowtron.data.cache import Cache
-from glowtron.data.durations import read_alignments
+from glowtron.data.durations import Alignment, read_alignments
 from glowtron.data.manifest import Clip, read_manifest
 from glowtron.errors import InputError
 from glowtron.train.acoustic_task import AcousticTask
@@ -36,20 +40,31 @@ def run_training(
         raise InputError("give at least one --data folder")
     clips = [clip for speaker, folder in data for clip in read_manifest(folder, speaker)]
     _require_distinct(clips)
-    task = make_task(config, clips, Path(cache or run / "cache"), alignments)
+    measured = _measured(config, alignments)
+    mel = config.vocoder.mel if isinstance(config, VocoderRun) else config.acoustic.mel
+    decoded = Cache(cache or run / "cache", mel)
+    shown = not quiet and sys.stderr.isatty() and os.environ.get("RANK", "0") == "0"  # torchrun starts many of us.
+    with tqdm(total=len(clips), unit="clip", desc="reading", disable=not shown, leave=False) as bar:
+        decoded.fill(clips, lambda done: bar.update(done - bar.n))
+    task: Task
+    if isinstance(config, VocoderRun):
+        task = VocoderTask(config, clips, decoded)
+    else:
+        task = AcousticTask(config, clips, decoded, measured)
     return train(task, run, device=device, quiet=quiet)
 
 
-def make_task(
-    config: AcousticRun | VocoderRun, clips: Sequence[Clip], cache: Path, alignments: Sequence[Path] = ()
-) -> Task:
-    """The model and data of a run."""
+def _measured(config: AcousticRun | VocoderRun, paths: Sequence[Path]) -> dict[str, Alignment] | None:
+    """All measured alignments, by clip id; None where the run uses none."""
     if isinstance(config, VocoderRun):
-        if alignments:
+        if paths:
             raise InputError("--alignments is for acoustic models; a vocoder learns from sound alone")
-        return VocoderTask(config, clips, Cache(cache, config.vocoder.mel))
-    measured = {name: one for path in alignments for name, one in read_alignments(path).items()}
-    return AcousticTask(config, clips, Cache(cache, config.acoustic.mel), measured or None)
+        return None
+    if config.guide == "measured" and not paths:
+        raise InputError("guide 'measured' needs --alignments; make them with `glowtron align`")
+    if config.guide != "measured" and paths:
+        raise InputError(f"--alignments teach nothing with guide '{config.guide}'; give --set guide=measured too")
+    return {name: one for path in paths for name, one in read_alignments(path).items()} if paths else None
 
 
 def _require_distinct(clips: Sequence[Clip]) -> None:

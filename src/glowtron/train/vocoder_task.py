@@ -30,14 +30,13 @@ SAMPLE_CLIPS = 3
 
 
 class VocoderTask:
-    """WaveGlow with its data. Raises InputError that names each clip that cannot be used."""
+    """WaveGlow with its data; filling the cache first names each clip that cannot be used."""
 
     unit = "samples"
 
     def __init__(self, config: VocoderRun, clips: Sequence[Clip], cache: Cache) -> None:
         self.config = config
         training = config.training
-        cache.fill(clips)
         self.cache = cache
         self.clips, self.held_out_clips = split(clips, training.validation_clips, training.seed)
         self.dataset = self._dataset(self.clips)
