@@ -92,28 +92,25 @@ class WaveNet(nn.Module):
         # convolution adds up products of plain ranges of rows. Nothing is padded, laid side by side or copied.
         hidden, conditioning = self.start(x.transpose(0, 1)), conditioning.transpose(0, 1)
         dilated, res_skip = _layers(self.dilated), _layers(self.res_skip)
-        mixes = [layer.effective_weight().split(width) for layer in res_skip]
-        biases = [layer.bias.split(width) for layer in res_skip]
+        outs: list[Tensor] = [layer.effective_weight() for layer in res_skip]
+        out_biases: list[Tensor] = [layer.bias for layer in res_skip]
         # The skip outputs only meet in a sum. Where the end is narrower than they are, it comes first: nothing bends
         # between the two.
-        skips, skip_bias = [weight[-1] for weight in mixes], torch.stack([bias[-1] for bias in biases]).sum(0)
         end_first = self.end.out_features < width
         if end_first:
             with torch.autocast(x.device.type, enabled=False):
-                skips = list((self.end.weight @ torch.cat(skips, dim=1)).split(width, dim=1))
-                skip_bias = self.end.weight @ skip_bias + self.end.bias
+                outs = [torch.cat((out[:-width], self.end.weight @ out[-width:])) for out in outs]
+                out_biases = [torch.cat((out[:-width], self.end.weight @ out[-width:])) for out in out_biases]
         weights = [
             self.condition.effective_weight(),
             # The dilated layers' and the conditioning's biases enter at the same place.
             self.condition.bias + torch.cat([layer.bias for layer in dilated]),
             *(layer.effective_weight() for layer in dilated),
-            *skips,
-            *(weight[0] for weight in mixes[:-1]),
-            *(bias[0] for bias in biases[:-1]),
+            *outs,
+            *out_biases,
         ]
-        output = gated_layers(hidden, conditioning, self.kernel_size, self.dilations, weights) + skip_bias
-        if not end_first:
-            output = self.end(output)
+        skip = gated_layers(hidden, conditioning, self.kernel_size, self.dilations, weights)
+        output = skip + self.end.bias if end_first else self.end(skip)
         return output.transpose(0, 1)
 
 
@@ -127,8 +124,8 @@ def gated_layers(
     """All gated layers of a WaveNet: (G, B, C), (G, B, K) -> the sum of their skip outputs (G, B, S), float32 or more.
 
     `weights`: conditioning (n_layers * 2C, K) and all gates' bias (n_layers * 2C,); for each layer the dilated
-    convolution (2C, kernel_size * C); for each layer the skip (S, C); for each but the last the residual (C, C); for
-    each but the last the residual's bias (C,).
+    convolution (2C, kernel_size * C); for each layer its outputs, residual then skip (C + S, C), the last without
+    residual (S, C); for each layer the outputs' bias.
     """
     device = hidden.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
@@ -144,21 +141,19 @@ def gated_layers(
 
 
 class _Weights(NamedTuple):
-    """The weights of `gated_layers` by kind, an item for each layer."""
+    """The weights of `gated_layers` by kind."""
 
-    conditions: list[Tensor]
-    gate_biases: list[Tensor]
-    dilated: list[Tensor]
-    skips: list[Tensor]
-    residuals: list[Tensor]
-    residual_biases: list[Tensor]
+    condition: Tensor
+    gate_bias: Tensor
+    dilated: Sequence[Tensor]
+    outs: Sequence[Tensor]
+    out_biases: Sequence[Tensor]
 
     @staticmethod
     def of(weights: Sequence[Tensor], n_layers: int) -> _Weights:
-        condition, bias, *rest = weights
-        ends = [n_layers, 2 * n_layers, 3 * n_layers - 1]
-        kinds = (rest[start:end] for start, end in zip([0, *ends], [*ends, len(rest)], strict=True))
-        return _Weights(list(condition.chunk(n_layers)), list(bias.chunk(n_layers)), *kinds)
+        condition, gate_bias, *rest = weights
+        kinds = (rest[start : start + n_layers] for start in range(0, 3 * n_layers, n_layers))
+        return _Weights(condition, gate_bias, *kinds)
 
 
 def _run_layers(
@@ -176,20 +171,22 @@ def _run_layers(
     """
     n_layers, width = len(shifts), hidden.shape[1]
     by_kind = _Weights.of(weights, n_layers)
+    conditions, gate_biases = by_kind.condition.chunk(n_layers), by_kind.gate_bias.chunk(n_layers)
     wide = torch.promote_types(hidden.dtype, torch.float32)
-    skip = hidden.new_zeros(len(hidden), len(by_kind.skips[0]), dtype=wide)
+    skip = hidden.new_zeros(len(hidden), len(by_kind.outs[-1]), dtype=wide)
     for i, shift in enumerate(shifts):
-        total = F.linear(conditioning, by_kind.conditions[i], by_kind.gate_biases[i])
+        total = F.linear(conditioning, conditions[i], gate_biases[i])
         for tap, seeing, seen in _taps(kernel_size, shift, len(hidden)):
             total[seeing].addmm_(hidden[seen], by_kind.dilated[i][:, tap * width : (tap + 1) * width].t())
         # On CPU, tanh of float32 is several times as fast as of bfloat16.
-        total[:, :width] = total[:, :width].to(wide).tanh()
+        total[:, :width] = total[:, :width].to(wide).tanh_()
         gated = F.glu(total)  # the first half times the sigmoid of the second
-        skip += F.linear(gated, by_kind.skips[i])
         if kept is not None:
             kept += [hidden, total, gated]
+        out = F.linear(gated, by_kind.outs[i], by_kind.out_biases[i])
         if i < n_layers - 1:
-            hidden = F.linear(gated, by_kind.residuals[i], by_kind.residual_biases[i]).add_(hidden)
+            hidden, out = hidden + out[:, :width], out[:, width:]
+        skip += out
     return skip
 
 
@@ -221,32 +218,42 @@ class _GatedLayers(torch.autograd.Function):
         shifts, kernel_size, n_layers = ctx.shifts, ctx.kernel_size, len(ctx.shifts)
         conditioning, *rest = ctx.saved_tensors
         kept, weights = rest[-3 * n_layers :], _Weights.of(rest[: -3 * n_layers], n_layers)
+        conditions = weights.condition.chunk(n_layers)
         n_rows, width = kept[0].shape
-        grad_skip = grad_skip.to(conditioning.dtype)
-        conditioning_t = conditioning.t().contiguous()
-        grad_hidden = torch.zeros_like(kept[0])
+        # Of the outputs of a layer, residual then skip: the first changes from layer to layer, the second does not.
+        grad_out = torch.cat((torch.zeros_like(kept[0]), grad_skip.to(conditioning.dtype)), dim=1)
+        grad_hidden = grad_out[:, :width]
         grad_conditioning = torch.zeros_like(conditioning) if ctx.needs_input_grad[3] else None
-        grads = _Weights([], [], [], [], [], [])  # of the last layer first
+        grad_condition = torch.empty_like(weights.condition)
+        gate_biases: list[Tensor] = []
+        dilated: list[Tensor] = []
+        outs: list[Tensor] = []
+        out_biases: list[Tensor] = []
         for i in reversed(range(n_layers)):
             hidden, gate, gated = kept[3 * i : 3 * i + 3]
-            grad = grad_skip @ weights.skips[i]
-            grads.skips.append(grad_skip.t() @ gated)
-            if i < n_layers - 1:
-                grad.addmm_(grad_hidden, weights.residuals[i])
-                grads.residuals.append(grad_hidden.t() @ gated)
-                grads.residual_biases.append(grad_hidden.sum(0))
-            total = torch.ops.aten.glu_backward(grad, gate, 1)  # the gradient before tanh and sigmoid
+            grad = grad_out if i < n_layers - 1 else grad_out[:, width:]
+            outs.append(grad.t() @ gated)
+            out_biases.append(grad.sum(0))
+            total = torch.ops.aten.glu_backward(grad @ weights.outs[i], gate, 1)
+            # Now the gradient of what enters tanh and sigmoid.
             torch.ops.aten.tanh_backward.grad_input(total[:, :width], gate[:, :width], grad_input=total[:, :width])
-            grads.dilated.append(torch.zeros_like(weights.dilated[i]))
+            dilated.append(torch.zeros_like(weights.dilated[i]))
             for tap, seeing, seen in _taps(kernel_size, shifts[i], n_rows):
                 inputs = slice(tap * width, (tap + 1) * width)
                 grad_hidden[seen].addmm_(total[seeing], weights.dilated[i][:, inputs])
-                torch.mm(total[seeing].t(), hidden[seen], out=grads.dilated[-1][:, inputs])
+                torch.mm(total[seeing].t(), hidden[seen], out=dilated[-1][:, inputs])
             if grad_conditioning is not None:
-                grad_conditioning.addmm_(total, weights.conditions[i])
-            # With many conditioning channels this is faster than multiplying by `total` transposed.
-            grads.conditions.append((conditioning_t @ total).t())
-            grads.gate_biases.append(total.sum(0))
-        conditions, gate_biases, *others = (kind[::-1] for kind in grads)
-        grad_weights = [torch.cat(conditions), torch.cat(gate_biases), *(grad for kind in others for grad in kind)]
-        return (None, None, grad_hidden, grad_conditioning, *grad_weights)
+                grad_conditioning.addmm_(total, conditions[i])
+            torch.mm(total.t(), conditioning, out=grad_condition[2 * i * width : 2 * (i + 1) * width])
+            gate_biases.append(total.sum(0))
+        return (
+            None,
+            None,
+            grad_hidden,
+            grad_conditioning,
+            grad_condition,
+            torch.cat(gate_biases[::-1]),
+            *dilated[::-1],
+            *outs[::-1],
+            *out_biases[::-1],
+        )
