@@ -334,6 +334,8 @@ class TestOtherCommands:
         )  # fmt: skip
         assert_refused(run("train", "vocoder", "--config", "waveglow", "--data", "none", "--run", "run"), "none", "run")
         assert_refused(run(*train, "--config", "waveglow", "--data", "=x"), "SPEAKER=FOLDER", "run")
+        assert_refused(run(*train, "--config", "waveglow", "--device", "tpu"), "'tpu' is not one of", "run")
+        assert_refused(run(*train, "--config", "waveglow", "--alignments", "a"), "for acoustic models", "run")
         assert_refused(run("train", "vocodr"), "'vocodr' is not one of")
 
     def test_align_refuses_a_folder_without_recordings(self, run, tmp_path):

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 @click.option("--set", "changes", metavar="KEY=VALUE", multiple=True, help="Change one key of the configuration.")
 @click.option("--alignments", metavar="FILE", multiple=True, help="Measured alignments (see: glowtron align).")
 @click.option("--cache", metavar="FOLDER", help="Where decoded clips and mels are kept.  [default: cache/ in the run]")
-@click.option("--device", metavar="DEVICE", default="auto", show_default=True, help="auto (a GPU if any) or cpu.")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu"]), default="auto", show_default=True, help="auto: a GPU if any."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only.")
 def train(
     kind: str,

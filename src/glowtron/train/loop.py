@@ -8,7 +8,6 @@ or many: under `torchrun` every process takes its share of each batch.
 from __future__ import annotations
 
 import errno
-import json
 import math
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
@@ -21,15 +20,15 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object, send_to_device
 from torch import Tensor, nn
 
-from glowtron import config as configuration
 from glowtron.config import AcousticRun, OptimizerConfig, VocoderRun
-from glowtron.errors import InputError, reason
+from glowtron.errors import InputError
 from glowtron.train import checkpoints
 from glowtron.train.average import Average
 from glowtron.train.checkpoints import Progress
 from glowtron.train.clock import Clock
 from glowtron.train.interruption import Interruption
 from glowtron.train.log import Log, Samples
+from glowtron.train.run_folder import held
 from glowtron.train.schedule import learning_rate, step_seed
 
 
@@ -82,7 +81,7 @@ def train(task: Task, run: Path, *, device: str = "auto", quiet: bool = False) -
     """Train `task` in the run folder `run`, from its newest checkpoint if it has one, up to `training.max_steps`.
 
     device: `auto` takes an accelerator where there is one, `cpu` never does. Raises InputError when the folder holds
-    another run, the disk is full, or the loss is no longer finite.
+    another run or is in use, the disk is full, or the loss is no longer finite.
     """
     training = task.config.training
     accelerator = Accelerator(
@@ -94,17 +93,17 @@ def train(task: Task, run: Path, *, device: str = "auto", quiet: bool = False) -
             raise InputError(
                 f"training.batch_size {training.batch_size} cannot be shared by {accelerator.num_processes} processes"
             )
-        if accelerator.is_main_process:
-            claim(run, task)
-        accelerator.wait_for_everyone()
-        state = set_up(task, run, accelerator)
-        devices = [accelerator.device] if accelerator.device.type == "cuda" else []
-        with (
-            torch.random.fork_rng(devices),  # The caller's random numbers go on as if nothing had happened.
-            Interruption() as interruption,
-            Log(run, state.progress.step, training.max_steps, enabled=accelerator.is_main_process, quiet=quiet) as log,
-        ):
-            return fit(task, run, accelerator, state, log, interruption)
+        is_main = accelerator.is_main_process
+        with held(run, task.config, task.data()) if is_main else nullcontext():
+            accelerator.wait_for_everyone()
+            state = set_up(task, run, accelerator)
+            devices = [accelerator.device] if accelerator.device.type == "cuda" else []
+            with (
+                torch.random.fork_rng(devices),  # The caller's random numbers go on as if nothing had happened.
+                Interruption() as interruption,
+                Log(run, state.progress.step, training.max_steps, enabled=is_main, quiet=quiet) as log,
+            ):
+                return fit(task, run, accelerator, state, log, interruption)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -114,53 +113,6 @@ def train(task: Task, run: Path, *, device: str = "auto", quiet: bool = False) -
     finally:
         # accelerate keeps its settings for the whole process; another call may want others.
         AcceleratorState._reset_state(reset_partial_state=accelerator.num_processes == 1)
-
-
-def claim(run: Path, task: Task) -> None:
-    """Make the run folder, or see that an existing one holds this very run. Raises InputError if not."""
-    for name, now in (("config.json", configuration.to_dict(task.config)), ("data.json", dict(task.data()))):
-        path = run / name
-        if path.exists():
-            then = _read_json(path)
-            if name == "config.json" and then.get("type") == task.config.type:
-                # Through its class, so that a key of a newer version counts with the default it has.
-                then = configuration.to_dict(configuration.from_dict(then, type(task.config), str(path)))
-            differing = differences(then, json.loads(json.dumps(now)))
-            if differing:
-                raise InputError(
-                    f"{run} holds a run with another {path.stem}: {'; '.join(differing)}; "
-                    "give the same to go on with it, or another --run"
-                )
-            continue
-        if run.is_dir() and checkpoints.steps(run):
-            raise InputError(f"{run} holds checkpoints but no {name}; restore the file, or give another --run")
-        try:
-            run.mkdir(parents=True, exist_ok=True)
-            partial = run / f".{name}.partial"
-            partial.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
-            partial.replace(path)
-        except OSError as error:
-            raise InputError(f"{run}: cannot be written as a run folder: {reason(error)}") from error
-    checkpoints.clear_partial(run)
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: damaged ({reason(error)}); restore the file, or give another --run") from error
-
-
-def differences(then: Any, now: Any, path: str = "") -> list[str]:
-    """Keys under which two JSON values differ, each as `key (then, now)`."""
-    if isinstance(then, dict) and isinstance(now, dict):
-        keys = [*then, *(key for key in now if key not in then)]
-        return [
-            found
-            for key in keys
-            for found in differences(then.get(key), now.get(key), f"{path}.{key}" if path else key)
-        ]
-    return [] if then == now else [f"{path} ({json.dumps(then)} then, {json.dumps(now)} now)"]
 
 
 class State(NamedTuple):

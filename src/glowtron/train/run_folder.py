@@ -1,0 +1,98 @@
+"""A run's folder: whose it is, and that only one process at a time trains in it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from glowtron import config as configuration
+from glowtron.config import AcousticRun, VocoderRun
+from glowtron.errors import InputError, reason
+from glowtron.train import checkpoints
+
+
+@contextmanager
+def held(run: Path, config: AcousticRun | VocoderRun, data: Mapping[str, Any]) -> Iterator[None]:
+    """Make the run folder, or see that it holds this very run, and keep other processes out of it inside the block.
+
+    Without a checkpoint a folder holds nothing to go on with, and becomes this run's. Raises InputError for another
+    run's folder, one that another process trains in, and one that cannot be written.
+    """
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        handle = os.open(run, os.O_RDONLY)
+    except OSError as error:
+        raise _unwritable(run, error) from error
+    try:
+        _lock(handle, run)
+        _claim(run, {"config.json": configuration.to_dict(config), "data.json": json.loads(json.dumps(dict(data)))})
+        yield
+    finally:
+        os.close(handle)  # Which unlocks, as does the end of the process, however it comes.
+
+
+def _lock(handle: int, run: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InputError(f"{run}: another process is training there; wait for it, or give another --run") from error
+    except OSError:
+        return  # Some network drives have no locks; there nobody can look out for others.
+
+
+def _claim(run: Path, files: Mapping[str, Any]) -> None:
+    begun = bool(checkpoints.steps(run))
+    for name, now in files.items():
+        path = run / name
+        if begun:
+            _check_same(path, now)
+            continue
+        try:
+            partial = run / f".{name}.partial"
+            partial.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
+            partial.replace(path)
+        except OSError as error:
+            raise _unwritable(run, error) from error
+    checkpoints.clear_partial(run)
+
+
+def _check_same(path: Path, now: dict[str, Any]) -> None:
+    run = path.parent
+    if not path.exists():
+        raise InputError(f"{run} holds checkpoints but no {path.name}; restore the file, or give another --run")
+    try:
+        then = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: damaged ({reason(error)}); restore the file, or give another --run") from error
+    what = "other data"
+    if path.name == "config.json":
+        what = "another configuration"
+        kind = AcousticRun if now["type"] == "acoustic" else VocoderRun
+        if isinstance(then, dict) and then.get("type") == now["type"]:
+            # Through its class, so that a key of a newer version counts with the default it has.
+            then = configuration.to_dict(configuration.from_dict(then, kind, str(path)))
+    if differing := differences(then, now):
+        raise InputError(
+            f"{run} holds a run with {what}: {'; '.join(differing)}; give the same to go on with it, or another --run"
+        )
+
+
+def differences(then: Any, now: Any, path: str = "") -> list[str]:
+    """Keys under which two JSON values differ, each as `key (then, now)`."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        keys = [*then, *(key for key in now if key not in then)]
+        return [
+            found
+            for key in keys
+            for found in differences(then.get(key), now.get(key), f"{path}.{key}" if path else key)
+        ]
+    return [] if then == now else [f"{path} ({json.dumps(then)} then, {json.dumps(now)} now)".lstrip()]
+
+
+def _unwritable(run: Path, error: OSError) -> InputError:
+    return InputError(f"{run}: cannot be written as a run folder: {reason(error)}; choose another")
