@@ -1,7 +1,9 @@
 """Whose a run folder is."""
 
+import errno
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -100,6 +102,17 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_one_line(tmp_path):
     for run in (tmp_path / "file", tmp_path / "file" / "run"):
         with pytest.raises(InputError, match="cannot be written as a run folder"):
             train(Toy(), run, device="cpu", quiet=True)
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
+    def full(path, *_, **__):
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(InputError, match="cannot be written as a run folder: No space left"):
+        hold(tmp_path / "run")
+    assert not list((tmp_path / "run").iterdir())
 
 
 def test_differences_name_keys_on_both_sides_and_deep_down():

@@ -52,12 +52,14 @@ def _claim(run: Path, files: Mapping[str, Any]) -> None:
         if begun:
             _check_same(path, now)
             continue
+        partial = run / f".{name}.partial"
         try:
-            partial = run / f".{name}.partial"
             partial.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
             partial.replace(path)
         except OSError as error:
             raise _unwritable(run, error) from error
+        finally:
+            partial.unlink(missing_ok=True)
     checkpoints.clear_partial(run)
 
 
