@@ -13,7 +13,7 @@ from glowtron.config import MelConfig, Tacotron2Config, TextConfig
 from glowtron.errors import InputError
 from glowtron.importers import import_voice, read_published
 from glowtron.models.published_tacotron2 import config_from_published, from_published, published_layout
-from glowtron.models.tacotron2 import Tacotron2
+from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 
 CONFIG = Tacotron2Config(
     embedding_channels=6,
@@ -193,6 +193,23 @@ def test_every_vocoder_layout(name: str, shared: Callable[[str], Path], tmp_path
         model.generate(mel, generator=torch.Generator().manual_seed(1)) for model in (voice.vocoder, loaded.vocoder)
     ]
     assert torch.allclose(*audio, atol=1e-4)
+
+
+def test_decoding_is_that_of_the_program_the_weights_are_from(shared: Callable[[str], Path], tmp_path: Path) -> None:
+    plain = import_voice([shared("parity/tacotron2.pt")], tmp_path / "plain")
+    assert plain.config.decoding == DecodingOptions()
+    dle = import_voice([shared("parity/tacotron2_dle.pt")], tmp_path / "dle")
+    told = read_published(shared("parity/tacotron2_dle.pt")).extras["config"]
+    assert dle.config.decoding == DecodingOptions(
+        max_frames=told["max_decoder_steps"], stop_threshold=told["gate_threshold"], keep_stop_frame=False
+    )
+
+
+@pytest.mark.parametrize("told", [None, [], {"max_decoder_steps": -5, "gate_threshold": "x"}])
+def test_a_config_of_no_use_is_passed_over(told: object, tmp_path: Path) -> None:
+    path = tmp_path / "x.pt"
+    torch.save({"state_dict": published_acoustic(), "epoch": 3, "config": told}, path)
+    assert import_voice([path], tmp_path / "voice").config.decoding == DecodingOptions(keep_stop_frame=False)
 
 
 @pytest.mark.parametrize("order", [1, -1])

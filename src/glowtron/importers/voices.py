@@ -20,7 +20,7 @@ from glowtron.config import AcousticConfig, MelConfig, TextConfig
 from glowtron.errors import InputError
 from glowtron.importers.published import Published, read_published
 from glowtron.models import published_tacotron2, published_waveglow
-from glowtron.models.tacotron2 import Tacotron2
+from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 from glowtron.models.waveglow import WaveGlow
 
 N_SYMBOLS = 148
@@ -76,7 +76,26 @@ def _with_acoustic(voice: StoredVoice, published: Published) -> StoredVoice:
     weights = published_tacotron2.from_published(state)
     model = Tacotron2(config.model, config.mel.n_mels)
     model.load_state_dict(weights)
-    return replace(voice, config=replace(voice.config, acoustic=config), acoustic=model.eval())
+    decoding = _decoding(published)
+    return replace(voice, config=replace(voice.config, acoustic=config, decoding=decoding), acoustic=model.eval())
+
+
+def _decoding(published: Published) -> DecodingOptions:
+    """How the program that wrote a Tacotron 2 runs it.
+
+    DeepLearningExamples, whose files hold epoch and config, leaves the frame out that asked to stop.
+    """
+    if "epoch" not in published.extras:
+        return DecodingOptions()
+    told = published.extras.get("config")
+    told = told if isinstance(told, dict) else {}
+    limit, threshold = told.get("max_decoder_steps"), told.get("gate_threshold")
+    options = DecodingOptions(keep_stop_frame=False)
+    if isinstance(limit, int) and limit > 0:
+        options = replace(options, max_frames=limit)
+    if isinstance(threshold, float) and 0 < threshold < 1:
+        options = replace(options, stop_threshold=threshold)
+    return options
 
 
 def _with_vocoder(voice: StoredVoice, published: Published) -> StoredVoice:
