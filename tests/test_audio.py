@@ -114,6 +114,10 @@ def test_a_reader_is_told_what_is_wrong_with_a_file(tmp_path):
     for value in (np.nan, np.inf, -np.inf):
         soundfile.write(tmp_path / "nan.wav", np.array([0.0, value, 0.0]), 22_050, "FLOAT")
         fails(lambda: read_audio(tmp_path / "nan.wav"), "nan.wav", "NaN")
+    soundfile.write(tmp_path / "int.wav", np.array([0.0, 20_000.0, -5.0]), 22_050, "FLOAT")
+    fails(lambda: read_audio(tmp_path / "int.wav"), "int.wav", "reach 2e+04", "1 is full scale")
+    soundfile.write(tmp_path / "loud.wav", np.array([0.0, 3.0, -5.0]), 22_050, "FLOAT")
+    assert read_audio(tmp_path / "loud.wav").samples.min() == -5.0
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +120,11 @@ class TestSay:
         assert "20/20" in result.err or "sentence" in result.err
         assert "out.wav: " in result.out
 
+    def test_of_many_files_only_lines_are_said_where_there_is_no_terminal(self, say):
+        result = say("one\ntwo\nthree\nfour", "--each-line", "-o", "lines")
+        assert result.err == ""
+        assert [line.split(":")[0] for line in result.out.splitlines()] == [f"lines/000{i}.wav" for i in (1, 2, 3, 4)]
+
     def test_a_sentence_cut_by_the_limit_is_reported_by_its_text(self, endless_voice):
         result = subprocess.run(
             [*GLOWTRON, "say", "--voice", endless_voice, "Fine words. Endless ones.", "-o", endless_voice / "x.wav"],
@@ -190,6 +196,9 @@ class TestRefusals:
 
     def test_empty_standard_input(self, say):
         assert_refused(say("-", "-o", "out.wav"), "empty", "out.wav")
+
+    def test_an_empty_text_needs_no_voice_to_be_refused(self, run):
+        assert_refused(run("say", "  ", "--voice", "nobody"), "the text is empty", "speech.wav")
 
     def test_unknown_voice(self, run):
         assert_refused(run("say", "Hello.", "--voice", "nobody"), "no voice 'nobody'", "speech.wav")
@@ -279,6 +288,15 @@ class TestVoices:
         assert result.status == 0
         for fact in ("tiny", "ann, bob", "waveglow", "22050 Hz", "acoustic.safetensors"):
             assert fact in result.out
+
+    def test_metrics_are_written_for_people(self, run, tiny_voice):
+        shutil.copytree(tiny_voice, "voice")
+        told = json.loads(Path("voice/voice.json").read_text(encoding="utf-8"))
+        told["metrics"] = {"words": {"real": 0.78912, "spoken": 1}, "pesq": 2.5, "by": "ear"}
+        Path("voice/voice.json").write_text(json.dumps(told), encoding="utf-8")
+        out = run("voices", "voice").out
+        for line in ("metric words:    real 0.7891, spoken 1\n", "metric pesq:     2.5\n", "metric by:       ear\n"):
+            assert line in out
 
     def test_refuses_other_folders(self, run, tmp_path):
         assert_refused(run("voices", tmp_path), "voice.json")

@@ -23,6 +23,9 @@ FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG
 _BLOCK = 1 << 16
 """Samples read or written at a time; libsndfile's Vorbis encoder overflows its stack on very long blocks."""
 
+_LOUDEST = 100.0
+"""No recording is 40 dB over full scale; what looks like it are integers that were stored as floating point."""
+
 _STREAMED = 0x7FFF_0000
 """Sizes from here on in a header mean that it was written before the length was known, as by a pipe."""
 
@@ -134,6 +137,8 @@ def read_audio(path: str | Path, sample_rate: int | None = None) -> Audio:
         raise InputError(f"{path}: holds no samples")
     if not np.isfinite(samples).all():
         raise InputError(f"{path}: holds NaN or infinite samples")
+    if (peak := float(np.abs(samples).max())) > _LOUDEST:
+        raise InputError(f"{path}: its samples reach {peak:.3g}, where 1 is full scale; divide them by what is meant")
     audio = Audio(samples, rate)
     return audio if sample_rate is None else audio.resample(sample_rate)
 

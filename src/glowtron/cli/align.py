@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from glowtron.cli.output import check_folder
+from glowtron.cli.output import check_folder, progress_bar
 from glowtron.errors import InputError
 
 
@@ -27,8 +27,6 @@ def align(data: str, output: str | None, quiet: bool) -> None:
       glowtron align LJSpeech-1.1
       glowtron align LJSpeech-1.1 -o lj-alignments.jsonl
     """
-    from tqdm import tqdm
-
     from glowtron.config import TextConfig
     from glowtron.data.alignment import align_clips
     from glowtron.data.manifest import read_manifest
@@ -39,7 +37,7 @@ def align(data: str, output: str | None, quiet: bool) -> None:
         raise InputError(f"{target}: is a folder; give -o the name of a file in it")
     check_folder(target.parent)
     clips = read_manifest(data)
-    with tqdm(total=len(clips), unit="clip", disable=quiet, leave=False) as bar:
+    with progress_bar(len(clips), "clip", hidden=quiet) as bar:
         frontend = make_frontend(TextConfig(phonemes=True))
         report = align_clips(clips, frontend, target, progress=lambda done: bar.update(done - bar.n))
     for clip, reason in report.failed.items():

@@ -52,7 +52,7 @@ def synthesis_options(command: F) -> F:
             ),
             click.option(
                 "--seed",
-                type=click.IntRange(0, 2**63 - 1),
+                type=click.IntRange(0),
                 metavar="INTEGER",
                 default=0,
                 help="The same text and seed give the same audio.",

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from glowtron.errors import InputError
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 def check_folder(path: Path) -> None:
@@ -22,3 +27,10 @@ def check_folder(path: Path) -> None:
 def summary(name: str | Path, length_s: float, taken_s: float) -> str:
     """What was written and how long it took; the real-time factor is compute time / audio time."""
     return f"{name}: {length_s:.2f} s of audio in {taken_s:.2f} s (real-time factor {taken_s / length_s:.3f})"
+
+
+def progress_bar(total: int, unit: str, *, hidden: bool) -> tqdm[None]:
+    """A bar on standard error that goes when it is done; where that is no terminal, only now and then a line."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit=unit, disable=hidden, leave=False, mininterval=0.1 if sys.stderr.isatty() else 10)

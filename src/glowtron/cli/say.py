@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from glowtron.cli.options import synthesis_options, voice_option
-from glowtron.cli.output import check_folder, summary
+from glowtron.cli.output import check_folder, progress_bar, summary
 from glowtron.errors import InputError, reason
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ def _read_text(words: Sequence[str], file: str | None) -> str:
 
 
 def _whole_job(script: str, output: str | None) -> Job:
+    if not script.strip():
+        raise InputError("nothing to say: the text is empty")
     return Job(script, None if output == STREAM else Path(output or "speech.wav"))
 
 
@@ -140,7 +142,9 @@ def _speak(voice: Voice, jobs: Sequence[Job], options: SynthesisOptions, quiet: 
     from tqdm import tqdm
 
     n_sentences = sum(_count_sentences(voice, job) for job in jobs)
-    with tqdm(total=n_sentences, unit="sentence", disable=quiet or n_sentences < 3, leave=False) as bar:
+    # Without a terminal, what is said of each file tells how far it is.
+    hidden = quiet or n_sentences < 3 or (len(jobs) > 1 and not sys.stderr.isatty())
+    with progress_bar(n_sentences, "sentence", hidden=hidden) as bar:
         for job in jobs:
             started = time.perf_counter()
             if job.path is None:

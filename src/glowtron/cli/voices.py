@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -56,9 +57,18 @@ def _details(folder: Path, voice: VoiceFile) -> str:
         "vocoder": vocoder.type if vocoder else "none",
         "sample rate": f"{model.mel.sample_rate} Hz",
         "weights": ", ".join(f"{name} {_megabytes(folder / name)}" for name in voice.sha256),
-        **{f"metric {name}": str(value) for name, value in voice.metrics.items()},
+        **{f"metric {name}": ", ".join(_figures(value)) for name, value in voice.metrics.items()},
     }
     return "\n".join(f"{name + ':':16} {value}" for name, value in lines.items() if value)
+
+
+def _figures(metric: Any, name: str = "") -> Iterator[str]:
+    """What a metric says, nested or not: `"validation loss 1.903"`."""
+    if isinstance(metric, dict):
+        for key, value in metric.items():
+            yield from _figures(value, f"{name} {key}".lstrip())
+    else:
+        yield f"{name} {metric:.4g}".lstrip() if isinstance(metric, float) else f"{name} {metric}".lstrip()
 
 
 def _megabytes(path: Path) -> str:
