@@ -166,9 +166,8 @@ def align_clips(
                 _write(partial, earlier | found)
             if progress is not None:
                 progress(done)
-    except BaseException:
+    finally:  # Whatever ended it, an interruption too.
         _write(partial, earlier | found)
-        raise
     _write(out, found)
     partial.unlink(missing_ok=True)
     return AlignmentReport(len(found), reused, failed)
