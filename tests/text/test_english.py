@@ -37,6 +37,16 @@ QUANTITIES = [
     ),
     ("~50, ±5, <5, 50+", "about fifty, plus or minus five, less than five, fifty plus"),
     ("٣٫٥ and १२ and ５ and ①", "three point five and twelve and five and one"),
+    (
+        "6.02×10²³, 6 x 10^-3, 10⁻³",
+        "six point zero two times ten to the power of twenty-three, six times ten to the power of minus three, "
+        "ten to the power of minus three",
+    ),
+    (
+        "1.234,56 or 1.234.567,00",
+        "one thousand two hundred thirty-four point five six or one million two hundred thirty-four thousand "
+        "five hundred sixty-seven point zero zero",
+    ),
     ("a 3:1 win on a 16:9 screen", "a three to one win on a sixteen to nine screen"),
 ]
 YEARS = [
@@ -104,6 +114,9 @@ UNITS = [
     ),
     ("20°C, -5°F, 5°", "twenty degrees celsius, minus five degrees fahrenheit, five degrees"),
     ("3'6\" tall", "three feet six inches tall"),
+    ("6ft 2in, 6 ft. 1 in.", "six feet two inches, six feet one inch."),
+    ("a 5in gap, 1 in 10", "a five inches gap, one in ten"),
+    ("x° at 40° N, ° alone", "x degrees at forty degrees N, alone"),
     ("100 m² of 5 x 5 m", "one hundred square meters of five by five meters"),
     ("a 5-km run, a 14-year-old", "a five-kilometer run, a fourteen-year-old"),
     ("50%, 5-10%, 100 %, ~95%", "fifty percent, five to ten percent, one hundred percent, about ninety-five percent"),
@@ -113,6 +126,7 @@ UNITS = [
 ]
 NAMES = [
     ("221B Baker St. since", "two twenty-one B baker street since"),
+    ("12 St. James St., off 42 St.", "twelve saint james street, off forty-two street."),
     ("St. Paul, St Paul's, Baker St", "saint paul, saint paul's, baker street"),
     ("at St. Paul and Elm Streets on 42nd St. today", "at saint paul and elm streets on forty-second street today"),
     ("Dr. Who on Mulholland Dr. and Dr Smith", "doctor who on mulholland drive and doctor smith"),
@@ -162,6 +176,10 @@ ADDRESSES = [
 ]
 CHARACTERS = [
     ("hello 😀 :-) world ¯\\_(ツ)_/¯ <3", "hello world"),
+    ("(╯°□°)╯︵ ┻━┻ flip ( ͡° ͜ʖ ͡°) (ツ) (^_^)", "flip (tsu)"),
+    ("(a) – (°C) – (→ 5) “(so)”", "(a) - (degrees C) - (five) (so)"),
+    ("π, α-rays, Δt, 5 μm, Ω", "pi, alpha rays, delta t, five micrometers, ohm"),
+    ("η Αθήνα", "i athina"),
     ("北京 привет łódź", "bei jing privet lodz"),
     ("“quoted” ‘single’ it’s 'tis 'n' goin'", "quoted single it's 'tis 'n' goin'"),
     ("yes… no -- what?? — so!!", "yes... no - what? - so!"),

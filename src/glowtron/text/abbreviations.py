@@ -235,6 +235,8 @@ def _title(match: re.Match[str]) -> str:
 def _street_or_saint(match: re.Match[str]) -> str:
     before = word_before(match)
     named = _NEXT_WORD.match(match.string, match.end())
+    if named and before.isdigit() and named[1] not in STARTERS:  # A house number: "12 St. James Square".
+        return "saint"
     # A street has its name before it: "Baker St.", "42nd St.". So has a saint only where a sentence begins.
     has_name = bool(before) and (before[0].isupper() or before[0].isdigit()) and before not in STARTERS
     names_street = has_name and (before[0].isdigit() or "." not in match[0] or _in_address(match))

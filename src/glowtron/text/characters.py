@@ -14,7 +14,7 @@ import unicodedata
 from anyascii import anyascii
 
 CURRENCY_SIGNS = "$£€¥¢₹₽₩₺₪₫₴₿"
-SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"
 HELD = "\ue000"
 """Stands for one `{ARPAbet}` while the rules run; private, so `plain` removes it from what the user wrote."""
 KEPT = frozenset(CURRENCY_SIGNS + SUPERSCRIPTS + "°×")
@@ -22,7 +22,7 @@ KEPT = frozenset(CURRENCY_SIGNS + SUPERSCRIPTS + "°×")
 _REPLACED = {
     **dict.fromkeys("‘’‚‛ʼʻ′´`", "'"),
     **dict.fromkeys("“”„‟«»″", '"'),
-    **dict.fromkeys("‹›", ""),
+    **dict.fromkeys("‹›︵︶", ""),
     **dict.fromkeys("‐‑−﹣－", "-"),
     **dict.fromkeys("–‒", "–"),  # A dash between figures is "to", between words a pause: ranges decide.
     **dict.fromkeys("—―⸺⸻", " -- "),
@@ -67,6 +67,12 @@ _REPLACED = {
 # :-) ;) :D :-P =( xD <3. Letters before the eyes mean a list's colon: "(as follows:)".
 _EMOTICON = re.compile(r"(?<![\w)])(?:[:;=][-'^]?[()DPp|\\*]|[xX]D+|<3)(?!\w)")
 _SHRUG = re.compile(r"¯?\\_\([^\s()]{1,3}\)_/¯?")
+# (╯°□°) and (^_^): in brackets neither a word nor a figure, but two signs that no text has there.
+_FACE = re.compile(r"\((?![^()\n]*(?:[^\W\d_]{2}|[0-9]))(?:[^()\n]*[^\w\s()!-~“”‘’–—…$£€¥]){2}[^()\n]*\)")
+_GREEK = "\u0370-\u03ff\u1f00-\u1fff"
+_GREEK_WORD = re.compile(f"[{_GREEK}]{{2}}")
+# µ and Ω before or after other letters or figures are units.
+_GREEK_LETTER = re.compile(r"[\u0391-\u03a8\u03b1-\u03bb\u03bd-\u03c9]|μ(?!\w)")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});")
 _TAG = re.compile(
     r"</?(?:a|b|i|u|p|br|hr|em|li|ul|ol|tt|td|tr|th|h[1-6]|div|span|code|pre|sub|sup|strong|small)(?:\s[^<>]{0,200})?/?>"
@@ -84,11 +90,19 @@ def plain(text: str) -> str:
     if "<" in text:
         text = _TAG.sub(" ", text)
     if not text.isascii() or not text.isprintable():
+        text = _FACE.sub(" ", text)
+        if not _GREEK_WORD.search(text):
+            text = _GREEK_LETTER.sub(_letter_name, text)
         text = "".join([_plain(character) for character in text])
     if "\n" in text:
         text = "\n".join(_without_drawings(text.split("\n")))
     text = _EMOTICON.sub(" ", text)
     return _SIGN_RUN.sub(" ", text)
+
+
+def _letter_name(match: re.Match[str]) -> str:
+    name = unicodedata.name(match[0]).split()[-1].lower()  # GREEK SMALL LETTER ALPHA
+    return f" {'lambda' if name == 'lamda' else name} "
 
 
 @functools.lru_cache(maxsize=8192)

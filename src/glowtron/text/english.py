@@ -35,8 +35,15 @@ _SIGN_WORDS = (
     (re.compile(r"(?<=[0-9a-z)])[ ]?\*[ ]?(?=[0-9])"), " times "),
     (re.compile(r"@"), " at "),
 )
-_LEFT_OVER = (("%", " percent "), ("°", " degrees "), ("×", " by "))
+_LEFT_OVER = (
+    (re.compile("%"), " percent "),
+    (re.compile(r"(?<=[\w)])[ ]?°|°(?=[CFK]\b)"), " degrees "),
+    (re.compile("°"), " "),
+    (re.compile("×"), " by "),
+)
 
+# Thousands and decimals on the Continent: 1.234,56.
+_CONTINENTAL = re.compile(r"(?<![\w.,])([0-9]{1,3}(?:\.[0-9]{3}){1,8}),([0-9]{2})(?![\w,]|\.[0-9])")
 # Thousands in India, Germany and France: 12,34,567 and 1.234.567 and 1 234 567.
 _GROUPED = re.compile(
     r"(?<![\w.,])(?<![0-9] )(?:[0-9]{1,2}(?:,[0-9]{2}){1,6},[0-9]{3}"
@@ -48,7 +55,7 @@ _GROUPED = re.compile(
 _PUNCTUATION = (
     (re.compile(r"[\[{]"), " ("),
     (re.compile(r"[\]}]"), ") "),
-    (re.compile(r"[\"|<>\\^~`_*#=+/$%&@⁰¹²³⁴⁵⁶⁷⁸⁹]"), " "),
+    (re.compile(r"[\"|<>\\^~`_*#=+/$%&@⁰¹²³⁴⁵⁶⁷⁸⁹⁻]"), " "),
     (re.compile(r"[–]|--+"), " - "),
     (re.compile(r"(?<![a-zA-Z\ue000])'(?!(?:tis|twas|twere|twill|em|cause|til|till|bout|round|n)\b)"), ""),
     (re.compile(r"(?<=[^s\W])'(?![a-zA-Z])(?<!in')(?<!\bo')(?<!'n')"), ""),
@@ -115,6 +122,7 @@ def _read(text: str) -> str:
     text = calm(text)
     text = expand(text)
     if any(figure in text for figure in "0123456789"):
+        text = _CONTINENTAL.sub(lambda match: f"{match[1].replace('.', '')}.{match[2]}", text)
         text = _GROUPED.sub(_ungrouped, text)
         text = telephones(text)
         text = dates(text)
@@ -127,7 +135,7 @@ def _read(text: str) -> str:
         text = _signs(text)
         text = sums(text)
     for sign, words in _LEFT_OVER:
-        text = text.replace(sign, words)
+        text = sign.sub(words, text)
     text = roman(text)
     text = initials(text)
     for pattern, replacement in _PUNCTUATION:

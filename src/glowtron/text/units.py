@@ -101,30 +101,31 @@ _QUANTITY = re.compile(
     r"(?![\w/%°])(?P<stop>\.(?!\w))?"
 )
 _FRACTION_UNIT = re.compile(rf"{START}(?:({NUMBER})[ -])?{_FRACTION}(?:([ -]?)({_UNIT})(?![\w/]))?")
-_FEET_INCHES = re.compile(r"(?<![\w.])([0-9]{1,3})'[ ]?([0-9]{1,2}(?:\.[0-9])?)(?:\"|''?)")
+_FEET_INCHES = re.compile(
+    r"(?<![\w.])([0-9]{1,3})(?:'|[ ]?ft\b\.?)[ ]?([0-9]{1,2}(?:\.[0-9])?)(?:\"|''?|in\b|[ ]in(?=[,.;:)]|$))"
+)
 _INCHES = re.compile(
-    rf"{START}({NUMBER})\"(?=[ ](?:wide|tall|long|deep|high|thick|across|screen|monitor|pipe|x|by)\b|[ ]?x[ ]?[0-9])"
+    rf"{START}({NUMBER})(?:in\b(?!\.[a-z])"
+    r"|\"(?=[ ](?:wide|tall|long|deep|high|thick|across|screen|monitor|pipe|x|by)\b|[ ]?x[ ]?[0-9]))"
 )
 _SCIENTIFIC = re.compile(r"(?<![\w.])([0-9]{1,12}(?:\.[0-9]{1,12})?)[eE]([+-]?[0-9]{1,3})(?![\w.])")
 _ADJECTIVE = re.compile(r"-[a-z]")
 _DIMENSION = re.compile(rf"{START}({NUMBER})(\s?)([x×*])\2(?=[0-9])")
-_EQUALS_NEAR = re.compile(r"[ ]?[0-9.,]{1,12}[ ]?(?:=|equals)")
+_ARITHMETIC = re.compile(r"[ ]?[0-9.,]{1,12}[ ]?(?:=|equals|\^|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻])")
 _PER_LETTERS = re.compile(
     r"(?<=[a-z])[ ]?/[ ]?(hour|hr|h|day|week|wk|month|mo|year|yr|kg|km|mile|person|night|min|minute|second|sec|s)\b"
 )
 _PER = {"hr": "hour", "h": "hour", "wk": "week", "mo": "month", "yr": "year", "kg": "kilogram", "km": "kilometer"}
 _PER |= {"min": "minute", "sec": "second", "s": "second"}
-_EXPONENT = re.compile(r"(?<=[0-9])([⁰¹²³⁴⁵⁶⁷⁸⁹]+)|(?<=[\w)])\^(-?[0-9]{1,3})(?![0-9])")
+_EXPONENT = re.compile(r"(?<=[0-9])(⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)|(?<=[\w)])\^(-?[0-9]{1,3})(?![0-9])")
 _SQUARED = {"²": " squared", "³": " cubed"}
-_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
 
 def quantities(text: str) -> str:
     """`text` with its quantities in words."""
-    if "'" in text:
-        text = _FEET_INCHES.sub(_feet_inches, text)
-    if '"' in text:
-        text = _INCHES.sub(lambda match: spoken(match[1]) + " inches", text)
+    text = _FEET_INCHES.sub(_feet_inches, text)
+    text = _INCHES.sub(lambda match: spoken(match[1]) + (" inch" if match[1] == "1" else " inches"), text)
     text = _SCIENTIFIC.sub(lambda m: f"{spoken(m[1])} times ten to the power of {spoken(m[2].lstrip('+'))}", text)
     text = _DIMENSION.sub(_dimension, text)
     if "/" in text:
@@ -186,8 +187,8 @@ def _feet_inches(match: re.Match[str]) -> str:
 
 
 def _dimension(match: re.Match[str]) -> str:
-    # "3 x 4 = 12" is arithmetic, "3x4 meters" a size.
-    times = match[3] == "*" or _EQUALS_NEAR.match(match.string, match.end())
+    # "3 x 4 = 12" and "6 x 10^23" are arithmetic, "3x4 meters" a size.
+    times = match[3] == "*" or _ARITHMETIC.match(match.string, match.end())
     return f"{spoken(match[1])} {'times' if times else 'by'} "
 
 
