@@ -164,6 +164,8 @@ def test_nothing_is_written_where_it_cannot_be(tmp_path):
     fails(lambda: audio.write(tmp_path), "is a folder")
     broken = Audio(np.array([0.0, np.nan], dtype=np.float32), 22_050)
     fails(lambda: broken.write(tmp_path / "nan.wav"), "NaN")
+    stereo = Audio(np.zeros((9, 2), np.float32), 22_050)
+    fails(lambda: stereo.write(tmp_path / "stereo.wav"), "mono", "(9, 2)")
     (tmp_path / "file").write_text("")
     fails(lambda: audio.write(tmp_path / "file" / "a.wav"), "no folder")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]

@@ -81,6 +81,8 @@ class Audio(NamedTuple):
 
         The inverse of reading 16-bit files: what was read from one comes back bit for bit.
         """
+        if self.samples.ndim != 1:
+            raise InputError(f"audio is mono, samples of shape (L,); these are {self.samples.shape}")
         if not np.isfinite(self.samples).all():
             raise InputError("audio holds NaN or infinite samples and cannot be turned into sound")
         samples: NDArray[np.int16] = np.clip(np.rint(self.samples * 32768.0), -32768, 32767).astype(np.int16)
