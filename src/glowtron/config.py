@@ -121,6 +121,8 @@ class Tacotron2Config:
     """Share of prenet activations dropped, at inference too."""
     encoder_dropout: float = 0.5
     """Share of activations dropped after encoder convolutions in training."""
+    attention_dropout: float = 0.0
+    """Share of what the attention compares, queries and encoded symbols, dropped in training."""
     rnn_dropout: float = 0.1
     """Share of both decoder LSTMs' outputs dropped in training."""
     postnet_dropout: float = 0.5
@@ -132,7 +134,7 @@ class Tacotron2Config:
         for name in ("encoder_kernel", "location_kernel", "postnet_kernel"):
             _require(getattr(self, name) % 2 == 1, f"{name} must be odd, got {getattr(self, name)}")
         _require(self.encoder_channels % 2 == 0, f"encoder_channels must be even, got {self.encoder_channels}")
-        for name in ("prenet_dropout", "encoder_dropout", "rnn_dropout", "postnet_dropout"):
+        for name in ("prenet_dropout", "encoder_dropout", "attention_dropout", "rnn_dropout", "postnet_dropout"):
             _require(0 <= getattr(self, name) < 1, f"{name} must be in [0, 1), got {getattr(self, name)}")
 
 

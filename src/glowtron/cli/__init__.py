@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -19,7 +20,7 @@ from glowtron.cli.say import say
 from glowtron.cli.train import train
 from glowtron.cli.vocode import vocode
 from glowtron.cli.voices import voices
-from glowtron.errors import InputError, nearest
+from glowtron.errors import InputError, nearest, reason
 
 USER_FAULT = 2
 """Exit status after a fault that the user can mend."""
@@ -78,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     A fault of the user ends with one line on standard error and exit status 2; any other exception is a fault of this
     program and keeps its traceback. A reader of standard output that has had enough (`| head`) ends it quietly.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # Names that an old terminal cannot show must not end the program.
+        sys.stdout.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         sys.exit(_status(arguments))
@@ -97,7 +100,7 @@ def _status(arguments: Sequence[str] | None) -> int:
         return _fault(str(error))
     except OSError as error:
         # A file of the user's that no reader of ours has named: no permission, a full disk.
-        return _fault(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return _fault(f"{error.filename}: {reason(error)}" if error.filename else reason(error))
     except (KeyboardInterrupt, click.Abort):
         click.echo("glowtron: interrupted", err=True)
         return 130

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -110,8 +111,14 @@ def _line_jobs(script: str, output: str | None) -> list[Job]:
         raise InputError("--each-line writes files; give -o a folder, or a name with {} in it, in place of -")
     pattern = output or "speech"
     if "{}" not in pattern:
-        pattern = str(Path(pattern) / "{}.wav")
-    lines = script.splitlines()
+        from glowtron.audio import FORMATS
+
+        name = Path(pattern)
+        if name.suffix.lower() in FORMATS:
+            raise InputError(f"{name}: --each-line writes many files; name them as in {name.stem}-{{}}{name.suffix}")
+        pattern = str(name / "{}.wav")
+    # Not splitlines(), which takes a form feed or U+2028 for the end of a line; editors and wc do not.
+    lines = re.split(r"\r\n|[\n\r]", script)
     width = max(4, len(str(len(lines))))
     jobs = [
         Job(line, Path(pattern.replace("{}", f"{i:0{width}}")), f"line {i}: ")

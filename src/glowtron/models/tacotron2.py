@@ -171,6 +171,7 @@ class Attention(nn.Module):
 
     def __init__(self, config: Tacotron2Config):
         super().__init__()
+        self.dropout = config.attention_dropout
         channels = config.attention_channels
         self.query = nn.Linear(config.attention_rnn_channels, channels, bias=False)
         self.key = nn.Linear(config.encoder_channels, channels, bias=False)
@@ -180,6 +181,11 @@ class Attention(nn.Module):
         for layer, gain in ((self.query, 5 / 3), (self.key, 5 / 3), (self.location_dense, 5 / 3), (self.energy, 1.0)):
             nn.init.xavier_uniform_(layer.weight, gain)
 
+    def keys(self, values: Tensor) -> Tensor:
+        """(B, N, C) -> (B, N, A), encoded symbols as queries are compared with them."""
+        keys: Tensor = self.key(F.dropout(values, self.dropout, self.training))
+        return keys
+
     def forward(self, query: Tensor, weights: Tensor, cumulative: Tensor, memory: Memory) -> Tensor:
         """Where to read, for each of S steps whose history is known.
 
@@ -187,6 +193,7 @@ class Attention(nn.Module):
         """
         history = torch.stack((weights, cumulative), dim=-1)  # (B, S, N, 2)
         located = self.location_dense(self.location(history.flatten(0, 1))).unflatten(0, weights.shape[:2])
+        query = F.dropout(query, self.dropout, self.training)
         features = self.query(query)[:, :, None] + located + memory.keys[:, None]
         energies = self.energy(features.tanh()).squeeze(-1).float()
         return energies.masked_fill(~memory.mask[:, None], float("-inf")).log_softmax(-1)
@@ -254,7 +261,7 @@ class Tacotron2(nn.Module):
         if self.config.n_speakers > 1:
             assert speaker is not None, "a model of several speakers has to be told which"
             values = values + self.speaker(speaker)[:, None]
-        return Memory(values, self.attention.key(values), mask)
+        return Memory(values, self.attention.keys(values), mask)
 
     def start(self, memory: Memory) -> DecoderState:
         """The state before the first step."""

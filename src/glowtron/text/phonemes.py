@@ -24,7 +24,6 @@ _PHRASE_ENDS = frozenset(".,;:?!()")
 _WEAK = {
     "a": "AH0",
     "an": "AH0 N",
-    "and": "AH0 N D",
     "of": "AH0 V",
     "the": "DH AH0",
     "to": "T AH0",
