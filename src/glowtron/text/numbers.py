@@ -1,15 +1,17 @@
 """Numbers as words: cardinals, ordinals, years, decades, digits, decimals, fractions.
 
-American, without "and": "one hundred ninety-nine". `inflect` (MIT) knows the words; its import takes more than a
-second, so it waits for the first number that needs it.
+American, without "and": "one hundred ninety-nine".
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_ILLIONS = "thousand million billion trillion quadrillion quintillion sextillion septillion octillion nonillion".split()
+_ILLIONS.append("decillion")
 LONGEST = 36
 """Digits in the largest number that has a name; beyond, it is read digit by digit."""
 
@@ -33,30 +35,51 @@ SIGN = r"(?:(?<![^\s(])-)?"
 """Pattern of a minus: a hyphen with nothing but space or a bracket before it."""
 
 
-@functools.cache
-def inflector() -> Any:
-    """The engine of `inflect`, made once."""
-    import inflect
-
-    return inflect.engine()
-
-
 @functools.lru_cache(maxsize=4096)
 def cardinal(number: int | str) -> str:
     """`1234` as "one thousand two hundred thirty-four"; more than 36 digits are read one by one."""
     figures = str(number).lstrip("0") or "0"
     if len(figures) > LONGEST:
         return digits(figures)
-    if len(figures) == 1:
-        return DIGITS[int(figures)]
-    words: str = inflector().number_to_words(figures, andword="")
-    return words.replace(",", "")
+    return " ".join(groups(int(figures)))
+
+
+def groups(number: int, joint: str = " ") -> list[str]:
+    """The groups of thousands of a number of up to 36 digits, in words: `1234` as "one thousand", "two hundred ...".
+
+    `joint` stands after "hundred" where the group goes on.
+    """
+    assert 0 <= number < 10**LONGEST, "no such number has a name"
+    found: list[str] = []
+    scales = iter(("", *(f" {scale}" for scale in _ILLIONS)))
+    while number or not found:
+        number, group = divmod(number, 1000)
+        scale = next(scales)
+        if group or not (number or found):
+            found.append(_below_thousand(group, joint) + scale)
+    return found[::-1]
+
+
+def _below_thousand(number: int, joint: str) -> str:
+    hundreds, rest = divmod(number, 100)
+    if hundreds:
+        return f"{DIGITS[hundreds]} hundred" + (joint + _below_thousand(rest, joint) if rest else "")
+    if number < 10:
+        return DIGITS[number]
+    if number < 20:
+        return _TEENS[number - 10]
+    tens, ones = divmod(number, 10)
+    return _TENS[tens - 2] + (f"-{DIGITS[ones]}" if ones else "")
 
 
 @functools.lru_cache(maxsize=1024)
 def ordinal(number: int | str) -> str:
     """`22` as "twenty-second"."""
-    words = cardinal(number)
+    return as_ordinal(cardinal(number))
+
+
+def as_ordinal(words: str) -> str:
+    """A number in words as an ordinal."""
     before, last = _last_word(words)
     irregular = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth"}
     irregular["twelve"] = "twelfth"

@@ -8,13 +8,12 @@ them is dropped, and transliteration is that of `anyascii`, made equal where the
 
 from __future__ import annotations
 
-import functools
 import re
 
 from anyascii import anyascii
 
 from glowtron.errors import InputError
-from glowtron.text.numbers import LONGEST, inflector
+from glowtron.text.numbers import LONGEST, as_ordinal, groups
 from glowtron.text.symbols import character_ids, phone_ids
 
 ABBREVIATIONS = {
@@ -44,7 +43,7 @@ _ABBREVIATION = re.compile(r"\b(" + "|".join(ABBREVIATIONS) + r")\.")
 _THOUSANDS = re.compile(r"[0-9][0-9,]+[0-9]")
 _DOLLARS = re.compile(r"\$([0-9.,]*[0-9])")
 _DECIMAL = re.compile(r"(?<![0-9])([0-9]+)\.([0-9]+)")
-_ORDINAL = re.compile(r"(?<![0-9])[0-9]+(?:st|nd|rd|th)")
+_ORDINAL = re.compile(r"(?<![0-9])([0-9]+)(?:st|nd|rd|th)")
 _INTEGER = re.compile(r"[0-9]+")
 _SPACE = re.compile(r"\s+")
 
@@ -98,7 +97,7 @@ def _numbers(text: str) -> str:
     text = _THOUSANDS.sub(lambda match: match[0].replace(",", ""), text)
     text = _DOLLARS.sub(_dollars, text)
     text = _DECIMAL.sub(r"\1 point \2", text)
-    text = _ORDINAL.sub(lambda match: _words(match[0]), text)
+    text = _ORDINAL.sub(lambda match: as_ordinal(_words(match[1], " and ")), text)
     return _INTEGER.sub(_integer, text)
 
 
@@ -124,29 +123,21 @@ def _integer(match: re.Match[str]) -> str:
     if 1000 < number < 3000:  # Read as a year, whatever it is.
         if number == 2000:
             return "two thousand"
+        hundreds, rest = divmod(number, 100)
         if 2000 < number < 2010:
-            return "two thousand " + _words(str(number % 100))
-        if number % 100 == 0:
-            return _words(str(number // 100)) + " hundred"
-        years: str = inflector().number_to_words(number, andword="", zero="oh", group=2)
-        return years.replace(", ", " ")
-    return _words(figures, andword="")
+            return "two thousand " + _words(str(rest))
+        if rest == 0:
+            return _words(str(hundreds)) + " hundred"
+        return _words(str(hundreds)) + (" oh " if rest < 10 else " ") + _words(str(rest))
+    return _words(figures)
 
 
-def _words(figures: str, **options: str) -> str:
-    if len(figures) > LONGEST + 2:  # With the ending of an ordinal.
-        raise InputError(f"the published text frontend cannot read the number '{figures[:40]}...'; write it in words")
-    return _inflected(figures, **options)
-
-
-@functools.lru_cache(maxsize=4096)
-def _inflected(figures: str, **options: str) -> str:
-    import inflect
-
-    try:
-        words: str = inflector().number_to_words(figures, **options)
-    except inflect.NumOutOfRangeError as error:
-        raise InputError(
-            f"the published text frontend cannot read the number '{figures}'; write it in words"
-        ) from error
-    return words
+def _words(figures: str, joint: str = " ") -> str:
+    """A number in words, with commas between groups of thousands unless the last group is one word; see `groups`."""
+    if len(figures) > LONGEST:
+        shown = figures if len(figures) <= 40 else figures[:40] + "..."
+        raise InputError(f"the published text frontend cannot read the number '{shown}'; write it in words")
+    *before, last = groups(int(figures), joint)
+    if not before:
+        return last
+    return ", ".join(before) + (", " if " " in last else joint) + last
