@@ -9,7 +9,6 @@ from glowtron.data.cache import Cache
 from glowtron.data.durations import read_alignments
 from glowtron.data.manifest import read_manifest
 from glowtron.errors import InputError
-from glowtron.text.frontend import make_frontend
 from glowtron.train import acoustic_task, checkpoints
 from glowtron.train.acoustic_task import AcousticTask
 from glowtron.train.loop import train
@@ -42,19 +41,6 @@ CONFIG = AcousticRun(
     ),
 )
 MEASURED = replace(CONFIG, guide="measured", forced_share=0.5)
-
-
-@pytest.fixture
-def alignments(tiny_corpus, tmp_path):
-    """Every symbol lasts 20 ms."""
-    encode = make_frontend(CONFIG.acoustic.text).ids
-    path = tmp_path / "alignments.jsonl"
-    with path.open("w") as file:
-        for i, clip in enumerate(read_manifest(tiny_corpus)):
-            ids = encode(clip.text)
-            ends = [(0.2 + 0.1 * i) * (n + 1) / len(ids) for n in range(len(ids))]
-            file.write(json.dumps({"id": clip.id, "symbols": ids, "ends": ends}) + "\n")
-    return path
 
 
 @pytest.fixture

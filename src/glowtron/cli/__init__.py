@@ -16,6 +16,7 @@ from glowtron.cli.align import align
 from glowtron.cli.evaluate import evaluate
 from glowtron.cli.export import export
 from glowtron.cli.import_ import import_
+from glowtron.cli.mels import mels
 from glowtron.cli.say import say
 from glowtron.cli.train import train
 from glowtron.cli.vocode import vocode
@@ -69,7 +70,7 @@ def glowtron(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (say, vocode, voices, import_, train, align, export, evaluate):
+for _command in (say, vocode, voices, import_, train, align, mels, export, evaluate):
     glowtron.add_command(_command)
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("--run", metavar="FOLDER", required=True, help="Where checkpoints and logs go; an existing run goes on.")
 @click.option("--set", "changes", metavar="KEY=VALUE", multiple=True, help="Change one key of the configuration.")
 @click.option("--alignments", metavar="FILE", multiple=True, help="Measured alignments (see: glowtron align).")
+@click.option("--mels", metavar="FOLDER", help="A vocoder learns from these mels (see: glowtron mels).")
 @click.option("--cache", metavar="FOLDER", help="Where decoded clips and mels are kept.  [default: cache/ in the run]")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu"]), default="auto", show_default=True, help="auto: a GPU if any."
@@ -46,6 +47,7 @@ def train(
     run: str,
     changes: tuple[str, ...],
     alignments: tuple[str, ...],
+    mels: str | None,
     cache: str | None,
     device: str,
     quiet: bool,
@@ -77,6 +79,7 @@ def train(
         corpora,
         folder,
         alignments=[Path(path) for path in alignments],
+        mels=Path(mels) if mels else None,
         cache=Path(cache) if cache else None,
         device=device,
         quiet=quiet,

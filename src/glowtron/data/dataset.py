@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 
 from glowtron.data.cache import Cache, as_float
 from glowtron.data.durations import Alignment, durations
+from glowtron.data.given_mels import GivenMels
 from glowtron.data.manifest import Clip
 from glowtron.data.sampler import Key, generator_of
 from glowtron.errors import InputError
@@ -35,13 +36,20 @@ class VocoderDataset(Dataset[VocoderBatch]):
 
     A segment begins at the centre of a mel frame, and its mel is cut out of the whole clip's, so no reflected edge gets
     into it. A clip shorter than a segment is followed by silence. `dither` is the standard deviation of noise added to
-    the audio, and not to what the mel is made of.
+    the audio, and not to what the mel is made of. `mels` takes the place of the recordings' own.
     """
 
     def __init__(
-        self, clips: Sequence[Clip], cache: Cache, *, segment_length: int, seed: int, dither: float = 0.0
+        self,
+        clips: Sequence[Clip],
+        cache: Cache,
+        *,
+        segment_length: int,
+        seed: int,
+        dither: float = 0.0,
+        mels: GivenMels | None = None,
     ) -> None:
-        self.clips, self.cache = list(clips), cache
+        self.clips, self.cache, self.mels = list(clips), cache, mels
         self.segment_length, self.seed, self.dither = segment_length, seed, dither
 
     def __len__(self) -> int:
@@ -49,17 +57,21 @@ class VocoderDataset(Dataset[VocoderBatch]):
 
     def __getitem__(self, key: Key) -> VocoderBatch:
         """The segment as a batch of one."""
-        entry = self.cache.entry(self.clips[key.item])
+        clip = self.clips[key.item]
+        entry = self.cache.entry(clip)
+        frames = entry.mel if self.mels is None else self.mels.mel(clip, len(entry.mel))  # (T, M)
         rng = generator_of(self.seed, "segment", key.epoch, key.item)
         hop, length = self.cache.mel.hop_length, self.segment_length
         spare = len(entry.wave) - length
         if spare >= 0:
             first = int(rng.integers(spare // hop + 1))  # Frame
             wave = torch.from_numpy(as_float(entry.wave[first * hop : first * hop + length]))
-            mel = torch.from_numpy(np.array(entry.mel[first : first + length // hop + 1].T))
+            mel = torch.from_numpy(np.array(frames[first : first + length // hop + 1].T, np.float32))
         else:
             wave = torch.from_numpy(np.pad(as_float(entry.wave), (0, -spare)))
             mel = log_mel(wave[None], self.cache.mel)[0]
+            if self.mels is not None:  # Silence is silence; only what is heard was made elsewhere.
+                mel[:, : len(frames)] = torch.from_numpy(np.array(frames.T, np.float32))
         if self.dither:
             wave = wave + self.dither * torch.from_numpy(rng.standard_normal(length, dtype=np.float32))
         return VocoderBatch(wave[None], mel[None])

@@ -69,6 +69,15 @@ def read_manifest(folder: str | Path, speaker: str = "speaker") -> list[Clip]:
     return list(clips.values())
 
 
+def require_distinct(clips: Iterable[Clip]) -> None:
+    """Raise InputError for an id that several corpora hold: files are named by it."""
+    seen: dict[str, str] = {}
+    for clip in clips:
+        if clip.id in seen:
+            raise InputError(f"clip id '{clip.id}' is in the data of {seen[clip.id]} and of {clip.speaker}; rename one")
+        seen[clip.id] = clip.speaker
+
+
 def read_clip(clip: Clip, sample_rate: int | None = None) -> Audio:
     """The clip's sound. Raises InputError if it cannot be read (as `read_audio`) or is silent throughout."""
     audio = read_audio(clip.audio, sample_rate)

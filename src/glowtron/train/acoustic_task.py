@@ -160,6 +160,8 @@ class AcousticTask:
         assert isinstance(model, Tacotron2)
         device = next(model.parameters()).device
         clips = self.held_out_clips[:: max(1, len(self.held_out_clips) // SAMPLE_CLIPS)][:SAMPLE_CLIPS]
+        if not clips:
+            return Samples({}, {}, {})
         items = [self.encode(clip.text) for clip in clips]
         lengths = torch.tensor([len(ids) for ids in items], device=device)
         ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(item) for item in items], batch_first=True).to(device)

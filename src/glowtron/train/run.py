@@ -12,7 +12,8 @@ from tqdm import tqdm
 from glowtron.config import AcousticRun, VocoderRun
 from glowtron.data.cache import Cache
 from glowtron.data.durations import Alignment, read_alignments
-from glowtron.data.manifest import Clip, read_manifest
+from glowtron.data.given_mels import GivenMels
+from glowtron.data.manifest import read_manifest, require_distinct
 from glowtron.errors import InputError
 from glowtron.train.acoustic_task import AcousticTask
 from glowtron.train.loop import Outcome, Task, train
@@ -25,6 +26,7 @@ def run_training(
     run: Path,
     *,
     alignments: Sequence[Path] = (),
+    mels: Path | None = None,
     cache: Path | None = None,
     device: str = "auto",
     quiet: bool = False,
@@ -32,23 +34,26 @@ def run_training(
     """Train what `config` describes on `data`, pairs of a speaker's name and a folder in LJSpeech's layout.
 
     An existing run folder is gone on with. `alignments` are files that say when each symbol of a clip is heard, for an
-    acoustic model with `guide` measured. `cache` keeps decoded clips and mels (default: `cache/` in the run folder)
+    acoustic model with `guide` measured. `mels` is a folder of mels that a vocoder learns from in place of the
+    recordings' own. `cache` keeps decoded clips and mels (default: `cache/` in the run folder)
     and may be shared by runs. Raises InputError for what the user can mend: clips that cannot be read are named here,
     before anything is trained.
     """
     if not data:
         raise InputError("give at least one --data folder")
     clips = [clip for speaker, folder in data for clip in read_manifest(folder, speaker)]
-    _require_distinct(clips)
+    require_distinct(clips)
     measured = _measured(config, alignments)
     mel = config.vocoder.mel if isinstance(config, VocoderRun) else config.acoustic.mel
+    if mels is not None and not isinstance(config, VocoderRun):
+        raise InputError("--mels is for vocoders; an acoustic model learns the mels of the recordings themselves")
     decoded = Cache(cache or run / "cache", mel)
     shown = not quiet and sys.stderr.isatty() and os.environ.get("RANK", "0") == "0"  # torchrun starts many of us.
     with tqdm(total=len(clips), unit="clip", desc="reading", disable=not shown, leave=False) as bar:
         decoded.fill(clips, lambda done: bar.update(done - bar.n))
     task: Task
     if isinstance(config, VocoderRun):
-        task = VocoderTask(config, clips, decoded)
+        task = VocoderTask(config, clips, decoded, GivenMels(mels, mel) if mels is not None else None)
     else:
         task = AcousticTask(config, clips, decoded, measured)
     return train(task, run, device=device, quiet=quiet)
@@ -65,11 +70,3 @@ def _measured(config: AcousticRun | VocoderRun, paths: Sequence[Path]) -> dict[s
     if config.guide != "measured" and paths:
         raise InputError(f"--alignments teach nothing with guide '{config.guide}'; give --set guide=measured too")
     return {name: one for path in paths for name, one in read_alignments(path).items()} if paths else None
-
-
-def _require_distinct(clips: Sequence[Clip]) -> None:
-    seen: dict[str, str] = {}
-    for clip in clips:
-        if clip.id in seen:
-            raise InputError(f"clip id '{clip.id}' is in the data of {seen[clip.id]} and of {clip.speaker}; rename one")
-        seen[clip.id] = clip.speaker

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from glowtron.audio import Audio
 from glowtron.config import VocoderRun
 from glowtron.data.cache import Cache
 from glowtron.data.dataset import VocoderDataset, collate_vocoder
+from glowtron.data.given_mels import GivenMels
 from glowtron.data.manifest import Clip, split
 from glowtron.data.sampler import BatchOrder, Key
 from glowtron.mel import log_mel
@@ -30,19 +33,38 @@ SAMPLE_CLIPS = 3
 
 
 class VocoderTask:
-    """WaveGlow with its data; filling the cache first names each clip that cannot be used."""
+    """WaveGlow with its data; filling the cache first names each clip that cannot be used.
+
+    `mels` takes the place of the recordings' own, in validation too; clips that have none there are left out.
+    """
 
     unit = "samples"
 
-    def __init__(self, config: VocoderRun, clips: Sequence[Clip], cache: Cache) -> None:
+    def __init__(self, config: VocoderRun, clips: Sequence[Clip], cache: Cache, mels: GivenMels | None = None) -> None:
         self.config = config
         training = config.training
-        self.cache = cache
-        self.clips, self.held_out_clips = split(clips, training.validation_clips, training.seed)
+        self.cache, self.mels = cache, mels
+        self.left_out: dict[str, str] = {}
+        clips, held_out = split(clips, training.validation_clips, training.seed)
+        self.clips, self.held_out_clips = self._usable(clips), self._usable(held_out)
         self.dataset = self._dataset(self.clips)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(step_seed(training.seed, "weights"))
             self.model: nn.Module = WaveGlow(config.vocoder)
+
+    def _usable(self, clips: Sequence[Clip]) -> list[Clip]:
+        if self.mels is None:
+            return list(clips)
+        self.left_out |= {clip.id: "no mel of it is given" for clip in clips if clip not in self.mels}
+        kept = [clip for clip in clips if clip in self.mels]
+        for clip in kept:  # A file that does not fit is named now, not after an hour.
+            self._mel(clip)
+        return kept
+
+    def _mel(self, clip: Clip) -> NDArray[np.float32]:
+        """(T, M)."""
+        own = self.cache.entry(clip).mel
+        return own if self.mels is None else self.mels.mel(clip, len(own))
 
     def _dataset(self, clips: Sequence[Clip]) -> VocoderDataset:
         config = self.config
@@ -52,11 +74,15 @@ class VocoderTask:
             segment_length=config.segment_length,
             seed=config.training.seed,
             dither=config.dither,
+            mels=self.mels,
         )
 
     def data(self) -> Mapping[str, Any]:
-        """Names of the clips."""
-        return describe(self.clips, self.held_out_clips)
+        """Names of the clips, and which mels stand for theirs."""
+        told = describe(self.clips, self.held_out_clips)
+        if self.mels is None:
+            return told
+        return {**told, "left_out": self.left_out, "mels": self.mels.sha256([*self.clips, *self.held_out_clips])}
 
     def batches(self, first_step: int, share: Share) -> Iterable[Batch]:
         """Random segments, `batch_size` a step over all processes."""
@@ -94,7 +120,7 @@ class VocoderTask:
         distances = []
         device = next(model.parameters()).device
         for clip in self.held_out_clips[:SAMPLE_CLIPS]:
-            mel = torch.tensor(self.cache.entry(clip).mel.T[None], device=device)
+            mel = torch.tensor(np.array(self._mel(clip).T[None], np.float32), device=device)
             generator = torch.Generator(device).manual_seed(0)
             wave = model.generate(mel, SAMPLE_SIGMA, generator)
             again = log_mel(wave, self.cache.mel)[..., : mel.shape[-1]]

@@ -1,0 +1,75 @@
+"""`glowtron mels`: recordings as an acoustic model sees them, for its vocoder to learn from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from glowtron.cli.output import check_folder, progress_bar
+from glowtron.cli.train import speaker_and_folder
+
+
+@click.command()
+@click.argument("source", metavar="RUN|VOICE")
+@click.option(
+    "--data",
+    metavar="[SPEAKER=]FOLDER",
+    multiple=True,
+    required=True,
+    help="Recordings in LJSpeech's layout; several times for several folders or speakers.",
+)
+@click.option("--alignments", metavar="FILE", multiple=True, help="Where to read (see: glowtron align).")
+@click.option("-o", "--output", metavar="FOLDER", required=True, help="Where a file id.npy a clip goes.")
+@click.option("--cache", metavar="FOLDER", help="Where decoded clips are kept.  [default: cache/ in the output]")
+@click.option(
+    "--device", metavar="DEVICE", default="auto", show_default=True, help="auto (a GPU if there is one), cpu or cuda."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only.")
+def mels(
+    source: str,
+    data: tuple[str, ...],
+    alignments: tuple[str, ...],
+    output: str,
+    cache: str | None,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Write the mels that an acoustic model makes of recordings.
+
+    The model is shown each recording frame by frame, so that its mel keeps step with the sound, and a vocoder can learn
+    to speak from it (train vocoder, --mels). With --alignments it reads its text where these say, as a model that was
+    taught by them should; without, where its own attention looks.
+
+    \b
+    Examples:
+      glowtron mels runs/acoustic --data LJSpeech-1.1 --alignments lj.jsonl -o mels
+      glowtron train vocoder --config compact-vocoder --data LJSpeech-1.1 --mels mels --run runs/vocoder2
+    """
+    folder = Path(output)
+    check_folder(folder)
+
+    from glowtron.train.forced_mels import write_forced_mels
+    from glowtron.voice import find_device, find_voice
+
+    # A name of a voice that ships, or a folder of either kind.
+    place = Path(source) if Path(source).is_dir() else find_voice(source)
+    with progress_bar(0, "clip", hidden=quiet) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        result = write_forced_mels(
+            place,
+            [speaker_and_folder(entry) for entry in data],
+            folder,
+            alignments=[Path(path) for path in alignments],
+            cache=Path(cache) if cache else None,
+            device=find_device(device),
+            progress=show,
+        )
+    for clip, reason in result.left_out.items():
+        click.echo(f"glowtron: warning: {clip}: left out: {reason}", err=True)
+    if not quiet:
+        click.echo(f"{folder}: {result.written} mels written")
