@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, fields, is_dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -256,6 +256,17 @@ class VocodingConfig:
         _require(0 <= self.correction <= 100, f"correction must be from 0 to 100, got {self.correction}")
 
 
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class PatchDiscriminatorConfig:
+    """Sizes of the network that learns to tell made mels from real ones, in training only."""
+
+    channels: int = 32
+    """Width of the first layer; the later ones have two and four times as many."""
+
+    def __post_init__(self) -> None:
+        _positive(self, "channels")
+
+
 VocoderConfig = Annotated[WaveGlowConfig | GriffinLimConfig, Field(discriminator="type")]
 
 
@@ -387,6 +398,41 @@ class VocoderRun:
     def __post_init__(self) -> None:
         _positive(self, "segment_length", "sigma")
         _not_negative(self, "dither")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class PostnetRun:
+    """`glowtron train postnet`: a trained acoustic model's postnet learns to make mels that look real.
+
+    Two networks play against each other (least squares: Mao et al. 2017); all else in the acoustic model stays.
+    """
+
+    type: Literal["postnet"] = "postnet"
+    acoustic: AcousticConfig = AcousticConfig()
+    """Of the model that is refined, which the run takes from there."""
+    monotonic: bool = True
+    """Whether that model speaks with monotonic attention."""
+    discriminator: PatchDiscriminatorConfig = PatchDiscriminatorConfig()
+    training: TrainingConfig = TrainingConfig()
+    segment_frames: int = 64
+    """Mel frames in a segment."""
+    reconstruction_weight: float = 1.0
+    """Weight of the mean absolute difference from the recording's mel."""
+    feature_weight: float = 1.0
+    """Weight of the same between the discriminator's features of both (Larsen et al. 2016)."""
+
+    def __post_init__(self) -> None:
+        _positive(self, "segment_frames")
+        _not_negative(self, "reconstruction_weight", "feature_weight")
+
+
+RunConfig: TypeAlias = AcousticRun | VocoderRun | PostnetRun
+
+
+def run_class(kind: str) -> type[AcousticRun] | type[VocoderRun] | type[PostnetRun] | None:
+    """The class of a run's configuration, by its `type`; None for an unknown one."""
+    classes = (AcousticRun, VocoderRun, PostnetRun)
+    return next((one for one in classes if one.type == kind), None)
 
 
 def from_dict(value: Any, kind: Any, source: str) -> Any:

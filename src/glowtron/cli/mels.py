@@ -20,6 +20,8 @@ from glowtron.cli.train import speaker_and_folder
     help="Recordings in LJSpeech's layout; several times for several folders or speakers.",
 )
 @click.option("--alignments", metavar="FILE", multiple=True, help="Where to read (see: glowtron align).")
+@click.option("--free", is_flag=True, help="The model hears itself, as in speaking; --alignments keep it in step.")
+@click.option("--unrefined", is_flag=True, help="Write the mels as they are before the postnet.")
 @click.option("-o", "--output", metavar="FOLDER", required=True, help="Where a file id.npy a clip goes.")
 @click.option("--cache", metavar="FOLDER", help="Where decoded clips are kept.  [default: cache/ in the output]")
 @click.option(
@@ -30,6 +32,8 @@ def mels(
     source: str,
     data: tuple[str, ...],
     alignments: tuple[str, ...],
+    free: bool,
+    unrefined: bool,
     output: str,
     cache: str | None,
     device: str,
@@ -41,10 +45,14 @@ def mels(
     to speak from it (train vocoder, --mels). With --alignments it reads its text where these say, as a model that was
     taught by them should; without, where its own attention looks.
 
+    With --free it is not shown the recording either, only where to read: these are the mels it makes in speaking, and
+    what a postnet (train postnet) has to learn to mend.
+
     \b
     Examples:
       glowtron mels runs/acoustic --data LJSpeech-1.1 --alignments lj.jsonl -o mels
       glowtron train vocoder --config compact-vocoder --data LJSpeech-1.1 --mels mels --run runs/vocoder2
+      glowtron mels runs/acoustic --data LJSpeech-1.1 --alignments lj.jsonl --free --unrefined -o free
     """
     folder = Path(output)
     check_folder(folder)
@@ -65,6 +73,8 @@ def mels(
             [speaker_and_folder(entry) for entry in data],
             folder,
             alignments=[Path(path) for path in alignments],
+            free=free,
+            refined=not unrefined,
             cache=Path(cache) if cache else None,
             device=find_device(device),
             progress=show,

@@ -13,16 +13,16 @@ from glowtron.cli.output import check_folder
 from glowtron.errors import InputError
 
 if TYPE_CHECKING:
-    from glowtron.config import AcousticRun, VocoderRun
+    from glowtron.config import RunConfig
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["acoustic", "vocoder"]))
+@click.argument("kind", type=click.Choice(["acoustic", "vocoder", "postnet"]))
 @click.option(
     "--config",
     metavar="NAME|FILE",
     required=True,
-    help="A recipe that ships (compact-acoustic, compact-vocoder, tacotron2, waveglow), or a JSON file.",
+    help="A recipe that ships (compact-acoustic, compact-vocoder, compact-postnet, tacotron2, waveglow), or a JSON file.",
 )
 @click.option(
     "--data",
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 @click.option("--run", metavar="FOLDER", required=True, help="Where checkpoints and logs go; an existing run goes on.")
 @click.option("--set", "changes", metavar="KEY=VALUE", multiple=True, help="Change one key of the configuration.")
 @click.option("--alignments", metavar="FILE", multiple=True, help="Measured alignments (see: glowtron align).")
-@click.option("--mels", metavar="FOLDER", help="A vocoder learns from these mels (see: glowtron mels).")
+@click.option("--mels", metavar="FOLDER", help="A vocoder or a postnet learns from these (see: glowtron mels).")
+@click.option("--from", "base", metavar="RUN|VOICE", help="The acoustic model whose postnet is trained.")
 @click.option("--cache", metavar="FOLDER", help="Where decoded clips and mels are kept.  [default: cache/ in the run]")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu"]), default="auto", show_default=True, help="auto: a GPU if any."
@@ -48,13 +49,15 @@ def train(
     changes: tuple[str, ...],
     alignments: tuple[str, ...],
     mels: str | None,
+    base: str | None,
     cache: str | None,
     device: str,
     quiet: bool,
 ) -> None:
-    """Train an acoustic model or a vocoder.
+    """Train an acoustic model, its postnet, or a vocoder.
 
-    An acoustic model turns text into mels, a vocoder mels into sound.
+    An acoustic model turns text into mels, a vocoder mels into sound. A postnet that is trained once more, against a
+    network that tells made mels from recorded ones, makes mels less smooth.
 
     Control-C leaves a checkpoint, and the same command goes on from it. Metrics, sounds and pictures are in the run
     folder, for TensorBoard too. Every change by --set is a key's path in the configuration and a JSON value.
@@ -63,6 +66,7 @@ def train(
     Examples:
       glowtron train vocoder --config compact-vocoder --data LJSpeech-1.1 --run runs/vocoder
       glowtron train acoustic --config my.json --data lj=LJSpeech-1.1 --run runs/acoustic
+      glowtron train postnet --config compact-postnet --data LJSpeech-1.1 --from runs/acoustic --mels free --run runs/postnet
       glowtron train vocoder --config waveglow --data corpus --run runs/big --set training.seed=7
     """
     folder = Path(run)
@@ -73,13 +77,14 @@ def train(
     from glowtron.train.run import run_training
 
     corpora = [speaker_and_folder(entry) for entry in data]
-    settings = recipe("acoustic" if kind == "acoustic" else "vocoder", config, changes)
+    settings = recipe(kind, config, changes)
     outcome = run_training(
         _for_speakers(settings, [speaker for speaker, _ in corpora]),
         corpora,
         folder,
         alignments=[Path(path) for path in alignments],
         mels=Path(mels) if mels else None,
+        base=Path(base) if base else None,
         cache=Path(cache) if cache else None,
         device=device,
         quiet=quiet,
@@ -97,13 +102,13 @@ def speaker_and_folder(entry: str) -> tuple[str, Path]:
     return (name, Path(folder)) if equals else ("speaker", Path(entry))
 
 
-def _for_speakers(config: AcousticRun | VocoderRun, names: list[str]) -> AcousticRun | VocoderRun:
+def _for_speakers(config: RunConfig, names: list[str]) -> RunConfig:
     """The configuration for the speakers that the data names; a recipe's own names are only those it was made with."""
     from dataclasses import replace
 
-    from glowtron.config import VocoderRun
+    from glowtron.config import AcousticRun
 
-    if isinstance(config, VocoderRun) or set(names) == set(config.acoustic.speakers):
+    if not isinstance(config, AcousticRun) or set(names) == set(config.acoustic.speakers):
         return config
     speakers = tuple(dict.fromkeys(names))
     model = replace(config.acoustic.model, n_speakers=len(speakers))

@@ -23,7 +23,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from glowtron.config import Tacotron2Config
 from glowtron.models.convolution import Convolution
-from glowtron.models.monotonic import finish, move_on
+from glowtron.models.monotonic import finish, longest_dwells, move_on
 
 STOP_LOGIT_OF_PADDING = 1000.0
 
@@ -96,6 +96,8 @@ class DecodingOptions:
     """Whether the attention moves forward one symbol at a time; for models taught by measured alignments."""
     max_dwell: int = 100
     """Frames after which the monotonic attention leaves a symbol whatever the network says."""
+    max_sound_dwell: int = 43
+    """The same for letters and phones: half a second, which 9,999 of 10,000 phones of real speech do not last."""
 
 
 class MaskedBatchNorm(nn.BatchNorm1d):
@@ -280,11 +282,11 @@ class Tacotron2(nn.Module):
         )
 
     def step(
-        self, squeezed: Tensor, state: DecoderState, memory: Memory, max_dwell: float | None = None
+        self, squeezed: Tensor, state: DecoderState, memory: Memory, max_dwell: Tensor | float | None = None
     ) -> tuple[Tensor, Tensor, DecoderState]:
         """One decoder step: pure, state in and state out.
 
-        squeezed: (B, P) the prenet's view of the last frame. With `max_dwell` (in steps) the attention is monotonic.
+        squeezed: (B, P) the prenet's view of the last frame. With `max_dwell` (steps) the attention is monotonic.
         Returns frames (B, r, M), stop logit (B,), and the next state.
         """
         x = torch.cat((squeezed, state.context), dim=-1)
@@ -302,7 +304,7 @@ class Tacotron2(nn.Module):
         x = torch.cat((attention_h, context), dim=-1)
         decoder_h, decoder_c = self.decoder_rnn(x, (state.decoder_h, state.decoder_c))
         decoder_h = F.dropout(decoder_h, self.config.rnn_dropout, self.training)
-        frames, stop_logit = self._project(decoder_h, context)
+        frames, stop_logit = self.project(decoder_h, context)
         cumulative = state.cumulative + weights
         state = DecoderState(attention_h, attention_c, decoder_h, decoder_c, context, weights, cumulative, survival)
         return frames, stop_logit, state
@@ -337,7 +339,7 @@ class Tacotron2(nn.Module):
             frames, stop_logits, alignment = self._read_at(symbols, every, squeezed, memory)
         before = frames.flatten(1, 2).float()  # (B, S, r, M) -> (B, T, M)
         mask = real(mel_lengths, mel.shape[2])
-        after = self._refine(before, mask)
+        after = self.refine(before, mask)
         step_mask = mask[:, ::r]
         return Tacotron2Output(
             before.masked_fill(~mask[..., None], 0).transpose(1, 2),
@@ -366,15 +368,15 @@ class Tacotron2(nn.Module):
         log_weights = self.attention(attention_h[:, taught], before[:, taught], before.cumsum(1)[:, taught], memory)
         x = torch.cat((attention_h, contexts), dim=-1)
         decoder_h = F.dropout(self.decoder_rnn.sequence(x), self.config.rnn_dropout, self.training)
-        frames, stop_logits = self._project(decoder_h, contexts)
+        frames, stop_logits = self.project(decoder_h, contexts)
         return frames, stop_logits, log_weights.exp()
 
-    def _project(self, decoder_h: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+    def project(self, decoder_h: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """(..., H), (..., C) -> frames (..., r, M), stop logits (...)."""
         x = torch.cat((decoder_h, context), dim=-1)
         return self.projection(x).unflatten(-1, (self.config.reduction_factor, self.n_mels)), self.stop(x).squeeze(-1)
 
-    def _refine(self, before: Tensor, mask: Tensor) -> Tensor:
+    def refine(self, before: Tensor, mask: Tensor) -> Tensor:
         """(B, T, M), (B, T) -> (B, T, M) with the postnet's addition."""
         if not self.config.mask_padding:
             return before + self.postnet(before, None)
@@ -400,7 +402,7 @@ class Tacotron2(nn.Module):
         state = self.start(memory)
         frame = memory.values.new_zeros(len(ids), self.n_mels)
         n_steps = -(-options.max_frames // r)
-        max_dwell = options.max_dwell / r if options.monotonic else None
+        max_dwell = longest_dwells(ids, options.max_dwell, options.max_sound_dwell) / r if options.monotonic else None
         lengths = torch.full_like(id_lengths, n_steps)
         stopped = torch.zeros_like(id_lengths, dtype=torch.bool)
         mels, alignment = [], []
@@ -422,7 +424,7 @@ class Tacotron2(nn.Module):
         before = torch.cat(mels, dim=1)
         mel_lengths = (lengths * r).clamp(max=options.max_frames)
         mask = real(mel_lengths, before.shape[1])
-        after = self._refine(before, mask)
+        after = self.refine(before, mask)
         mel = (after * mask[..., None])[:, : int(mel_lengths.max())].transpose(1, 2)
         return Spoken(mel, mel_lengths, torch.stack(alignment, dim=1), stopped)
 

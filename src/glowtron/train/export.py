@@ -12,7 +12,7 @@ import torch
 
 from glowtron import config as configuration
 from glowtron.checkpoint import StoredVoice, VoiceFile, save_voice
-from glowtron.config import AcousticRun, LappedConfig, VocoderRun, VocodingConfig
+from glowtron.config import LappedConfig, PostnetRun, RunConfig, VocoderRun, VocodingConfig, run_class
 from glowtron.errors import InputError, reason
 from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 from glowtron.models.waveglow import WaveGlow
@@ -25,7 +25,7 @@ LAPPED_CORRECTION = 8
 class Trained(NamedTuple):
     """What a run has learnt."""
 
-    config: AcousticRun | VocoderRun
+    config: RunConfig
     model: Tacotron2 | WaveGlow
     """On CPU, in float32 and evaluation mode; with the running average of the weights where one was kept."""
     step: int
@@ -57,6 +57,8 @@ def load_run(run: Path, step: int | None = None) -> Trained:
         model = WaveGlow(config.vocoder)
     else:
         model = Tacotron2(config.acoustic.model, config.acoustic.mel.n_mels)
+    if isinstance(config, PostnetRun):  # The discriminator has done its work.
+        state = {name.removeprefix("acoustic."): weight for name, weight in state.items() if "acoustic." in name}
     model.load_state_dict(state)
     return Trained(config, model.eval(), step, data, _validation(run, step))
 
@@ -72,9 +74,10 @@ def export(
     trained: dict[str, Trained] = {}
     for run in runs:
         one = load_run(run)
-        if one.config.type in trained:
-            raise InputError(f"{run}: is a second run of kind '{one.config.type}'; a voice has one of each")
-        trained[one.config.type] = one
+        kind = "vocoder" if isinstance(one.config, VocoderRun) else "acoustic"
+        if kind in trained:
+            raise InputError(f"{run}: is a second run of kind '{kind}'; a voice has one of each")
+        trained[kind] = one
     voice = StoredVoice(
         VoiceFile(
             name=name or folder.resolve().name,
@@ -98,17 +101,19 @@ def _with(voice: StoredVoice, trained: Trained) -> StoredVoice:
         return replace(voice, config=replace(voice.config, vocoder=config.vocoder, vocoding=vocoding), vocoder=model)
     assert isinstance(model, Tacotron2)
     # An attention taught by measured alignments knows where to go next, and is best held to it.
-    decoding = DecodingOptions(monotonic=config.guide == "measured")
+    monotonic = config.monotonic if isinstance(config, PostnetRun) else config.guide == "measured"
+    decoding = DecodingOptions(monotonic=monotonic)
     return replace(voice, config=replace(voice.config, acoustic=config.acoustic, decoding=decoding), acoustic=model)
 
 
-def read_config(run: Path) -> AcousticRun | VocoderRun:
+def read_config(run: Path) -> RunConfig:
     """The configuration a run folder was begun with. Raises InputError if it is no run folder."""
     path = run / "config.json"
     value = _read_json(path)
-    kind = AcousticRun if value.get("type") == "acoustic" else VocoderRun
-    config = configuration.from_dict(value, kind, str(path))
-    assert isinstance(config, AcousticRun | VocoderRun)
+    kind = run_class(str(value.get("type")))
+    if kind is None:
+        raise InputError(f"{path}: is not the configuration of a training run; give the folder of one")
+    config: RunConfig = configuration.from_dict(value, kind, str(path))
     return config
 
 

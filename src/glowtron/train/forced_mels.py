@@ -1,7 +1,7 @@
-"""Mels that an acoustic model makes of recordings it is shown frame by frame: what its vocoder should learn from.
+"""Mels that an acoustic model makes in step with recordings: what its vocoder and its postnet should learn from.
 
 A vocoder trained on recordings' mels hears sharper ones than it will be given (Shen et al. 2018, sec. 3.3, train on the
-model's own, for that reason). Teacher forcing keeps these in step with the recording, so that they can be learnt from.
+model's own, for that reason). Teacher forcing, or reading where the recording was read, keeps them in step with it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from accelerate.utils import send_to_device
 from torch import Tensor
 
 from glowtron.checkpoint import load_voice
-from glowtron.config import AcousticConfig
+from glowtron.config import AcousticConfig, PostnetRun, VocoderRun
 from glowtron.data.cache import Cache
 from glowtron.data.dataset import AcousticBatch, AcousticDataset, collate_acoustic
 from glowtron.data.durations import read_alignments
@@ -23,13 +23,14 @@ from glowtron.data.given_mels import write_mel
 from glowtron.data.manifest import Clip, read_manifest, require_distinct
 from glowtron.data.sampler import Key
 from glowtron.errors import InputError
-from glowtron.models.tacotron2 import Tacotron2
+from glowtron.models.following import follow
+from glowtron.models.tacotron2 import Tacotron2, real
 from glowtron.models.tacotron2_loss import symbols_of_steps
 from glowtron.text.frontend import make_frontend
 from glowtron.train.export import load_run
 from glowtron.train.schedule import step_seed
 
-_BATCH = 8
+_BATCH = 16
 """Clips at a time, of like length."""
 
 
@@ -41,18 +42,30 @@ class ForcedMels(NamedTuple):
     """Why the others have none, by clip id."""
 
 
-def load_acoustic(source: Path) -> tuple[AcousticConfig, Tacotron2]:
+class Acoustic(NamedTuple):
+    """An acoustic model that has been trained."""
+
+    config: AcousticConfig
+    model: Tacotron2
+    """On CPU, in float32 and evaluation mode."""
+    monotonic: bool
+    """Whether it speaks with monotonic attention."""
+
+
+def load_acoustic(source: Path) -> Acoustic:
     """The acoustic model of a run's or a voice's folder. Raises InputError if it has none."""
     if (source / "voice.json").exists():
         voice = load_voice(source)
         if voice.config.acoustic is None or voice.acoustic is None:
             raise InputError(f"{source}: has no acoustic model; give a voice or a run that has one")
-        return voice.config.acoustic, voice.acoustic
+        return Acoustic(voice.config.acoustic, voice.acoustic.eval(), voice.config.decoding.monotonic)
     trained = load_run(source)
     if not isinstance(trained.model, Tacotron2):
         raise InputError(f"{source}: is the run of a vocoder; give that of an acoustic model")
-    assert trained.config.type == "acoustic"
-    return trained.config.acoustic, trained.model
+    assert not isinstance(trained.config, VocoderRun)
+    config = trained.config
+    monotonic = config.monotonic if isinstance(config, PostnetRun) else config.guide == "measured"
+    return Acoustic(config.acoustic, trained.model, monotonic)
 
 
 def write_forced_mels(
@@ -61,6 +74,8 @@ def write_forced_mels(
     folder: Path,
     *,
     alignments: Sequence[Path] = (),
+    free: bool = False,
+    refined: bool = True,
     cache: Path | None = None,
     device: torch.device | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -68,11 +83,14 @@ def write_forced_mels(
     """Write a mel (M, T) of each clip, as long as the recording's own, into `folder` as `id.npy`.
 
     source: a run or a voice; data and cache: as in `run_training` (`cache/` in `folder` by default). With `alignments`
-    the decoder reads where they say, and clips that have none are left out; else where its own attention looks. Prenet
-    dropout is drawn as in speaking, of a fixed seed. `progress` is told how many clips of how many are done. Raises
+    the decoder reads where they say, and clips that have none are left out; else where its own attention looks. `free`:
+    it hears itself, not the recording, as in speaking; this needs alignments. Without `refined` the mels are those
+    before the postnet. Prenet dropout is drawn as in speaking, of a fixed seed. `progress` is told how many clips of how many are done. Raises
     InputError for what the user can mend.
     """
-    config, model = load_acoustic(source)
+    if free and not alignments:
+        raise InputError("--free needs --alignments, or the mels would not keep step with the recordings")
+    config, model, _ = load_acoustic(source)
     model = model.to(device or torch.device("cpu"))
     clips = _clips(data, config.speakers)
     measured = {name: one for path in alignments for name, one in read_alignments(path).items()} if alignments else None
@@ -90,7 +108,8 @@ def write_forced_mels(
         together = clips[start : start + _BATCH]
         items = [dataset[Key(0, start + i)] for i in range(len(together))]
         batch = collate_acoustic(items, reduction_factor=config.model.reduction_factor)
-        for clip, mel, length in zip(together, _forced(model, batch, start), batch.mel_lengths.tolist(), strict=True):
+        mels = _mels(model, batch, start, free, refined)
+        for clip, mel, length in zip(together, mels, batch.mel_lengths.tolist(), strict=True):
             write_mel(folder, clip.id, mel[:, :length].numpy())
         if progress is not None:
             progress(start + len(together), len(clips))
@@ -98,7 +117,7 @@ def write_forced_mels(
 
 
 @torch.inference_mode()
-def _forced(model: Tacotron2, batch: AcousticBatch, place: int) -> Tensor:
+def _mels(model: Tacotron2, batch: AcousticBatch, place: int, free: bool, refined: bool) -> Tensor:
     """(B, M, T) on CPU."""
     device = next(model.parameters()).device
     batch = send_to_device(batch, device)
@@ -106,17 +125,23 @@ def _forced(model: Tacotron2, batch: AcousticBatch, place: int) -> Tensor:
     symbols = None
     if batch.durations is not None:
         symbols = symbols_of_steps(batch.durations, batch.mel.shape[2] // r, r)
+    speaker = batch.speaker if model.config.n_speakers > 1 else None
+    generator = torch.Generator(device).manual_seed(step_seed(0, "forced", place))
+    if free:
+        assert symbols is not None
+        before = follow(model, batch.ids, batch.id_lengths, symbols, speaker=speaker, generator=generator)
+        mel = model.refine(before, real(batch.mel_lengths, before.shape[1])) if refined else before
+        return mel.transpose(1, 2).float().cpu()
     output = model(
         batch.ids,
         batch.id_lengths,
         batch.mel,
         batch.mel_lengths,
-        speaker=batch.speaker if model.config.n_speakers > 1 else None,
+        speaker=speaker,
         symbols=symbols,
-        generator=torch.Generator(device).manual_seed(step_seed(0, "forced", place)),
+        generator=generator,
     )
-    mel: Tensor = output.mel.float().cpu()
-    return mel
+    return (output.mel if refined else output.mel_before).float().cpu()
 
 
 def _clips(data: Sequence[tuple[str, Path]], speakers: Sequence[str]) -> list[Clip]:

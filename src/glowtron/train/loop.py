@@ -20,7 +20,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object, send_to_device
 from torch import Tensor, nn
 
-from glowtron.config import AcousticRun, OptimizerConfig, VocoderRun
+from glowtron.config import OptimizerConfig, RunConfig
 from glowtron.errors import InputError
 from glowtron.train import checkpoints
 from glowtron.train.average import Average
@@ -47,7 +47,7 @@ class Task(Protocol):
     """What `amount` counts, in the plural."""
 
     @property
-    def config(self) -> AcousticRun | VocoderRun:
+    def config(self) -> RunConfig:
         """Of the run."""
 
     def data(self) -> Mapping[str, Any]:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from glowtron import config as configuration
-from glowtron.config import AcousticRun, VocoderRun
+from glowtron.config import RunConfig, run_class
 from glowtron.errors import InputError, nearest, reason
 
-Kind = Literal["acoustic", "vocoder"]
+Kind = Literal["acoustic", "vocoder", "postnet"]
 
 
 def names() -> list[str]:
@@ -20,7 +20,7 @@ def names() -> list[str]:
     return sorted(entry.name.removesuffix(".json") for entry in _folder().iterdir() if entry.name.endswith(".json"))
 
 
-def recipe(kind: Kind, name_or_path: str | Path, changes: Iterable[str] = ()) -> AcousticRun | VocoderRun:
+def recipe(kind: Kind, name_or_path: str | Path, changes: Iterable[str] = ()) -> RunConfig:
     """The configuration of a run: a shipped recipe by name or a JSON file, with `key=value` changes.
 
     A key is a path such as `training.optimizer.lr`; a value is JSON, or else taken as a string. Raises InputError for
@@ -41,12 +41,11 @@ def recipe(kind: Kind, name_or_path: str | Path, changes: Iterable[str] = ()) ->
     value = _object(text, str(name_or_path))
     if value.get("type", kind) != kind:
         raise InputError(f"{name_or_path} is for `train {value['type']}`, not for `train {kind}`")
-    target = AcousticRun if kind == "acoustic" else VocoderRun
-    config = configuration.from_dict(value, target, str(name_or_path))
+    target = run_class(kind)
+    config: RunConfig = configuration.from_dict(value, target, str(name_or_path))
     for change in changes:
         # One by one, so that an error names the change at fault.
         config = configuration.from_dict(_changed(configuration.to_dict(config), change), target, f"--set {change}")
-    assert isinstance(config, AcousticRun | VocoderRun)
     return config
 
 

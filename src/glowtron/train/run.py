@@ -5,28 +5,32 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
 
-from glowtron.config import AcousticRun, VocoderRun
+from glowtron.config import AcousticRun, PostnetRun, RunConfig, VocoderRun
 from glowtron.data.cache import Cache
 from glowtron.data.durations import Alignment, read_alignments
 from glowtron.data.given_mels import GivenMels
 from glowtron.data.manifest import read_manifest, require_distinct
 from glowtron.errors import InputError
 from glowtron.train.acoustic_task import AcousticTask
+from glowtron.train.forced_mels import load_acoustic
 from glowtron.train.loop import Outcome, Task, train
+from glowtron.train.postnet_task import PostnetTask
 from glowtron.train.vocoder_task import VocoderTask
 
 
 def run_training(
-    config: AcousticRun | VocoderRun,
+    config: RunConfig,
     data: Sequence[tuple[str, Path]],
     run: Path,
     *,
     alignments: Sequence[Path] = (),
     mels: Path | None = None,
+    base: Path | None = None,
     cache: Path | None = None,
     device: str = "auto",
     quiet: bool = False,
@@ -35,8 +39,8 @@ def run_training(
 
     An existing run folder is gone on with. `alignments` are files that say when each symbol of a clip is heard, for an
     acoustic model with `guide` measured. `mels` is a folder of mels that a vocoder learns from in place of the
-    recordings' own. `cache` keeps decoded clips and mels (default: `cache/` in the run folder)
-    and may be shared by runs. Raises InputError for what the user can mend: clips that cannot be read are named here,
+    recordings' own, or a postnet as what the decoder of `base`, a run or a voice, made. `cache` keeps decoded clips and
+    mels (default: `cache/` in the run folder) and may be shared by runs. Raises InputError for what the user can mend: clips that cannot be read are named here,
     before anything is trained.
     """
     if not data:
@@ -44,26 +48,39 @@ def run_training(
     clips = [clip for speaker, folder in data for clip in read_manifest(folder, speaker)]
     require_distinct(clips)
     measured = _measured(config, alignments)
+    acoustic = None
+    if isinstance(config, PostnetRun):
+        if base is None or mels is None:
+            raise InputError("a postnet needs --from, its acoustic model, and --mels, what that makes (glowtron mels)")
+        source = load_acoustic(base)
+        acoustic = source.model
+        config = replace(config, acoustic=source.config, monotonic=source.monotonic)
+    elif base is not None:
+        raise InputError("--from is for postnets; other runs begin from nothing")
     mel = config.vocoder.mel if isinstance(config, VocoderRun) else config.acoustic.mel
-    if mels is not None and not isinstance(config, VocoderRun):
-        raise InputError("--mels is for vocoders; an acoustic model learns the mels of the recordings themselves")
+    if mels is not None and isinstance(config, AcousticRun):
+        raise InputError("--mels is for vocoders and postnets; an acoustic model learns the recordings' own")
     decoded = Cache(cache or run / "cache", mel)
     shown = not quiet and sys.stderr.isatty() and os.environ.get("RANK", "0") == "0"  # torchrun starts many of us.
     with tqdm(total=len(clips), unit="clip", desc="reading", disable=not shown, leave=False) as bar:
         decoded.fill(clips, lambda done: bar.update(done - bar.n))
+    given = GivenMels(mels, mel) if mels is not None else None
     task: Task
     if isinstance(config, VocoderRun):
-        task = VocoderTask(config, clips, decoded, GivenMels(mels, mel) if mels is not None else None)
+        task = VocoderTask(config, clips, decoded, given)
+    elif isinstance(config, PostnetRun):
+        assert given is not None and acoustic is not None
+        task = PostnetTask(config, clips, decoded, given, acoustic)
     else:
         task = AcousticTask(config, clips, decoded, measured)
     return train(task, run, device=device, quiet=quiet)
 
 
-def _measured(config: AcousticRun | VocoderRun, paths: Sequence[Path]) -> dict[str, Alignment] | None:
+def _measured(config: RunConfig, paths: Sequence[Path]) -> dict[str, Alignment] | None:
     """All measured alignments, by clip id; None where the run uses none."""
-    if isinstance(config, VocoderRun):
+    if not isinstance(config, AcousticRun):
         if paths:
-            raise InputError("--alignments is for acoustic models; a vocoder learns from sound alone")
+            raise InputError(f"--alignments is for acoustic models; a {config.type} needs none")
         return None
     if config.guide == "measured" and not paths:
         raise InputError("guide 'measured' needs --alignments; make them with `glowtron align`")

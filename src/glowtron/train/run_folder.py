@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from glowtron import config as configuration
-from glowtron.config import AcousticRun, VocoderRun
+from glowtron.config import RunConfig, run_class
 from glowtron.errors import InputError, reason
 from glowtron.train import checkpoints
 
 
 @contextmanager
-def held(run: Path, config: AcousticRun | VocoderRun, data: Mapping[str, Any]) -> Iterator[None]:
+def held(run: Path, config: RunConfig, data: Mapping[str, Any]) -> Iterator[None]:
     """Make the run folder, or see that it holds this very run, and keep other processes out of it inside the block.
 
     Without a checkpoint a folder holds nothing to go on with, and becomes this run's. Raises InputError for another
@@ -74,7 +74,7 @@ def _check_same(path: Path, now: dict[str, Any]) -> None:
     what = "other data"
     if path.name == "config.json":
         what = "another configuration"
-        kind = AcousticRun if now["type"] == "acoustic" else VocoderRun
+        kind = run_class(now["type"])
         if isinstance(then, dict) and then.get("type") == now["type"]:
             # Through its class, so that a key of a newer version counts with the default it has.
             then = configuration.to_dict(configuration.from_dict(then, kind, str(path)))

@@ -1,0 +1,58 @@
+"""Mels in pairs, made and recorded, frame by frame in step: what a postnet learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from glowtron.data.cache import Cache
+from glowtron.data.given_mels import GivenMels
+from glowtron.data.manifest import Clip
+from glowtron.data.sampler import Key, generator_of
+
+
+class MelPairs(NamedTuple):
+    """Segments, or whole clips."""
+
+    made: Tensor
+    """(B, M, T) by the decoder, before the postnet."""
+    recorded: Tensor
+    """(B, M, T) of the recording."""
+
+
+class MelPairDataset(Dataset[MelPairs]):
+    """A random segment of a clip, one a clip and epoch; None for `segment_frames`: the whole clip.
+
+    Clips shorter than a segment must have been left out.
+    """
+
+    def __init__(
+        self, clips: Sequence[Clip], cache: Cache, mels: GivenMels, *, segment_frames: int | None, seed: int
+    ) -> None:
+        self.clips, self.cache, self.mels = list(clips), cache, mels
+        self.segment_frames, self.seed = segment_frames, seed
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, key: Key) -> MelPairs:
+        """The segment as a batch of one."""
+        clip = self.clips[key.item]
+        recorded = self.cache.entry(clip).mel  # (T, M)
+        made = self.mels.mel(clip, len(recorded))
+        first, length = 0, len(recorded)
+        if self.segment_frames is not None:
+            rng = generator_of(self.seed, "frames", key.epoch, key.item)
+            first, length = int(rng.integers(length - self.segment_frames + 1)), self.segment_frames
+        cut = [torch.from_numpy(np.array(mel[first : first + length].T, np.float32))[None] for mel in (made, recorded)]
+        return MelPairs(*cut)
+
+
+def collate_mel_pairs(items: Sequence[MelPairs]) -> MelPairs:
+    """Items of one length, together."""
+    return MelPairs(torch.cat([item.made for item in items]), torch.cat([item.recorded for item in items]))

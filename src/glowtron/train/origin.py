@@ -1,0 +1,148 @@
+"""Weights that a run begins with: those of a voice, or of another run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from glowtron.checkpoint import ACOUSTIC, VOCODER, load_voice
+from glowtron.config import AcousticConfig, AcousticRun, VocoderRun, WaveGlowConfig, to_dict
+from glowtron.errors import InputError, nearest
+from glowtron.models.tacotron2 import Tacotron2
+from glowtron.models.waveglow import WaveGlow
+from glowtron.train import checkpoints
+from glowtron.train.export import load_run
+from glowtron.train.run_folder import differences
+
+_SPEAKERS = "speaker.weight"
+"""Tacotron 2's table with a row a speaker."""
+_MOST_NAMED = 6
+
+
+class Source(NamedTuple):
+    """A model that is there already."""
+
+    config: AcousticConfig | WaveGlowConfig
+    model: Tacotron2 | WaveGlow
+    """On CPU, in evaluation mode."""
+    files: list[Path]
+    """Its weights."""
+
+
+def read_source(folder: Path, kind: str) -> Source:
+    """The model of a kind, `acoustic` or `vocoder`, in a voice's folder or a run's; a run's best, averaged if it has that.
+
+    Raises InputError if there is none.
+    """
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file; make a voice folder of it first: glowtron import {folder} -o FOLDER")
+    if not (folder / "voice.json").exists():
+        trained = load_run(folder)
+        if trained.config.type != kind:
+            raise InputError(f"{folder}: is a run of kind '{trained.config.type}', wanted is one of kind '{kind}'")
+        checkpoint = checkpoints.folder(folder, trained.step)
+        files = [path for name in ("model", "average") if (path := checkpoint / f"{name}.safetensors").exists()]
+        config = trained.config.vocoder if isinstance(trained.config, VocoderRun) else trained.config.acoustic
+        return Source(config, trained.model, files)
+    voice = load_voice(folder)
+    if kind == "acoustic" and voice.acoustic is not None and voice.config.acoustic is not None:
+        return Source(voice.config.acoustic, voice.acoustic, [folder / ACOUSTIC])
+    if kind == "vocoder" and voice.vocoder is not None and isinstance(voice.config.vocoder, WaveGlowConfig):
+        return Source(voice.config.vocoder, voice.vocoder, [folder / VOCODER])
+    raise InputError(f"{folder}: this voice has no {kind} model with weights; give one that has")
+
+
+def begin(
+    model: nn.Module, config: AcousticRun | VocoderRun, folder: Path, reset: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Give `model`, a new one of `config`, the weights of the model in a voice's folder or a run's.
+
+    reset: prefixes of names, whole words of them (`attention`, `encoder.lstm`), of what stays as it was made. Speakers
+    keep their row of the embedding by name; new ones begin as the mean of the known. Returns what was loaded from
+    where, as JSON values. Raises InputError for a source that cannot be read, for a prefix of nothing, and for tensors
+    that do not fit and are not reset.
+    """
+    source = read_source(folder, config.type)
+    fresh = model.state_dict()
+    theirs = _unfolded(source).state_dict()
+    for prefix in reset:
+        if not any(_under(name, [prefix]) for name in (*fresh, *theirs)):
+            raise InputError(f"--reset {prefix}: names no part of the model{nearest(prefix, _parts(fresh))}")
+    told: dict[str, Any] = {}
+    if config.type == "acoustic":
+        assert isinstance(source.config, AcousticConfig)
+        told = _seat_speakers(theirs, fresh, source.config.speakers, config.acoustic.speakers)
+    kept = {name: tensor for name, tensor in theirs.items() if not _under(name, reset)}
+    _check_fits(folder, kept, {name: tensor for name, tensor in fresh.items() if not _under(name, reset)})
+    model.load_state_dict({**fresh, **kept})
+    then = to_dict(source.config)
+    now = to_dict(config.vocoder if isinstance(config, VocoderRun) else config.acoustic)
+    return {
+        "source": str(folder),
+        "sha256": {path.relative_to(folder).as_posix(): _sha256(path) for path in source.files},
+        "loaded": len(kept),
+        "fresh": sorted(name for name in fresh if name not in kept),
+        **told,
+        "differences": differences(then, now),
+    }
+
+
+def _unfolded(source: Source) -> nn.Module:
+    """The model in the form in which it trains: a voice's vocoder has its weight norm folded in."""
+    if not isinstance(source.model, WaveGlow):
+        return source.model
+    assert isinstance(source.config, WaveGlowConfig)
+    with torch.random.fork_rng(devices=[]):
+        model = WaveGlow(source.config)
+    model.load_state_dict(source.model.state_dict())
+    return model
+
+
+def _seat_speakers(
+    theirs: dict[str, Tensor], fresh: Mapping[str, Tensor], then: Sequence[str], now: Sequence[str]
+) -> dict[str, Any]:
+    """Make the table of speakers in `theirs` one of the speakers `now`; says who is known and who new."""
+    table = theirs.pop(_SPEAKERS, None)
+    wanted = fresh.get(_SPEAKERS)
+    known = [name for name in now if name in then]
+    if wanted is not None and (table is None or table.shape[1] == wanted.shape[1]):
+        # Where there was one speaker nothing was added to the encoded text, and zeros add nothing.
+        mean = torch.zeros_like(wanted[0]) if table is None else table.mean(0)
+        rows = [mean if table is None or name not in then else table[list(then).index(name)] for name in now]
+        theirs[_SPEAKERS] = torch.stack(rows)
+    return {"speakers_known": known, "speakers_new": [name for name in now if name not in then]}
+
+
+def _check_fits(folder: Path, theirs: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    faults = []
+    for name in sorted(theirs.keys() | wanted.keys()):
+        there, here = (str(tuple(part[name].shape)) if name in part else "none" for part in (theirs, wanted))
+        if there != here:
+            faults.append(f"{name} ({there} there, {here} here)")
+    if faults:
+        more = f" and {len(faults) - _MOST_NAMED} more" if len(faults) > _MOST_NAMED else ""
+        raise InputError(
+            f"{folder}: {len(faults)} tensors do not fit: {', '.join(faults[:_MOST_NAMED])}{more}; give the "
+            "configuration that it was made with, or leave these parts out with --reset"
+        )
+
+
+def _under(name: str, prefixes: Sequence[str]) -> bool:
+    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+def _parts(state: Mapping[str, Tensor]) -> list[str]:
+    return sorted({name.split(".")[0] for name in state})
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,148 @@
+"""A postnet trained against a discriminator."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from test_acoustic_task import CONFIG as ACOUSTIC
+from torch.nn import functional as F
+
+from glowtron.config import PatchDiscriminatorConfig, PostnetRun, TrainingConfig
+from glowtron.errors import InputError
+from glowtron.models.patch_discriminator import PatchDiscriminator
+from glowtron.models.tacotron2 import Tacotron2
+from glowtron.train.adversarial_postnet import AdversarialPostnet
+from glowtron.train.export import export, load_run
+from glowtron.train.forced_mels import load_acoustic, write_forced_mels
+from glowtron.train.run import run_training
+
+CONFIG = PostnetRun(
+    discriminator=PatchDiscriminatorConfig(channels=4),
+    training=TrainingConfig(batch_size=2, max_steps=4, validation_clips=2, validate_every=2, ema_decay=0.9),
+    segment_frames=16,
+)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    acoustic = Tacotron2(ACOUSTIC.acoustic.model, 80)
+    return AdversarialPostnet(acoustic, PatchDiscriminator(PatchDiscriminatorConfig(channels=4)))
+
+
+def test_each_player_learns_from_its_own_loss_alone(model):
+    made, recorded = torch.randn(2, 80, 16) - 5, torch.randn(2, 80, 16) - 5
+    model.acoustic.postnet.dropout = 0.0
+
+    def gradients(loss):
+        model.zero_grad()
+        loss.backward()
+        return {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
+
+    game = model(made, recorded)
+    together = gradients(game.judging + game.deceiving + game.features + game.reconstruction)
+    judge = gradients(model(made, recorded).judging)
+    game = model(made, recorded)
+    postnet = gradients(game.deceiving + game.features + game.reconstruction)
+    assert judge and all(name.startswith("discriminator.") for name in judge)
+    assert postnet and all(name.startswith("acoustic.postnet.") for name in postnet)
+    assert together.keys() == judge.keys() | postnet.keys()
+    for name, gradient in (judge | postnet).items():
+        torch.testing.assert_close(gradient, together[name], msg=name)
+
+
+def test_the_game_is_least_squares(model):
+    made, recorded = torch.randn(1, 80, 24) - 5, torch.randn(1, 80, 24) - 5
+    model.eval()
+    game = model(made, recorded)
+    real = model.discriminator(recorded.transpose(1, 2)).score
+    fake = model.discriminator(model.refine(made).transpose(1, 2)).score
+    torch.testing.assert_close(game.judging, F.mse_loss(real, torch.ones_like(real)) + fake.square().mean())
+    torch.testing.assert_close(game.deceiving, F.mse_loss(fake, torch.ones_like(fake)))
+
+
+def test_a_score_sees_a_patch_and_no_more(model):
+    mel = torch.randn(1, 96, 80)
+    mel.requires_grad_()
+    score = model.discriminator(mel).score
+    score[0, 0, score.shape[2] // 2, score.shape[3] // 2].backward()
+    seen = mel.grad[0].ne(0)
+    frames, bands = seen.any(1).nonzero(), seen.any(0).nonzero()
+    assert int(frames.max() - frames.min()) + 1 == 25
+    assert int(bands.max() - bands.min()) + 1 == 61
+
+
+@pytest.fixture
+def acoustic(tiny_corpus, alignments, tmp_path):
+    config = replace(ACOUSTIC, guide="measured", training=replace(ACOUSTIC.training, max_steps=2, validation_clips=2))
+    data, run = [("speaker", tiny_corpus)], tmp_path / "acoustic"
+    run_training(config, data, run, alignments=[alignments], cache=tmp_path / "cache", device="cpu", quiet=True)
+    return run
+
+
+@pytest.fixture
+def free(acoustic, tiny_corpus, alignments, tmp_path):
+    folder = tmp_path / "free"
+    write_forced_mels(
+        acoustic,
+        [("speaker", tiny_corpus)],
+        folder,
+        alignments=[alignments],
+        free=True,
+        refined=False,
+        cache=tmp_path / "cache",
+    )
+    return folder
+
+
+def train(tiny_corpus, tmp_path, run="postnet", **given):
+    return run_training(
+        CONFIG, [("speaker", tiny_corpus)], tmp_path / run, cache=tmp_path / "cache", device="cpu", quiet=True, **given
+    )
+
+
+def test_only_the_postnet_learns_and_a_voice_gets_it(acoustic, free, tiny_corpus, tmp_path):
+    assert train(tiny_corpus, tmp_path, base=acoustic, mels=free).finished
+    before, after = load_acoustic(acoustic), load_acoustic(tmp_path / "postnet")
+    assert after.monotonic and after.config == before.config
+    old = before.model.state_dict()
+    changed = {name for name, weight in after.model.state_dict().items() if not torch.equal(weight, old[name])}
+    assert changed and all(name.startswith("postnet.") for name in changed)
+    metrics = load_run(tmp_path / "postnet").metrics
+    assert {"mel_l1", "movement", "spread"} <= metrics.keys()
+    voice = export([tmp_path / "postnet"], tmp_path / "voice")
+    assert voice.decoding.monotonic
+    with pytest.raises(InputError, match="second run of kind 'acoustic'"):
+        export([tmp_path / "postnet", acoustic], tmp_path / "both")
+
+
+def test_a_run_cut_and_gone_on_with_ends_alike(acoustic, free, tiny_corpus, tmp_path):
+    train(tiny_corpus, tmp_path, base=acoustic, mels=free)
+    short = replace(CONFIG, training=replace(CONFIG.training, checkpoint_every=2, keep_checkpoints=9))
+    data, cache = [("speaker", tiny_corpus)], tmp_path / "cache"
+    given = {"base": acoustic, "mels": free, "cache": cache, "device": "cpu", "quiet": True}
+    run_training(short, data, tmp_path / "cut", **given)
+    for path in (tmp_path / "cut").glob("step-0000004/*"):
+        path.unlink()
+    (tmp_path / "cut" / "step-0000004").rmdir()
+    run_training(short, data, tmp_path / "cut", **given)
+    whole, cut = (load_acoustic(tmp_path / name).model.state_dict() for name in ("postnet", "cut"))
+    assert all(torch.equal(weight, cut[name]) for name, weight in whole.items())
+
+
+def test_free_mels_keep_step_and_hear_nothing_of_the_recording(acoustic, free, tiny_corpus, alignments, tmp_path):
+    forced = tmp_path / "forced"
+    given = {"alignments": [alignments], "cache": tmp_path / "cache"}
+    write_forced_mels(acoustic, [("speaker", tiny_corpus)], forced, **given)
+    for path in free.glob("*.npy"):
+        assert np.load(path).shape == np.load(forced / path.name).shape
+        assert not np.allclose(np.load(path), np.load(forced / path.name))
+    with pytest.raises(InputError, match="--free needs --alignments"):
+        write_forced_mels(acoustic, [("speaker", tiny_corpus)], tmp_path / "no", free=True, cache=tmp_path / "cache")
+
+
+def test_what_is_missing_is_said(acoustic, free, tiny_corpus, tmp_path):
+    for given in ({}, {"base": acoustic}, {"mels": free}):
+        with pytest.raises(InputError, match="a postnet needs --from, its acoustic model, and --mels"):
+            train(tiny_corpus, tmp_path, **given)
