@@ -7,7 +7,6 @@ from glowtron.config import AcousticRun, TrainingConfig, VocoderRun, to_dict
 from glowtron.errors import InputError
 from glowtron.train.recipe import names, recipe
 
-
 KINDS = {
     "compact-acoustic": "acoustic",
     "compact-postnet": "postnet",

@@ -14,6 +14,7 @@ from glowtron.errors import InputError
 
 if TYPE_CHECKING:
     from glowtron.config import RunConfig
+    from glowtron.train.recipe import Kind
 
 
 @click.command()
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     "--config",
     metavar="NAME|FILE",
     required=True,
-    help="A recipe that ships (compact-acoustic, compact-vocoder, compact-postnet, tacotron2, waveglow), or a JSON file.",
+    help="A recipe that ships (compact-acoustic, -postnet or -vocoder, tacotron2, waveglow), or a JSON file.",
 )
 @click.option(
     "--data",
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only.")
 def train(
-    kind: str,
+    kind: Kind,
     config: str,
     data: tuple[str, ...],
     run: str,
@@ -66,7 +67,7 @@ def train(
     Examples:
       glowtron train vocoder --config compact-vocoder --data LJSpeech-1.1 --run runs/vocoder
       glowtron train acoustic --config my.json --data lj=LJSpeech-1.1 --run runs/acoustic
-      glowtron train postnet --config compact-postnet --data LJSpeech-1.1 --from runs/acoustic --mels free --run runs/postnet
+      glowtron train postnet --config compact-postnet --data corpus --from runs/acoustic --mels free --run runs/post
       glowtron train vocoder --config waveglow --data corpus --run runs/big --set training.seed=7
     """
     folder = Path(run)

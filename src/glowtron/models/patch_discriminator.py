@@ -1,8 +1,8 @@
 """A judge of mels that looks at patches: is this from a recording, or was it made?
 
 Squared error teaches the mean of all mels that could have followed, which is smoother than any of them. A network that
-learns to tell made mels from real ones teaches the rest (Goodfellow et al. 2014; patches: Isola et al. 2017, sec. 3.2.2).
-Needed in training only.
+learns to tell made mels from real ones teaches the rest (Goodfellow et al. 2014; patches: Isola et al. 2017, section
+3.2.2). Needed in training only.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from glowtron.data.manifest import Clip, read_manifest, require_distinct
 from glowtron.data.sampler import Key
 from glowtron.errors import InputError
 from glowtron.models.following import follow
-from glowtron.models.tacotron2 import Tacotron2, real
+from glowtron.models.tacotron2 import Tacotron2, Tacotron2Output, real
 from glowtron.models.tacotron2_loss import symbols_of_steps
 from glowtron.text.frontend import make_frontend
 from glowtron.train.export import load_run
@@ -85,8 +85,8 @@ def write_forced_mels(
     source: a run or a voice; data and cache: as in `run_training` (`cache/` in `folder` by default). With `alignments`
     the decoder reads where they say, and clips that have none are left out; else where its own attention looks. `free`:
     it hears itself, not the recording, as in speaking; this needs alignments. Without `refined` the mels are those
-    before the postnet. Prenet dropout is drawn as in speaking, of a fixed seed. `progress` is told how many clips of how many are done. Raises
-    InputError for what the user can mend.
+    before the postnet. Prenet dropout is drawn as in speaking, of a fixed seed. `progress` is told how many clips
+    of how many are done. Raises InputError for what the user can mend.
     """
     if free and not alignments:
         raise InputError("--free needs --alignments, or the mels would not keep step with the recordings")
@@ -132,7 +132,7 @@ def _mels(model: Tacotron2, batch: AcousticBatch, place: int, free: bool, refine
         before = follow(model, batch.ids, batch.id_lengths, symbols, speaker=speaker, generator=generator)
         mel = model.refine(before, real(batch.mel_lengths, before.shape[1])) if refined else before
         return mel.transpose(1, 2).float().cpu()
-    output = model(
+    output: Tacotron2Output = model(
         batch.ids,
         batch.id_lengths,
         batch.mel,

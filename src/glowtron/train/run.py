@@ -40,8 +40,8 @@ def run_training(
     An existing run folder is gone on with. `alignments` are files that say when each symbol of a clip is heard, for an
     acoustic model with `guide` measured. `mels` is a folder of mels that a vocoder learns from in place of the
     recordings' own, or a postnet as what the decoder of `base`, a run or a voice, made. `cache` keeps decoded clips and
-    mels (default: `cache/` in the run folder) and may be shared by runs. Raises InputError for what the user can mend: clips that cannot be read are named here,
-    before anything is trained.
+    mels (default: `cache/` in the run folder) and may be shared by runs. Raises InputError
+    for what the user can mend: clips that cannot be read are named here, before anything is trained.
     """
     if not data:
         raise InputError("give at least one --data folder")
