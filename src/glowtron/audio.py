@@ -110,6 +110,8 @@ class Header(NamedTuple):
     sample_rate: int
     """Hz."""
     n_channels: int
+    n_samples: int
+    """Of each channel."""
 
     def conversion(self, sample_rate: int) -> str:
         """What `read_audio` does to such a file, for people: `"48000 Hz stereo to 22050 Hz mono"`; empty if nothing."""
@@ -120,9 +122,9 @@ class Header(NamedTuple):
 
 
 def read_header(path: str | Path) -> Header:
-    """Rate and channels of a sound file. Raises InputError if it is none."""
+    """Rate, channels and length of a sound file. Raises InputError if it is none."""
     with _open(Path(path)) as file:
-        return Header(file.samplerate, file.channels)
+        return Header(file.samplerate, file.channels, file.frames)
 
 
 def read_audio(path: str | Path, sample_rate: int | None = None) -> Audio:
