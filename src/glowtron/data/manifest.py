@@ -1,10 +1,10 @@
-"""Lists of recorded clips: read from a corpus folder, checked, and split."""
+"""Lists of recorded clips: read from a corpus folder or a list file, checked, and split."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -18,6 +18,9 @@ R = TypeVar("R")
 
 SUFFIXES = (".wav", ".flac")
 """What clips may be stored as, in the order they are looked for."""
+
+_MEL_SUFFIXES = (".npy", ".pt")
+"""What lists of mels name."""
 
 SILENT_PEAK = 1e-3
 """A clip that never gets louder than this (-60 dB of full scale) holds no speech."""
@@ -35,38 +38,85 @@ class Clip(NamedTuple):
     speaker: str
 
 
-def read_manifest(folder: str | Path, speaker: str = "speaker") -> list[Clip]:
-    """Clips of a folder in LJSpeech's layout, in the order of the file.
+def read_manifest(source: str | Path, speaker: str = "speaker", root: Path | None = None) -> list[Clip]:
+    """Clips of a folder in LJSpeech's layout, or of a list file, in the order of the file.
 
-    `metadata.csv` holds a line `id|text` or `id|text|normalised text` a clip (UTF-8, no quoting; the normalised text is
-    taken where there is one) and `wavs/` the recordings as id.wav or id.flac. Empty lines are passed over. Raises
-    InputError that names file and line; of missing recordings the first, and how many more there are.
+    In a folder, `metadata.csv` holds a line `id|text` or `id|text|normalised text` a clip (UTF-8, no quoting; the
+    normalised text is taken where there is one) and `wavs/` the recordings as id.wav or id.flac. A list holds lines
+    `path|text`, `path|text|speaker`, or `path` alone, which leaves texts empty; `read_list` says where paths begin.
+    Empty lines are passed over. Raises InputError that names file and line; of missing recordings the first, and how
+    many more there are.
     """
-    folder = Path(folder)
-    path, wavs = folder / "metadata.csv", folder / "wavs"
-    try:
-        # Some editors begin a file with the byte order mark.
-        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {reason(error)}; give a folder with it and wavs/") from error
+    source = Path(source)
+    if source.name == "metadata.csv" and source.is_file():
+        raise InputError(f"{source}: belongs to the folder it is in; give {source.parent}")
+    if source.is_file():
+        return read_list(source, speaker, root)
+    path, wavs = source / "metadata.csv", source / "wavs"
     clips: dict[str, Clip] = {}
     missing: list[str] = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            where = f"{path}, line {number}"
-            name, text = _read_line(line, where)
-            if name in clips:
-                raise InputError(f"{where}: id '{name}' was there before; ids must differ")
-            audio = next((file for suffix in SUFFIXES if (file := wavs / (name + suffix)).is_file()), None)
-            if audio is None:
-                missing.append(f"{where}: clip '{name}' has no recording {wavs / name}{{{','.join(SUFFIXES)}}}")
-            clips[name] = Clip(name, audio or wavs, text, speaker)
-    if missing:
-        more = f", and {len(missing) - 1} more clips have none" if len(missing) > 1 else ""
-        raise InputError(f"{missing[0]}{more}; take their lines out")
+    for where, line in _lines(path, f"give a folder with it and {wavs.name}/, or a list of path|text"):
+        name, text = _read_line(line, where)
+        if name in clips:
+            raise InputError(f"{where}: id '{name}' was there before; ids must differ")
+        audio = _with_suffix(wavs / name)
+        if audio is None:
+            missing.append(f"{where}: clip '{name}' has no recording {wavs / name}{{{','.join(SUFFIXES)}}}")
+        clips[name] = Clip(name, audio or wavs, text, speaker)
+    _require_recordings(missing)
     if not clips:
         raise InputError(f"{path}: holds no clips; a line is id|text or id|text|normalised text")
     return list(clips.values())
+
+
+def read_list(path: Path, speaker: str = "speaker", root: Path | None = None) -> list[Clip]:
+    """Clips of a list as the published programs have them: lines `path|text`, `path|text|speaker`, or `path`.
+
+    A path begins in `root`; without one, where the first line's recording is found of the list's folder, the folder
+    above it, and the current one. Leading folders of the paths that `root` does not have (`DUMMY/`, `LJSpeech-1.1/`)
+    are dropped, in all lines as many as in the first. A mel (`mels/NAME.npy` or `.pt`) stands for the recording it was
+    made of (`wavs/NAME.wav`), which is what is read. A clip's id is its file's name, or `folder-name` in a list where
+    two files share one. Raises as `read_manifest`.
+    """
+    rows = _rows(path)
+    if speaker != "speaker" and len(rows[0][1]) == 3:
+        raise InputError(f"{path}: names the speaker in each line; leave '{speaker}=' out")
+    base, dropped = _beginning(path, rows[0][1][0], root)
+    clips: dict[str, Clip] = {}
+    missing: list[str] = []
+    given = [Path(columns[0]) for _, columns in rows]
+    alike = len({file.stem for file in given}) < len(given)
+    for (where, columns), file in zip(rows, given, strict=True):
+        audio = _recording(base.joinpath(*file.parts[dropped:]))
+        if audio is None:
+            missing.append(f"{where}: there is no recording {base.joinpath(*file.parts[dropped:])}")
+        name = f"{file.parent.name}-{file.stem}" if alike else file.stem
+        if name in clips:
+            raise InputError(f"{where}: a recording called '{name}' was there before; names must differ")
+        text, voice = (*columns[1:], *("", speaker)[len(columns) - 1 :])
+        clips[name] = Clip(name, audio or base, text, voice)
+    _require_recordings(missing)
+    return list(clips.values())
+
+
+def read_corpora(data: Iterable[tuple[str, Path]], root: Path | None = None, *, needs_text: bool = True) -> list[Clip]:
+    """Clips of all sources, pairs of a speaker's name and what `read_manifest` reads, no two of one id."""
+    clips = [clip for speaker, source in data for clip in read_manifest(source, speaker, root)]
+    require_distinct(clips)
+    if needs_text and (silent := [clip for clip in clips if not clip.text]):
+        raise InputError(f"clip '{silent[0].id}': its list says nothing of its text; a line is path|text")
+    return clips
+
+
+def speakers_of(data: Iterable[tuple[str, Path]]) -> list[str]:
+    """Who speaks in the sources, each once, in the order of their first mention."""
+    names = (
+        name
+        for speaker, source in data
+        for name in ([columns[2] for _, columns in _rows(source) if len(columns) == 3] if source.is_file() else ())
+        or [speaker]
+    )
+    return list(dict.fromkeys(names))
 
 
 def require_distinct(clips: Iterable[Clip]) -> None:
@@ -114,7 +164,7 @@ def over_clips(
     if faults:
         more = f"; and {len(faults) - _MOST_NAMED} more" if len(faults) > _MOST_NAMED else ""
         raise InputError(
-            f"{len(faults)} of {len(clips)} clips cannot be used; mend them or take their lines out of metadata.csv: "
+            f"{len(faults)} of {len(clips)} clips cannot be used; mend them or take their lines out: "
             + "; ".join(faults[:_MOST_NAMED])
             + more
         )
@@ -144,12 +194,25 @@ def _rank(clip: Clip, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}|{clip.speaker}|{clip.id}".encode()).digest()
 
 
-def _read_line(line: bytes, where: str) -> tuple[str, str]:
-    """Id and text of a clip."""
+def _lines(path: Path, otherwise: str) -> Iterator[tuple[str, str]]:
+    """Where each line of a file is, for errors, and what it says; empty ones left out."""
     try:
-        columns = line.rstrip(b"\r").decode("utf-8").split("|")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{where}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from error
+        # Some editors begin a file with the byte order mark.
+        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {reason(error)}; {otherwise}") from error
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            where = f"{path}, line {number}"
+            try:
+                yield where, line.rstrip(b"\r").decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise InputError(f"{where}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from error
+
+
+def _read_line(line: str, where: str) -> tuple[str, str]:
+    """Id and text of a clip."""
+    columns = line.split("|")
     if len(columns) not in (2, 3):
         raise InputError(f"{where}: {len(columns)} columns between '|' instead of id|text or id|text|normalised text")
     name = columns[0].strip()
@@ -159,3 +222,53 @@ def _read_line(line: bytes, where: str) -> tuple[str, str]:
     if not text:
         raise InputError(f"{where}: clip '{name}' has no text")
     return name, text
+
+
+def _rows(path: Path) -> list[tuple[str, list[str]]]:
+    """Where each line of a list is and its columns, all of one number and none empty."""
+    rows = [
+        (where, [column.strip() for column in line.split("|")])
+        for where, line in _lines(path, "give a list of path|text")
+    ]
+    if not rows:
+        raise InputError(f"{path}: holds no clips; a line is path|text, path|text|speaker or path")
+    n_columns = len(rows[0][1])
+    for where, columns in rows:
+        if len(columns) != n_columns:
+            raise InputError(f"{where}: {len(columns)} columns between '|', the first line has {n_columns}")
+        if n_columns > 3:
+            raise InputError(f"{where}: {n_columns} columns between '|' instead of path|text or path|text|speaker")
+        if "" in columns:
+            raise InputError(f"{where}: the {('path', 'text', 'speaker')[columns.index('')]} is empty")
+    return rows
+
+
+def _beginning(path: Path, first: str, root: Path | None) -> tuple[Path, int]:
+    """The folder in which a list's paths begin, and how many leading folders of them are left out."""
+    parts = Path(first).parts
+    if root is not None:
+        options = [(root, dropped) for dropped in range(len(parts))]
+    else:
+        options = [(path.parent, 0), (path.parent.parent, 0), (Path(), 0)]
+    for base, dropped in options:
+        if _recording(base.joinpath(*parts[dropped:])) is not None:
+            return base, dropped
+    places = f"{root}" if root is not None else "the list's folder, the one above, or the current one"
+    raise InputError(f"{path}: the first line's recording {first} is not in {places}; give --root the folder it is in")
+
+
+def _recording(path: Path) -> Path | None:
+    """The recording that a list's path means, if it is there."""
+    if path.suffix in _MEL_SUFFIXES:
+        return _with_suffix(path.parent.parent / "wavs" / path.stem)
+    return path if path.is_file() else None
+
+
+def _with_suffix(path: Path) -> Path | None:
+    return next((file for suffix in SUFFIXES if (file := path.with_name(path.name + suffix)).is_file()), None)
+
+
+def _require_recordings(missing: Sequence[str]) -> None:
+    if missing:
+        more = f", and {len(missing) - 1} more clips have none" if len(missing) > 1 else ""
+        raise InputError(f"{missing[0]}{more}; take their lines out")
