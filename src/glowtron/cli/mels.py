@@ -6,19 +6,21 @@ from pathlib import Path
 
 import click
 
+from glowtron.cli.options import root_option
 from glowtron.cli.output import check_folder, progress_bar
-from glowtron.cli.train import speaker_and_folder
+from glowtron.cli.train import model_folder, speaker_and_folder
 
 
 @click.command()
 @click.argument("source", metavar="RUN|VOICE")
 @click.option(
     "--data",
-    metavar="[SPEAKER=]FOLDER",
+    metavar="[SPEAKER=]FOLDER|LIST",
     multiple=True,
     required=True,
-    help="Recordings in LJSpeech's layout; several times for several folders or speakers.",
+    help="Recordings in LJSpeech's layout, or a list of path|text; several times for several of them.",
 )
+@root_option
 @click.option("--alignments", metavar="FILE", multiple=True, help="Where to read (see: glowtron align).")
 @click.option("--free", is_flag=True, help="The model hears itself, as in speaking; --alignments keep it in step.")
 @click.option("--unrefined", is_flag=True, help="Write the mels as they are before the postnet.")
@@ -31,6 +33,7 @@ from glowtron.cli.train import speaker_and_folder
 def mels(
     source: str,
     data: tuple[str, ...],
+    root: str | None,
     alignments: tuple[str, ...],
     free: bool,
     unrefined: bool,
@@ -58,10 +61,8 @@ def mels(
     check_folder(folder)
 
     from glowtron.train.forced_mels import write_forced_mels
-    from glowtron.voice import find_device, find_voice
+    from glowtron.voice import find_device
 
-    # A name of a voice that ships, or a folder of either kind.
-    place = Path(source) if Path(source).is_dir() else find_voice(source)
     with progress_bar(0, "clip", hidden=quiet) as bar:
 
         def show(done: int, total: int) -> None:
@@ -69,9 +70,10 @@ def mels(
             bar.update(done - bar.n)
 
         result = write_forced_mels(
-            place,
+            model_folder(source),
             [speaker_and_folder(entry) for entry in data],
             folder,
+            root=Path(root) if root else None,
             alignments=[Path(path) for path in alignments],
             free=free,
             refined=not unrefined,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from glowtron.cli.options import root_option
 from glowtron.cli.output import check_folder
 from glowtron.errors import InputError
 
@@ -27,16 +28,19 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--data",
-    metavar="[SPEAKER=]FOLDER",
+    metavar="[SPEAKER=]FOLDER|LIST",
     multiple=True,
     required=True,
-    help="Recordings in LJSpeech's layout (metadata.csv and wavs/); several times for several folders or speakers.",
+    help="Recordings in LJSpeech's layout (metadata.csv and wavs/), or a list of path|text or path|text|speaker; "
+    "several times for several of them.",
 )
+@root_option
 @click.option("--run", metavar="FOLDER", required=True, help="Where checkpoints and logs go; an existing run goes on.")
 @click.option("--set", "changes", metavar="KEY=VALUE", multiple=True, help="Change one key of the configuration.")
 @click.option("--alignments", metavar="FILE", multiple=True, help="Measured alignments (see: glowtron align).")
 @click.option("--mels", metavar="FOLDER", help="A vocoder or a postnet learns from these (see: glowtron mels).")
-@click.option("--from", "base", metavar="RUN|VOICE", help="The acoustic model whose postnet is trained.")
+@click.option("--from", "base", metavar="RUN|VOICE", help="Weights to begin with; of a postnet, its acoustic model.")
+@click.option("--reset", metavar="PART", multiple=True, help="Begin this part anew, such as embedding (with --from).")
 @click.option("--cache", metavar="FOLDER", help="Where decoded clips and mels are kept.  [default: cache/ in the run]")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu"]), default="auto", show_default=True, help="auto: a GPU if any."
@@ -46,11 +50,13 @@ def train(
     kind: Kind,
     config: str,
     data: tuple[str, ...],
+    root: str | None,
     run: str,
     changes: tuple[str, ...],
     alignments: tuple[str, ...],
     mels: str | None,
     base: str | None,
+    reset: tuple[str, ...],
     cache: str | None,
     device: str,
     quiet: bool,
@@ -74,18 +80,21 @@ def train(
     check_folder(folder)
     _require_libraries()
 
+    from glowtron.data.manifest import speakers_of
     from glowtron.train.recipe import recipe
     from glowtron.train.run import run_training
 
     corpora = [speaker_and_folder(entry) for entry in data]
     settings = recipe(kind, config, changes)
     outcome = run_training(
-        _for_speakers(settings, [speaker for speaker, _ in corpora]),
+        _for_speakers(settings, speakers_of(corpora)),
         corpora,
         folder,
+        root=Path(root) if root else None,
         alignments=[Path(path) for path in alignments],
         mels=Path(mels) if mels else None,
-        base=Path(base) if base else None,
+        base=model_folder(base) if base else None,
+        reset=reset,
         cache=Path(cache) if cache else None,
         device=device,
         quiet=quiet,
@@ -96,11 +105,20 @@ def train(
 
 
 def speaker_and_folder(entry: str) -> tuple[str, Path]:
-    """`lj=LJSpeech-1.1` names the speaker; without a name it is `speaker`."""
+    """`lj=LJSpeech-1.1` names the speaker of a folder or a list; without a name it is `speaker`."""
     name, equals, folder = entry.partition("=")
     if equals and (not name or not folder):
         raise InputError(f"--data {entry}: give SPEAKER=FOLDER, or FOLDER alone for a single speaker")
     return (name, Path(folder)) if equals else ("speaker", Path(entry))
+
+
+def model_folder(source: str) -> Path:
+    """A run's or a voice's folder as it is given, or that of a voice that ships, by its name."""
+    if Path(source).exists():
+        return Path(source)
+    from glowtron.voice import find_voice
+
+    return find_voice(source)
 
 
 def _for_speakers(config: RunConfig, names: list[str]) -> RunConfig:

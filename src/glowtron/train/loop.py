@@ -77,11 +77,14 @@ class Outcome(NamedTuple):
     """False: a signal came; the same command goes on from here."""
 
 
-def train(task: Task, run: Path, *, device: str = "auto", quiet: bool = False) -> Outcome:
+def train(
+    task: Task, run: Path, *, origin: Mapping[str, Any] | None = None, device: str = "auto", quiet: bool = False
+) -> Outcome:
     """Train `task` in the run folder `run`, from its newest checkpoint if it has one, up to `training.max_steps`.
 
-    device: `auto` takes an accelerator where there is one, `cpu` never does. Raises InputError when the folder holds
-    another run or is in use, the disk is full, or the loss is no longer finite.
+    origin: where the weights that `task` begins with are from, for the record. device: `auto` takes an accelerator
+    where there is one, `cpu` never does. Raises InputError when the folder holds another run or is in use, the disk is
+    full, or the loss is no longer finite.
     """
     training = task.config.training
     accelerator = Accelerator(
@@ -94,7 +97,8 @@ def train(task: Task, run: Path, *, device: str = "auto", quiet: bool = False) -
                 f"training.batch_size {training.batch_size} cannot be shared by {accelerator.num_processes} processes"
             )
         is_main = accelerator.is_main_process
-        with held(run, task.config, task.data()) if is_main else nullcontext():
+        data = {**task.data(), **({"from": origin} if origin is not None else {})}
+        with held(run, task.config, data) if is_main else nullcontext():
             accelerator.wait_for_everyone()
             state = set_up(task, run, accelerator)
             devices = [accelerator.device] if accelerator.device.type == "cuda" else []
@@ -103,6 +107,7 @@ def train(task: Task, run: Path, *, device: str = "auto", quiet: bool = False) -
                 Interruption() as interruption,
                 Log(run, state.progress.step, training.max_steps, enabled=is_main, quiet=quiet) as log,
             ):
+                introduce(log, data)
                 return fit(task, run, accelerator, state, log, interruption)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -113,6 +118,17 @@ def train(task: Task, run: Path, *, device: str = "auto", quiet: bool = False) -
     finally:
         # accelerate keeps its settings for the whole process; another call may want others.
         AcceleratorState._reset_state(reset_partial_state=accelerator.num_processes == 1)
+
+
+def introduce(log: Log, data: Mapping[str, Any]) -> None:
+    """Tell what a run does not say by itself."""
+    if left_out := data.get("left_out"):
+        log.say(f"{len(left_out)} clips are left out; data.json says which and why")
+    if origin := data.get("from"):
+        fresh = f"; new: {', '.join(origin['fresh'])}" if origin["fresh"] else ""
+        log.say(f"begins with {origin['loaded']} tensors of {origin['source']}{fresh}")
+        if origin["differences"]:
+            log.say(f"settings that were others there: {'; '.join(origin['differences'])}")
 
 
 class State(NamedTuple):

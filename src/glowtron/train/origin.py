@@ -35,7 +35,7 @@ class Source(NamedTuple):
 
 
 def read_source(folder: Path, kind: str) -> Source:
-    """The model of a kind, `acoustic` or `vocoder`, in a voice's folder or a run's; a run's best, averaged if it has that.
+    """The model of a kind, `acoustic` or `vocoder`, in a voice's folder or a run's: its best, averaged if it has that.
 
     Raises InputError if there is none.
     """
@@ -43,8 +43,8 @@ def read_source(folder: Path, kind: str) -> Source:
         raise InputError(f"{folder}: is a file; make a voice folder of it first: glowtron import {folder} -o FOLDER")
     if not (folder / "voice.json").exists():
         trained = load_run(folder)
-        if trained.config.type != kind:
-            raise InputError(f"{folder}: is a run of kind '{trained.config.type}', wanted is one of kind '{kind}'")
+        if isinstance(trained.config, VocoderRun) != (kind == "vocoder"):
+            raise InputError(f"{folder}: is a run of kind '{trained.config.type}'; a {kind} model needs one of its own")
         checkpoint = checkpoints.folder(folder, trained.step)
         files = [path for name in ("model", "average") if (path := checkpoint / f"{name}.safetensors").exists()]
         config = trained.config.vocoder if isinstance(trained.config, VocoderRun) else trained.config.acoustic
@@ -74,7 +74,7 @@ def begin(
         if not any(_under(name, [prefix]) for name in (*fresh, *theirs)):
             raise InputError(f"--reset {prefix}: names no part of the model{nearest(prefix, _parts(fresh))}")
     told: dict[str, Any] = {}
-    if config.type == "acoustic":
+    if isinstance(config, AcousticRun):
         assert isinstance(source.config, AcousticConfig)
         told = _seat_speakers(theirs, fresh, source.config.speakers, config.acoustic.speakers)
     kept = {name: tensor for name, tensor in theirs.items() if not _under(name, reset)}

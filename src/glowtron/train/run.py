@@ -14,11 +14,13 @@ from glowtron.config import AcousticRun, PostnetRun, RunConfig, VocoderRun
 from glowtron.data.cache import Cache
 from glowtron.data.durations import Alignment, read_alignments
 from glowtron.data.given_mels import GivenMels
-from glowtron.data.manifest import read_manifest, require_distinct
+from glowtron.data.manifest import read_corpora
 from glowtron.errors import InputError
+from glowtron.train import checkpoints
 from glowtron.train.acoustic_task import AcousticTask
 from glowtron.train.forced_mels import load_acoustic
 from glowtron.train.loop import Outcome, Task, train
+from glowtron.train.origin import begin
 from glowtron.train.postnet_task import PostnetTask
 from glowtron.train.vocoder_task import VocoderTask
 
@@ -28,25 +30,26 @@ def run_training(
     data: Sequence[tuple[str, Path]],
     run: Path,
     *,
+    root: Path | None = None,
     alignments: Sequence[Path] = (),
     mels: Path | None = None,
     base: Path | None = None,
+    reset: Sequence[str] = (),
     cache: Path | None = None,
     device: str = "auto",
     quiet: bool = False,
 ) -> Outcome:
-    """Train what `config` describes on `data`, pairs of a speaker's name and a folder in LJSpeech's layout.
+    """Train what `config` describes on `data`, pairs of a speaker's name and a folder in LJSpeech's layout or a list.
 
-    An existing run folder is gone on with. `alignments` are files that say when each symbol of a clip is heard, for an
-    acoustic model with `guide` measured. `mels` is a folder of mels that a vocoder learns from in place of the
-    recordings' own, or a postnet as what the decoder of `base`, a run or a voice, made. `cache` keeps decoded clips and
-    mels (default: `cache/` in the run folder) and may be shared by runs. Raises InputError
-    for what the user can mend: clips that cannot be read are named here, before anything is trained.
+    `root` is where the paths in lists begin. An existing run folder is gone on with. `alignments` are files that say
+    when each symbol of a clip is heard, for an acoustic model with `guide` measured. `mels` is a folder of mels that a
+    vocoder learns from in place of the recordings' own, or a postnet as what the decoder of `base`, a run or a voice,
+    made. `cache` keeps decoded clips and mels (default: `cache/` in the run folder) and may be shared by runs. Raises
+    InputError for what the user can mend: clips that cannot be read are named here, before anything is trained.
     """
     if not data:
-        raise InputError("give at least one --data folder")
-    clips = [clip for speaker, folder in data for clip in read_manifest(folder, speaker)]
-    require_distinct(clips)
+        raise InputError("give at least one --data")
+    clips = read_corpora(data, root, needs_text=not isinstance(config, VocoderRun))
     measured = _measured(config, alignments)
     acoustic = None
     if isinstance(config, PostnetRun):
@@ -55,8 +58,8 @@ def run_training(
         source = load_acoustic(base)
         acoustic = source.model
         config = replace(config, acoustic=source.config, monotonic=source.monotonic)
-    elif base is not None:
-        raise InputError("--from is for postnets; other runs begin from nothing")
+    if reset and (base is None or isinstance(config, PostnetRun)):
+        raise InputError("--reset says what of --from an acoustic model or a vocoder does not take over; give that too")
     mel = config.vocoder.mel if isinstance(config, VocoderRun) else config.acoustic.mel
     if mels is not None and isinstance(config, AcousticRun):
         raise InputError("--mels is for vocoders and postnets; an acoustic model learns the recordings' own")
@@ -73,7 +76,10 @@ def run_training(
         task = PostnetTask(config, clips, decoded, given, acoustic)
     else:
         task = AcousticTask(config, clips, decoded, measured)
-    return train(task, run, device=device, quiet=quiet)
+    origin = None
+    if base is not None and not isinstance(config, PostnetRun) and not checkpoints.steps(run):
+        origin = begin(task.model, config, base, reset)
+    return train(task, run, origin=origin, device=device, quiet=quiet)
 
 
 def _measured(config: RunConfig, paths: Sequence[Path]) -> dict[str, Alignment] | None:

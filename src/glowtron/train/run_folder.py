@@ -72,6 +72,8 @@ def _check_same(path: Path, now: dict[str, Any]) -> None:
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: damaged ({reason(error)}); restore the file, or give another --run") from error
     what = "other data"
+    if path.name == "data.json" and isinstance(then, dict) and "from" in then:
+        now = {"from": then["from"], **now}  # What a run began with is past once it has a checkpoint.
     if path.name == "config.json":
         what = "another configuration"
         kind = run_class(now["type"])

@@ -1,0 +1,168 @@
+"""Runs that begin with weights that are there already."""
+
+import hashlib
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from test_acoustic_task import CONFIG as ACOUSTIC
+from test_vocoder_task import CONFIG as VOCODER
+
+from glowtron.checkpoint import StoredVoice, VoiceFile, load_voice, save_voice
+from glowtron.config import AcousticConfig
+from glowtron.errors import InputError
+from glowtron.models.tacotron2 import Tacotron2
+from glowtron.models.waveglow import WaveGlow
+from glowtron.train import checkpoints
+from glowtron.train.export import load_run
+from glowtron.train.origin import begin
+from glowtron.train.run import run_training
+
+
+def acoustic_run(tiny_voice, speakers):
+    """The configuration of the tiny voice's acoustic model, for other speakers."""
+    config = load_voice(tiny_voice).config.acoustic
+    model = replace(config.model, n_speakers=len(speakers))
+    return replace(ACOUSTIC, acoustic=AcousticConfig(model=model, speakers=speakers))
+
+
+def vocoder_run(tiny_voice):
+    return replace(VOCODER, vocoder=load_voice(tiny_voice).config.vocoder)
+
+
+def acoustic_model(config):
+    torch.manual_seed(3)
+    return Tacotron2(config.acoustic.model, config.acoustic.mel.n_mels)
+
+
+def test_a_voices_vocoder_computes_the_same_in_a_new_run(tiny_voice):
+    model = WaveGlow(vocoder_run(tiny_voice).vocoder)
+    told = begin(model, vocoder_run(tiny_voice), tiny_voice)
+    assert told["fresh"] == [] and told["loaded"] == len(model.state_dict()) and told["differences"] == []
+    file = tiny_voice / "vocoder.safetensors"
+    assert told["sha256"] == {"vocoder.safetensors": hashlib.sha256(file.read_bytes()).hexdigest()}
+    wave, mel = torch.randn(1, 4096) / 10, torch.randn(1, 80, 17) - 5
+    expected = load_voice(tiny_voice).vocoder(wave, mel)
+    for one, two in zip(model(wave, mel)[:1], expected[:1], strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-4)
+    assert any("weight_g" in name for name in model.state_dict())
+
+
+def test_known_speakers_keep_their_row_and_new_ones_begin_in_the_middle(tiny_voice):
+    config = acoustic_run(tiny_voice, ("carl", "bob"))
+    model = acoustic_model(config)
+    told = begin(model, config, tiny_voice)
+    table = load_voice(tiny_voice).acoustic.speaker.weight
+    assert torch.equal(model.speaker.weight[1], table[1])
+    torch.testing.assert_close(model.speaker.weight[0], table.mean(0))
+    assert (told["speakers_known"], told["speakers_new"]) == (["bob"], ["carl"])
+    assert told["differences"] == ['speakers (["ann", "bob"] then, ["carl", "bob"] now)']
+    rest = {
+        name: tensor for name, tensor in load_voice(tiny_voice).acoustic.state_dict().items() if "speaker" not in name
+    }
+    assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in rest.items())
+
+
+def test_one_speaker_has_no_table_and_one_that_gets_company_sounds_as_before(tiny_voice, tmp_path):
+    one = acoustic_run(tiny_voice, ("carl",))
+    model = acoustic_model(one)
+    assert begin(model, one, tiny_voice)["fresh"] == []
+    two = acoustic_run(tiny_voice, ("carl", "dora"))
+    config = VoiceFile(name="carl", acoustic=one.acoustic)
+    save_voice(StoredVoice(config, model), tmp_path / "carl")
+    two_speakers = acoustic_model(two)
+    told = begin(two_speakers, two, tmp_path / "carl")
+    assert (told["speakers_known"], told["speakers_new"]) == (["carl"], ["dora"])
+    ids, lengths = torch.tensor([[3, 4, 5]]), torch.tensor([3])
+    for speaker in (0, 1):
+        assert torch.equal(
+            two_speakers.eval().encode(ids, lengths, torch.tensor([speaker])).values,
+            model.eval().encode(ids, lengths).values,
+        )
+
+
+@pytest.mark.parametrize("prefix", ["embedding", "attention", "encoder.lstm"])
+def test_what_is_reset_stays_as_it_was_made_and_nothing_else(tiny_voice, prefix):
+    part = f"{prefix}."  # And not attention_rnn.
+    config = acoustic_run(tiny_voice, ("ann", "bob"))
+    model = acoustic_model(config)
+    made = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    told = begin(model, config, tiny_voice, [prefix])
+    theirs = load_voice(tiny_voice).acoustic.state_dict()
+    assert told["fresh"] and all(name.startswith(part) for name in told["fresh"])
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, (made if name.startswith(part) else theirs)[name]), name
+
+
+def test_what_does_not_fit_is_listed_and_can_be_reset(tiny_voice):
+    config = acoustic_run(tiny_voice, ("ann", "bob"))
+    wider = replace(config.acoustic.model, n_symbols=200, postnet_channels=12)
+    config = replace(config, acoustic=replace(config.acoustic, model=wider))
+    with pytest.raises(InputError) as error:
+        begin(acoustic_model(config), config, tiny_voice)
+    said = str(error.value)
+    assert "embedding.weight ((148, 16) there, (200, 16) here)" in said and "more; give the configuration" in said
+    with pytest.raises(InputError, match=r"1 tensors do not fit: embedding\.weight"):
+        begin(acoustic_model(config), config, tiny_voice, ["postnet"])
+    told = begin(acoustic_model(config), config, tiny_voice, ["postnet", "embedding"])
+    assert {name.split(".")[0] for name in told["fresh"]} == {"postnet", "embedding"}
+
+
+def test_sources_that_cannot_be_are_refused(tiny_voice, tmp_path):
+    config = acoustic_run(tiny_voice, ("ann", "bob"))
+    model = acoustic_model(config)
+    with pytest.raises(InputError, match=r"--reset embeding: .*did you mean 'embedding'"):
+        begin(model, config, tiny_voice, ["embeding"])
+    (tmp_path / "weights.pt").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"is a file; make a voice folder of it first: glowtron import"):
+        begin(model, config, tmp_path / "weights.pt")
+    with pytest.raises(InputError, match="give the folder of a training run"):
+        begin(model, config, tmp_path)
+
+
+@pytest.fixture
+def vocoder(tiny_corpus, tmp_path):
+    def run(name, **given):
+        changes = given.pop("changes", {})
+        config = replace(
+            VOCODER, training=replace(VOCODER.training, **{"max_steps": 2, "validate_every": 2, **changes})
+        )
+        where = tmp_path / name
+        cache = tmp_path / "cache"
+        run_training(config, [("a", tiny_corpus)], where, cache=cache, device="cpu", quiet=True, **given)
+        return where
+
+    return run
+
+
+def test_a_run_goes_on_where_another_was_best_and_says_so(vocoder, tmp_path):
+    first = vocoder("first")
+    second = vocoder("second", base=first, changes={"seed": 7})
+    told = json.loads((second / "data.json").read_text())["from"]
+    assert told["source"] == str(first) and told["fresh"] == []
+    assert told["sha256"].keys() == {"step-0000002/model.safetensors", "step-0000002/average.safetensors"}
+    # The first step's loss is that of the averaged weights it began with, not that of new ones.
+    nothing = vocoder("nothing", changes={"seed": 7})
+    losses = [json.loads((run / "metrics.jsonl").read_text().splitlines()[0])["loss"] for run in (second, nothing)]
+    assert losses[0] < losses[1]
+    with pytest.raises(InputError, match="is a run of kind 'vocoder'"):
+        begin(acoustic_model(ACOUSTIC), ACOUSTIC, first)
+
+
+def test_a_run_that_is_gone_on_with_has_its_own_weights(vocoder, tmp_path):
+    first = vocoder("first")
+    changes = {"changes": {"seed": 7}, "base": first}
+    begun = vocoder("second", **changes)
+    before = (begun / "data.json").read_bytes()
+    for path in sorted(first.rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    assert vocoder("second", **changes) == begun  # Its source is gone, which nobody asks for any more.
+    assert vocoder("second", changes={"seed": 7}) == begun
+    assert (begun / "data.json").read_bytes() == before
+    assert load_run(begun).step == 2 and checkpoints.steps(begun) == [2]
+
+
+def test_reset_says_nothing_without_weights_to_begin_with(vocoder):
+    with pytest.raises(InputError, match="--reset says what of --from"):
+        vocoder("run", reset=["wavenets"])
