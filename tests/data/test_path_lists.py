@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from glowtron.cli import main
 from glowtron.data.manifest import Clip, read_corpora, read_manifest, speakers_of
 from glowtron.errors import InputError
 
@@ -128,3 +129,55 @@ def test_published_lists_are_read_as_they_are(shared, tmp_path):
         listed = write(tmp_path / f"{i}.txt", "".join(style.format(wav.name) + "\n" for wav in wavs))
         clips = read_manifest(listed, root=Path(shared("data/kathleen/wavs")) if i < 2 else shared("data"))
         assert [clip.audio for clip in clips] == wavs
+
+
+class TestCommands:
+    """Lists reach every command that reads recordings."""
+
+    @pytest.fixture
+    def run(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+
+        def run(*arguments):
+            with pytest.raises(SystemExit) as exit_:
+                main([str(argument) for argument in arguments])
+            return exit_.value.code, capsys.readouterr()
+
+        return run
+
+    @pytest.fixture
+    def listed(self, tiny_corpus, tmp_path):
+        rows = [f"DUMMY/tiny-{i}.{'wav' if i % 2 else 'flac'}|No. {i}.|{'ann' if i % 2 else 'bob'}\n" for i in range(8)]
+        return write(tmp_path / "list.txt", "".join(rows))
+
+    def test_training(self, run, listed, monkeypatch):
+        from glowtron.train import run as training
+
+        calls = []
+        monkeypatch.setattr(training, "train", lambda task, *_, **__: calls.append(task) or training.Outcome(1, True))
+        options = ["--run", "run", "--set", "training.validation_clips=1", "--set", "vocoder.wavenet.n_channels=8"]
+        status, said = run(
+            *["train", "vocoder", "--config", "compact-vocoder", "--data", listed, "--root", "corpus/wavs", *options]
+        )
+        assert (status, said.err) == (0, "")
+        clips = calls[0].clips + calls[0].held_out_clips
+        assert sorted(clip.speaker for clip in clips) == ["ann"] * 4 + ["bob"] * 4
+        assert run("train", "vocoder", "--config", "compact-vocoder", "--data", listed, "--run", "other")[0] == 2
+
+    def test_the_acoustic_model_has_the_list_s_speakers(self, run, listed, monkeypatch):
+        from glowtron.train import run as training
+
+        calls = []
+        monkeypatch.setattr(training, "run_training", lambda *c, **m: calls.append((c, m)) or training.Outcome(1, True))
+        given = ["--config", "tacotron2", "--data", listed, "--data", "cat=corpus", "--run", "run", "--root", "corpus"]
+        assert run("train", "acoustic", *given)[0] == 0
+        (config, *_), more = calls[0]
+        assert config.acoustic.speakers == ("bob", "ann", "cat")
+        assert config.acoustic.model.n_speakers == 3
+        assert more["root"] == Path("corpus")
+
+    def test_texts_are_asked_for_only_where_they_are_read(self, run, listed, tiny_corpus):
+        write(listed, "tiny-1.wav\n")
+        status, said = run("align", listed, "--root", tiny_corpus / "wavs")
+        assert status == 2
+        assert "says nothing of its text" in said.err

@@ -6,18 +6,20 @@ from pathlib import Path
 
 import click
 
+from glowtron.cli.options import root_option
 from glowtron.cli.output import check_folder, progress_bar
 from glowtron.errors import InputError
 
 
 @click.command()
-@click.argument("data", metavar="FOLDER")
-@click.option("-o", "--output", metavar="FILE", help="Where the alignments go.  [default: alignments.jsonl in FOLDER]")
+@click.argument("data", metavar="FOLDER|LIST")
+@root_option
+@click.option("-o", "--output", metavar="FILE", help="Where the alignments go.  [default: alignments.jsonl there]")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only.")
-def align(data: str, output: str | None, quiet: bool) -> None:
+def align(data: str, root: str | None, output: str | None, quiet: bool) -> None:
     """Measure when each phone of recorded texts is heard.
 
-    FOLDER has the layout of LJSpeech: metadata.csv and wavs/.
+    FOLDER has the layout of LJSpeech, metadata.csv and wavs/; a LIST has lines of path|text.
 
     The file teaches an acoustic model where to look (train acoustic, --alignments). Clips that do not fit their text
     are named and left out. An interrupted run goes on where it stopped.
@@ -29,14 +31,15 @@ def align(data: str, output: str | None, quiet: bool) -> None:
     """
     from glowtron.config import TextConfig
     from glowtron.data.alignment import align_clips
-    from glowtron.data.manifest import read_manifest
+    from glowtron.data.manifest import read_corpora
     from glowtron.text.frontend import make_frontend
 
-    target = Path(output) if output else Path(data) / "alignments.jsonl"
+    source = Path(data)
+    target = Path(output) if output else (source.parent if source.is_file() else source) / "alignments.jsonl"
     if target.is_dir():
         raise InputError(f"{target}: is a folder; give -o the name of a file in it")
     check_folder(target.parent)
-    clips = read_manifest(data)
+    clips = read_corpora([("speaker", source)], Path(root) if root else None)
     with progress_bar(len(clips), "clip", hidden=quiet) as bar:
         frontend = make_frontend(TextConfig(phonemes=True))
         report = align_clips(clips, frontend, target, progress=lambda done: bar.update(done - bar.n))

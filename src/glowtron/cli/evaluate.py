@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from glowtron.cli.options import root_option
 from glowtron.cli.output import check_folder
 from glowtron.cli.train import speaker_and_folder
 
@@ -14,11 +15,13 @@ from glowtron.cli.train import speaker_and_folder
 @click.argument("voice", metavar="[NAME|FOLDER]", required=False)
 @click.option(
     "--data",
-    metavar="[SPEAKER=]FOLDER",
+    metavar="[SPEAKER=]FOLDER|LIST",
     multiple=True,
     required=True,
-    help="Recordings in LJSpeech's layout, with the speakers' names as in training; several times for several.",
+    help="Recordings in LJSpeech's layout, or a list of path|text, with the speakers' names as in training; several "
+    "times for several.",
 )
+@root_option
 @click.option("-o", "--output", metavar="FOLDER", required=True, help="Where report, pictures and sounds go.")
 @click.option("--full", is_flag=True, help="More sentences and all MOS estimates: an hour instead of minutes.")
 @click.option(
@@ -34,6 +37,7 @@ from glowtron.cli.train import speaker_and_folder
 def evaluate(
     voice: str | None,
     data: tuple[str, ...],
+    root: str | None,
     output: str,
     full: bool,
     sentences: str | None,
@@ -64,6 +68,7 @@ def evaluate(
         quick=not full,
         seed=seed,
         sigma=sigma,
+        root=Path(root) if root else None,
         sentences=Path(sentences) if sentences else None,
         processes=processes,
         quiet=quiet,

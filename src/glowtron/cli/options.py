@@ -17,6 +17,12 @@ voice_option = click.option(
     help="A voice that ships (see: glowtron voices) or a folder with a voice.json.  [default: the first that ships]",
 )
 
+root_option = click.option(
+    "--root",
+    metavar="FOLDER",
+    help="Where the paths in lists begin.  [default: the folder of the list, the one above it, or this one]",
+)
+
 
 def synthesis_options(command: F) -> F:
     """How the vocoder turns mels into sound, and on what."""

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from glowtron import __version__
 from glowtron.audio import Audio
 from glowtron.config import TrainingConfig
-from glowtron.data.manifest import Clip, read_clip, read_manifest, split
+from glowtron.data.manifest import Clip, read_clip, read_corpora, speakers_of, split
 from glowtron.errors import InputError
 from glowtron.evaluate import hearing, speaking, vocoders
 from glowtron.evaluate.extra import folder_of, require
@@ -51,6 +51,8 @@ class Settings:
     """Of the choice of sentences, of all noise, and of the intervals."""
     sigma: float | None = None
     """Standard deviation of WaveGlow's noise; None: the voice's own."""
+    root: Path | None = None
+    """Where the paths in lists begin, if not where the lists are."""
     sentences: Path | None = None
     """Transcripts to draw unseen sentences from; None: `metadata_all.csv` of the first data folder that has one."""
     n_held_out: int = TrainingConfig().validation_clips
@@ -64,16 +66,16 @@ class Settings:
 def evaluate(voice: Voice, data: Sequence[tuple[str, Path]], out: Path, settings: Settings) -> dict[str, Any]:
     """Measure a voice and write `report.json`, `report.md`, pictures and a few examples to the folder `out`.
 
-    data: speakers and folders in LJSpeech's layout, speakers named as in training, since the clips that training kept
-    out are found by speaker and id. Returns what `report.json` holds. Raises InputError for a missing extra, a folder
-    that cannot be read or written, or a speaker the voice does not have, before anything is measured.
+    data: speakers, and folders in LJSpeech's layout or lists, speakers named as in training, since the clips that
+    training kept out are found by speaker and id. Returns what `report.json` holds. Raises InputError for a missing
+    extra, a folder that cannot be read or written, or a speaker the voice does not have, before anything is measured.
     """
     began = time.monotonic()
     for library in ("pocketsphinx", "pesq", "pystoi", "onnxruntime", "matplotlib"):
         require(library)
     folder_of("speechmos")
     if not data:
-        raise InputError("give at least one --data folder")
+        raise InputError("give at least one --data")
     corpora = _corpora(voice, data, settings)
     unseen = _unseen(corpora, data, settings) if voice.acoustic is not None else []
     _make_folder(out)
@@ -113,14 +115,14 @@ class _Corpus:
 
 def _corpora(voice: Voice, data: Sequence[tuple[str, Path]], settings: Settings) -> list[_Corpus]:
     """What there is of each speaker, in the order in which `data` first names them."""
-    folders: dict[str, list[Path]] = {}
-    for speaker, folder in data:
+    clips_of: dict[str, list[Clip]] = {name: [] for name in speakers_of(data)}
+    for speaker in clips_of:
         if len(voice.speakers) > 1 and speaker not in voice.speakers:
-            raise InputError(f"--data {speaker}={folder}: the voice has the speakers {', '.join(voice.speakers)}")
-        folders.setdefault(speaker, []).append(folder)
+            raise InputError(f"--data of {speaker}: the voice has the speakers {', '.join(voice.speakers)}")
+    for clip in read_corpora(data, settings.root):
+        clips_of[clip.speaker].append(clip)
     corpora = []
-    for speaker, places in folders.items():
-        clips = [clip for place in places for clip in read_manifest(place, speaker)]
+    for speaker, clips in clips_of.items():
         held_out = _held_out(voice, clips, settings)
         seen = frozenset(name for clip in clips for name in (clip.id, clip.text))
         audios = tuple(read_clip(clip, voice.mel.sample_rate) for clip in held_out)

@@ -20,7 +20,7 @@ from glowtron.data.cache import Cache
 from glowtron.data.dataset import AcousticBatch, AcousticDataset, collate_acoustic
 from glowtron.data.durations import read_alignments
 from glowtron.data.given_mels import write_mel
-from glowtron.data.manifest import Clip, read_manifest, require_distinct
+from glowtron.data.manifest import Clip, read_corpora
 from glowtron.data.sampler import Key
 from glowtron.errors import InputError
 from glowtron.models.following import follow
@@ -73,6 +73,7 @@ def write_forced_mels(
     data: Sequence[tuple[str, Path]],
     folder: Path,
     *,
+    root: Path | None = None,
     alignments: Sequence[Path] = (),
     free: bool = False,
     refined: bool = True,
@@ -82,17 +83,17 @@ def write_forced_mels(
 ) -> ForcedMels:
     """Write a mel (M, T) of each clip, as long as the recording's own, into `folder` as `id.npy`.
 
-    source: a run or a voice; data and cache: as in `run_training` (`cache/` in `folder` by default). With `alignments`
-    the decoder reads where they say, and clips that have none are left out; else where its own attention looks. `free`:
-    it hears itself, not the recording, as in speaking; this needs alignments. Without `refined` the mels are those
-    before the postnet. Prenet dropout is drawn as in speaking, of a fixed seed. `progress` is told how many clips
-    of how many are done. Raises InputError for what the user can mend.
+    source: a run or a voice; data, root and cache: as in `run_training` (`cache/` in `folder` by default). With
+    `alignments` the decoder reads where they say, and clips that have none are left out; else where its own attention
+    looks. `free`: it hears itself, not the recording, as in speaking; this needs alignments. Without `refined` the mels
+    are those before the postnet. Prenet dropout is drawn as in speaking, of a fixed seed. `progress` is told how many
+    clips of how many are done. Raises InputError for what the user can mend.
     """
     if free and not alignments:
         raise InputError("--free needs --alignments, or the mels would not keep step with the recordings")
     config, model, _ = load_acoustic(source)
     model = model.to(device or torch.device("cpu"))
-    clips = _clips(data, config.speakers)
+    clips = _clips(data, root, config.speakers)
     measured = {name: one for path in alignments for name, one in read_alignments(path).items()} if alignments else None
     left_out = {} if measured is None else {c.id: "it could not be aligned" for c in clips if c.id not in measured}
     clips = [clip for clip in clips if clip.id not in left_out]
@@ -144,10 +145,9 @@ def _mels(model: Tacotron2, batch: AcousticBatch, place: int, free: bool, refine
     return (output.mel if refined else output.mel_before).float().cpu()
 
 
-def _clips(data: Sequence[tuple[str, Path]], speakers: Sequence[str]) -> list[Clip]:
+def _clips(data: Sequence[tuple[str, Path]], root: Path | None, speakers: Sequence[str]) -> list[Clip]:
     if not data:
-        raise InputError("give at least one --data folder")
-    clips = [clip for speaker, folder in data for clip in read_manifest(folder, speaker)]
-    require_distinct(clips)
+        raise InputError("give at least one --data")
+    clips = read_corpora(data, root)
     # A voice of one speaker has no use for its name, nor has who gives a folder without one.
     return [clip._replace(speaker=speakers[0]) for clip in clips] if len(speakers) == 1 else clips
