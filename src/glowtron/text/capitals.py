@@ -6,6 +6,7 @@ A letter that is named stays a capital ("F B I", "vitamin A"), which tells it fr
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 
 from glowtron.text.abbreviations import STARTERS, WINDOW, ending_stop, word_before
 from glowtron.text.numbers import cardinal, ordinal, pairs
@@ -175,12 +176,15 @@ def roman_value(numeral: str) -> int:
     return sum(-value if value < after else value for value, after in zip(values, [*values[1:], 0], strict=True))
 
 
-def initials(text: str) -> str:
-    """`text` with dotted letters spelt ("U.S." as "U S", "J. Smith" as "J Smith") and words lowered or spelt."""
+def initials(text: str, words: Container[str] = ()) -> str:
+    """`text` with dotted letters spelt ("U.S." as "U S", "J. Smith" as "J Smith") and words lowered or spelt.
+
+    `words`, in lower case, are never spelt.
+    """
     if "." in text:
         text = _DOTTED.sub(_dotted, text)
         text = _INITIAL.sub(_initial, text)
-    return _WORD.sub(_word, text).replace(NAMED, "")
+    return _WORD.sub(lambda match: _word(match, words), text).replace(NAMED, "")
 
 
 def _dotted(match: re.Match[str]) -> str:
@@ -197,16 +201,18 @@ def _initial(match: re.Match[str]) -> str:
     return match[1] + " "
 
 
-def _word(match: re.Match[str]) -> str:
+def _word(match: re.Match[str], words: Container[str]) -> str:
     word = match[0]
     if len(word) == 1:
         return _letter(match)
     stem, apostrophe, ending = word.partition("'")
     if stem.isupper() and len(stem) == 1 and (ending.lower() not in ("s", "") or stem == "I"):  # I'm, O'Brien
         return word.lower()
+    plural = stem[:-1]
+    if word.lower() in words or stem.lower() in words or (stem.endswith("s") and plural.lower() in words):
+        return word.lower()
     if stem.isupper() and ending in ("", "s") and spells(stem):
         return spell(stem) + apostrophe + ending
-    plural = stem[:-1]
     if len(plural) > 1 and stem.endswith("s") and plural.isupper() and spells(plural):  # TVs
         return spell(plural) + "'s"
     if not re.search("[a-z]{2}|'", word) and len(re.findall("[A-Z]", word)) > 1 and spells(word.upper()):  # mRNA, iOS

@@ -8,6 +8,7 @@ into words, so a later rule never sees it. The result has only letters, punctuat
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 
 from glowtron.errors import InputError
 from glowtron.text.abbreviations import expand
@@ -75,18 +76,18 @@ _SPEAKABLE = re.compile(r"[A-Za-z\ue000]|\{[^{}]*[A-Z]")
 _UNKNOWN = re.compile(r"[^A-Za-z!'(),.:;? \ue000-]+")
 
 
-def clean(text: str) -> str:
-    """`text` as it is read aloud.
+def clean(text: str, words: Container[str] = ()) -> str:
+    """`text` as it is read aloud; `words`, in lower case, are never spelt, whatever their case in `text`.
 
     Raises InputError when nothing in it is speakable, or something in braces looks like ARPAbet but is not.
     """
-    words = normalize(text)
-    if not says_something(words):
+    said = normalize(text, words)
+    if not says_something(said):
         raise unspeakable(text)
-    return words
+    return said
 
 
-def normalize(text: str) -> str:
+def normalize(text: str, words: Container[str] = ()) -> str:
     """As `clean`, but what is not speakable gives a text without letters."""
     held: list[str] = []
     parts: list[str] = []
@@ -95,9 +96,9 @@ def normalize(text: str) -> str:
         parts += [plain(text[position : match.start()]), HELD]
         held.append("{" + " ".join(parse_markup(match[0])) + "}")
         position = match.end()
-    words = _read("".join([*parts, plain(text[position:])]))
-    pieces = words.split(HELD)
-    assert len(pieces) == len(held) + 1, f"a rule lost or made markup: {words!r}"
+    said = _read("".join([*parts, plain(text[position:])]), words)
+    pieces = said.split(HELD)
+    assert len(pieces) == len(held) + 1, f"a rule lost or made markup: {said!r}"
     return "".join([pieces[0], *(markup + piece for markup, piece in zip(held, pieces[1:], strict=True))])
 
 
@@ -115,7 +116,7 @@ def unspeakable(text: str) -> InputError:
     )
 
 
-def _read(text: str) -> str:
+def _read(text: str, words: Container[str]) -> str:
     """Plain text with its markup held, in words."""
     text = " ".join(text.split())
     text = addresses(text)
@@ -134,10 +135,10 @@ def _read(text: str) -> str:
     else:
         text = _signs(text)
         text = sums(text)
-    for sign, words in _LEFT_OVER:
-        text = sign.sub(words, text)
+    for sign, name in _LEFT_OVER:
+        text = sign.sub(name, text)
     text = roman(text)
-    text = initials(text)
+    text = initials(text, words)
     for pattern, replacement in _PUNCTUATION:
         text = pattern.sub(replacement, text)
     text = " ".join(_UNKNOWN.sub(" ", text).split())
@@ -152,6 +153,6 @@ def _ungrouped(match: re.Match[str]) -> str:
 
 
 def _signs(text: str) -> str:
-    for pattern, words in _SIGN_WORDS:
-        text = pattern.sub(words, text)
+    for pattern, name in _SIGN_WORDS:
+        text = pattern.sub(name, text)
     return text

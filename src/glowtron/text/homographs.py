@@ -72,18 +72,32 @@ EXTRA: Mapping[str, Mapping[str, Phones]] = {
 }
 """Homographs that the dictionary does not tell apart."""
 
+NAMES: Mapping[str, str] = {
+    "DEFAULT": "mostly so",
+    "NOUN": "noun",
+    "VERB": "verb",
+    "ADJ": "adjective",
+    "ADV": "adverb",
+    "VBD": "past tense",
+    "VBN": "participle",
+    "DT": "determiner",
+    "None": "last of a phrase",
+    "METAL": "metal",
+}
+"""What a word was taken for, by the key of its pronunciation."""
+
 
 def tells_of_past(words: list[str]) -> bool:
     """Whether a sentence of lower-case words has a sign of the past tense."""
     return any(word in _PAST or (word.endswith("ed") and len(word) > 4) for word in words)
 
 
-def choose(word: str, parts: Mapping[str, Phones], context: Context) -> Phones:
-    """The pronunciation among `parts` (as from `Lexicon.find`) that the context asks for."""
+def choose(word: str, parts: Mapping[str, Phones], context: Context) -> str:
+    """The key among `parts` (as from `Lexicon.find`) of the pronunciation that the context asks for."""
     if len(parts) == 1:
-        return parts["DEFAULT"]
+        return "DEFAULT"
     rule = _RULES.get(word, _plural if word.endswith("s") else _single)
-    return next(parts[part] for part in (*rule(context), "DEFAULT") if part in parts)
+    return next(part for part in (*rule(context), "DEFAULT") if part in parts)
 
 
 def _single(context: Context) -> tuple[str, ...]:

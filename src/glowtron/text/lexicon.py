@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Set
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from glowtron.errors import InputError, reason
-from glowtron.text.symbols import CONSONANTS, VOWELS
+from glowtron.text.characters import plain
+from glowtron.text.symbols import CONSONANTS, VOWELS, shortened
 
 Phones = tuple[str, ...]
 
@@ -40,6 +42,9 @@ _RESPELLINGS = (
     (re.compile("ʌɹ"), "ɜ"),
     (re.compile("[ʔt]n(?![ɑɔæɛɪiʊuʌəᵊᵻɜAIOWYˈˌ])"), "tᵊn"),  # The n of "button" is a syllable of its own.
 )
+_WORD = re.compile("'?[a-z]+(?:['-][a-z]+)*'?")
+"""What a lexicon may have words for; cleaned text has no others."""
+_NAMED_FAULTS = 5
 _VOWELLESS = re.compile("(?<![ɑɔæɛɪiʊuʌəᵊᵻɜAIOWY])[hm]+$")
 
 
@@ -91,9 +96,10 @@ class Lexicon:
             return {"DEFAULT": arpabet(entry)}
         return {part: arpabet(ipa) for part, ipa in entry.items() if ipa}
 
-    def is_users(self, word: str) -> bool:
-        """Whether the word comes from the user's file."""
-        return word in self._user
+    @property
+    def users_words(self) -> Set[str]:
+        """Words of the user's file."""
+        return self._user.keys()
 
     def words(self) -> dict[str, Phones]:
         """Every lower-case word of letters in the dictionary (not the user's), with its default pronunciation."""
@@ -114,31 +120,60 @@ class Lexicon:
 def read_pronunciations(path: Path) -> dict[str, Phones]:
     """Words of a lexicon file: `word PH0 PH1 ...`, one a line; lines that are empty or start with # are skipped.
 
-    Raises InputError naming the file and line for a file that cannot be read, a word without phones, an unknown phone,
-    a vowel without its stress digit, or a word given twice.
+    Words are found in lower case and in ASCII, as cleaned text has them. Raises InputError for a file that cannot be
+    read, and one naming all lines with a fault: a word without phones, a word with other signs than letters, hyphens
+    and apostrophes, an unknown phone, a vowel without its stress digit, a word given twice.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
         raise InputError(f"{path}: cannot be read as a lexicon: {reason(error)}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: cannot be read as a lexicon: it is not UTF-8 text (byte {error.start}); convert it first"
+        ) from error
     found: dict[str, Phones] = {}
-    for number, line in enumerate(lines, 1):
+    faults: dict[int, str] = {}
+    # Not splitlines(), which takes a form feed or U+2028 for the end of a line; editors do not.
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        word, *phones = line.split()
-        word = word.lower()
-        where = f"{path}, line {number}: '{word}'"
-        if not phones:
-            raise InputError(f"{where} has no phones; write it as: word PH0 PH1 ...")
-        if word in found:
-            raise InputError(f"{where} is given twice; keep one of the lines")
-        found[word] = tuple(_checked(phone.upper(), where) for phone in phones)
+        try:
+            word, phones = _entry(line)
+            if word in found:
+                raise InputError(f"'{word}' is given twice; keep one of the lines")
+            found[word] = phones
+        except InputError as error:
+            faults[number] = str(error)
+    if faults:
+        raise InputError(_all_faults(path, faults))
     return found
 
 
-def _checked(phone: str, where: str) -> str:
-    if phone in VOWELS:
-        raise InputError(f"{where}: vowel {phone} lacks its stress; write {phone}0, {phone}1 or {phone}2")
-    if phone not in PHONES:
-        raise InputError(f"{where}: unknown phone {phone}; ARPAbet is wanted, such as HH AH0 L OW1")
-    return phone
+def _entry(line: str) -> tuple[str, Phones]:
+    """The word and the phones of a line. Raises InputError that says what is wrong with it."""
+    written, *phones = line.split()
+    word = " ".join(plain(written).lower().split())
+    shown = f"'{shortened(written)}'"
+    if not _WORD.fullmatch(word):
+        raise InputError(
+            f"{shown} must be a word of letters, hyphens and apostrophes; figures and signs are read before"
+        )
+    if not phones:
+        raise InputError(f"{shown} has no phones; write it as: {word} PH0 PH1 ...")
+    for phone in map(str.upper, phones):
+        if phone in VOWELS:
+            raise InputError(f"{shown}: vowel {phone} lacks its stress; write {phone}0, {phone}1 or {phone}2")
+        if phone not in PHONES:
+            phone = shortened(phone)
+            raise InputError(f"{shown}: unknown phone {phone}; ARPAbet is wanted, such as HH AH0 L OW1")
+    return word, tuple(map(str.upper, phones))
+
+
+def _all_faults(path: Path, faults: dict[int, str]) -> str:
+    """One line for all that is wrong with a file, the first lines in full."""
+    named = [f"line {number}: {fault}" for number, fault in faults.items()]
+    if len(named) == 1:
+        return f"{path}, {named[0]}"
+    more = [f"and {len(named) - _NAMED_FAULTS} more"] if len(named) > _NAMED_FAULTS else []
+    return f"{path}: {len(named)} lines are wrong: {'; '.join([*named[:_NAMED_FAULTS], *more])}"

@@ -20,6 +20,8 @@ PHONES = tuple(sorted((*CONSONANTS, *(vowel + stress for vowel in VOWELS for str
 
 SYMBOLS = (PAD, *PUNCTUATION, *LETTERS, *("{" + phone + "}" for phone in PHONES))
 """All symbols in the order of their ids; phones in braces, since some are also letters."""
+FIRST_SOUND = SYMBOLS.index(LETTERS[0])
+"""Ids from here on are letters and phones; those before are marks, which nobody hears."""
 SYMBOL_IDS = {symbol: index for index, symbol in enumerate(SYMBOLS)}
 
 # Capitals tell phones from words in braces, so "{see below}" is text and "{HELO}" a mistake to be named.
@@ -37,7 +39,7 @@ def parse_markup(markup: str) -> tuple[str, ...]:
         if phone not in PHONES:
             hint = nearest(phone, PHONES)
             raise InputError(
-                f"in '{_shortened(markup)}': '{phone}' is no ARPAbet phone{hint if 'mean' in hint else ''}; "
+                f"in '{shortened(markup)}': '{phone}' is no ARPAbet phone{hint if 'mean' in hint else ''}; "
                 "write words in braces like {HH AH0 L OW1}"
             )
     return phones
@@ -64,5 +66,6 @@ def phone_ids(phones: list[str] | tuple[str, ...]) -> list[int]:
     return [SYMBOL_IDS["{" + phone + "}"] for phone in phones if phone in PHONES]
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """`text` as an error may quote it."""
     return text if len(text) <= 60 else text[:57] + "..."
