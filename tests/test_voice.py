@@ -13,7 +13,9 @@ from glowtron import Audio, SynthesisOptions, Voice
 from glowtron.checkpoint import StoredVoice
 from glowtron.config import VocodingConfig
 from glowtron.errors import InputError
-from glowtron.voice import FrameLimitWarning, find_device, find_voice, quiet_pieces, shipped
+from glowtron.models.tacotron2 import Spoken
+from glowtron.voice import FaultWarning, find_device, quiet_pieces
+from glowtron.voices import find_voice, shipped
 
 THREE = "The first one. A second one is longer than that. And a third!"
 SENTENCE_S = 20 * 256 / 22_050
@@ -104,12 +106,12 @@ def test_speakers_sound_different(voice):
 
 
 def test_a_sentence_cut_by_the_limit_is_named(endless):
-    with pytest.warns(FrameLimitWarning, match=r"limit of 40 frames.*'A second one is longer than that\.'"):
+    with pytest.warns(FaultWarning, match=r"did not stop.*\(40 frames.*'A second one is longer than that\.'"):
         spoken = endless.say("A second one is longer than that.", SynthesisOptions(max_frames=40))
     assert spoken.duration_s == pytest.approx(2 * SENTENCE_S)
 
 
-@pytest.mark.filterwarnings("ignore::glowtron.voice.FrameLimitWarning")
+@pytest.mark.filterwarnings("ignore::glowtron.voice.FaultWarning")
 def test_the_folder_says_how_to_decode(endless):
     endless.config = dataclasses.replace(
         endless.config, decoding=dataclasses.replace(endless.config.decoding, max_frames=60)
@@ -267,3 +269,138 @@ def test_correction_is_the_voices_own_unless_asked_for(voice):
     none = Voice(stored, device="cpu").say("Hello there.", SynthesisOptions(correction=0))
     assert np.array_equal(own.samples, asked.samples)
     assert not np.array_equal(own.samples, none.samples)
+
+
+WALK = 3
+"""Steps that the scripted voice spends on each symbol."""
+
+
+@pytest.fixture
+def scripted(voice, monkeypatch):
+    """The tiny voice, whose attention walks steadily, or skips where the test and the noise of a take say so."""
+
+    def make(fails):
+        own = without(voice)
+        own.config = dataclasses.replace(voice.config, attempts=3)
+        own.acoustic = ScriptedAcoustic(voice.acoustic.config, fails)
+        return own
+
+    return make
+
+
+class ScriptedAcoustic:
+    """`fails`: number of symbols and a random number of the take's own, to whether the take skips."""
+
+    def __init__(self, config, fails):
+        self.config = dataclasses.replace(config, reduction_factor=1)
+        self.fails = fails
+        self.n_spoken = 0
+
+    def generate(self, ids, id_lengths, options, generators, *, speaker):
+        rows = []
+        for n, generator in zip(id_lengths.tolist(), generators, strict=True):
+            luck = float(torch.rand(1, generator=generator))
+            self.n_spoken += 1
+            places = [place for place in range(n) for _ in range(WALK)]
+            rows.append(places[:WALK] + [n - 1] * (len(places) - WALK) if self.fails(n, luck) else places)
+        n_steps = max(map(len, rows))
+        alignment = torch.zeros(len(rows), n_steps, ids.shape[1])
+        mel = torch.zeros(len(rows), 80, n_steps)
+        for i, places in enumerate(rows):
+            alignment[i, range(len(places)), places] = 1.0
+            mel[i, :, : len(places)] = torch.randn(80, len(places), generator=generators[i]) * 0.1
+        lengths = torch.tensor([len(places) for places in rows])
+        return Spoken(mel, lengths, alignment, torch.ones(len(rows), dtype=torch.bool))
+
+
+def test_a_failed_sentence_is_said_again_until_it_is_whole(scripted):
+    voice = scripted(lambda n, luck: n > 12 and luck < 0.7)
+    text = " ".join(f"Sentence number {word} is here." for word in "one two three four five six seven".split())
+    options = SynthesisOptions(attempts=20)
+    done = list(voice.utterances(text, options))
+    assert [utterance.text for utterance in done] == voice.sentences(text)
+    assert not any(utterance.faults for utterance in done)
+    assert len({utterance.attempts for utterance in done}) > 1
+    again = list(voice.utterances(text, options))
+    assert all(np.array_equal(a.audio.samples, b.audio.samples) for a, b in zip(done, again, strict=True))
+
+
+def test_what_is_retried_beside_a_sentence_changes_nothing(scripted, monkeypatch):
+    text = " ".join(f"Sentence number {word} is here." for word in "one two three four five six seven".split())
+    results = []
+    for together in (1, 3, 100):
+        monkeypatch.setattr("glowtron.voice._TOGETHER", together)
+        results.append(scripted(lambda n, luck: luck < 0.6).say(text, SynthesisOptions(attempts=8)).samples)
+    assert all(np.allclose(result, results[0], atol=1e-4) for result in results[1:])
+
+
+def test_a_sentence_that_always_fails_is_spoken_in_parts(scripted):
+    voice = scripted(lambda n, luck: n > 30)
+    text = "First of all a short one. But this one is long, and it goes on and on without an end. Bye."
+    done = list(voice.utterances(text))
+    assert [utterance.sentence for utterance in done] == [0, 1, 1, 1, 2]
+    assert " ".join(utterance.text for utterance in done) == text
+    assert not any(utterance.faults for utterance in done)
+    pauses = [round(utterance.pause_s / SynthesisOptions().pause_s, 3) for utterance in done]
+    assert pauses[0] == pauses[3] == 1 and pauses[4] == 0, "as after the sentences they are of, and none at the end"
+    assert all(0 < pause < 1 for pause in pauses[1:3])
+    steps = []
+    voice.say(text, progress=steps.append)
+    assert sum(steps) == 3
+
+
+def test_where_everything_fails_the_sentence_is_named_and_sound_comes(scripted):
+    voice = scripted(lambda n, luck: True)
+    with pytest.warns(FaultWarning, match=r"^left something out \(\d+ frames, attempt 1\): 'This cannot be said.'$"):
+        (utterance,) = voice.utterances("This cannot be said.")
+    assert utterance.faults and utterance.audio.duration_s > 0
+    assert voice.acoustic.n_spoken <= 3 * (1 + 2 + 4)
+    with pytest.warns(FaultWarning) as warned:
+        voice.say("This cannot be said. Nor this one. Nor that.", SynthesisOptions(attempts=1))
+    assert len(warned) == 3
+
+
+def test_without_attempts_nothing_is_judged_but_the_limit(scripted):
+    voice = scripted(lambda n, luck: True)
+    (utterance,) = voice.utterances("This cannot be said.", SynthesisOptions(attempts=0))
+    assert utterance.faults == () and voice.acoustic.n_spoken == 1
+
+
+def test_another_attempt_has_other_noise_and_the_first_is_what_it_was_before_there_were_attempts(voice):
+    first, second, part = (
+        torch.rand(4, generator=voice._generator(0, place, purpose))
+        for place, purpose in (("1", "mel"), ("1", "mel 1"), ("1.0", "mel"))
+    )
+    assert not torch.equal(first, second) and not torch.equal(first, part)
+    assert torch.equal(first, torch.rand(4, generator=voice._generator(0, 1, "mel")))
+
+
+@pytest.fixture
+def monotonic(tiny_voice):
+    """The tiny voice with attention that walks on whatever it thinks of the text."""
+    voice = Voice.load(tiny_voice, device="cpu")
+    decoding = dataclasses.replace(voice.config.decoding, monotonic=True, max_dwell=20)
+    voice.config = dataclasses.replace(voice.config, decoding=decoding, attempts=3)
+    return voice
+
+
+@pytest.mark.parametrize("text", ["A", "I.", "Go. Stop. Who?", "No way, she said, is this to be done."])
+def test_monotonic_voices_speak_any_text_whole(monotonic, text):
+    for utterance in monotonic.utterances(text):
+        assert utterance.faults == ()
+        assert utterance.mel.shape[1] == 20 * len(utterance.alignment)
+
+
+def test_paragraphs_are_parted_by_more_than_sentences(voice):
+    utterances = list(voice.utterances("One here. Two here.\n\nThree here.\n \nFour here."))
+    pause = SynthesisOptions().pause_s
+    assert [utterance.pause_s for utterance in utterances] == [pause, 2 * pause, 2 * pause, 0]
+
+
+def test_two_hundred_words_without_a_mark_are_spoken_in_pieces_of_ten_seconds(voice):
+    text = "he said that he had walked from the river to the mill and nobody had seen him when he came " * 10
+    utterances = list(voice.utterances(text))
+    assert " ".join(utterance.text for utterance in utterances) == text.strip()
+    assert all(60 < len(utterance.text) <= 150 for utterance in utterances)
+    assert all(utterance.pause_s < SynthesisOptions().pause_s / 2 for utterance in utterances)
+    assert sum(utterance.text.split()[0] in ("and", "that", "when") for utterance in utterances) >= len(utterances) // 2

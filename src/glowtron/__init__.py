@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from glowtron.audio import Audio
     from glowtron.mel import log_mel
-    from glowtron.voice import SynthesisOptions, Voice
+    from glowtron.speaking.options import SynthesisOptions
+    from glowtron.voice import Voice
 
 __all__ = ["Audio", "SynthesisOptions", "Voice", "__version__", "log_mel"]
 
 __version__ = "0.1.0"
 
-_HOMES = {"Audio": "audio", "SynthesisOptions": "voice", "Voice": "voice", "log_mel": "mel"}
+_HOMES = {"Audio": "audio", "SynthesisOptions": "speaking.options", "Voice": "voice", "log_mel": "mel"}
 
 
 def __getattr__(name: str) -> Any:

@@ -71,6 +71,8 @@ class VoiceFile:
     """The vocoder; None: the folder has none."""
     decoding: DecodingOptions = DecodingOptions()
     """How the acoustic model wants to be run."""
+    attempts: int = 3
+    """Takes of a sentence until one has no fault, before it is split; 0: one take, whatever its faults."""
     vocoding: VocodingConfig = VocodingConfig()
     """How the vocoder wants to be run."""
     metrics: dict[str, Any] = field(default_factory=dict)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -24,10 +25,14 @@ from glowtron.models.denoiser import Denoiser
 from glowtron.models.griffin_lim import GriffinLim
 from glowtron.models.mel_correction import MelCorrection
 from glowtron.models.tacotron2 import Spoken
+from glowtron.speaking.faults import judge
+from glowtron.speaking.options import DEFAULTS, SynthesisOptions
+from glowtron.speaking.silence import fade, heard, pause
+from glowtron.speaking.stretch import stretch
+from glowtron.speaking.takes import Line, Take, perform
 from glowtron.text.frontend import Frontend, make_frontend
-
-VOICES = Path(__file__).parent / "voices"
-"""Where the voices that ship lie, a folder each."""
+from glowtron.text.sentences import MIN_CHARS, Piece
+from glowtron.voices import find_voice
 
 Vocode: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
 """Mel (1, M, T) and a source of noise to audio (1, L)."""
@@ -39,56 +44,35 @@ _TOGETHER = 8
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
-class FrameLimitWarning(UserWarning):
-    """A sentence did not end by itself and was cut at the frame limit."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SynthesisOptions:
-    """How a text is spoken."""
-
-    speaker: str | None = None
-    """One of the voice's speakers; None: its first."""
-    vocoder: Literal["waveglow", "griffin-lim"] | None = None
-    """What turns mels into sound; None: the voice's own. Griffin-Lim needs no weights and does for any voice."""
-    sigma: float | None = None
-    """Standard deviation of WaveGlow's noise, from 0 to 2: 1.0 in training, calmer below; None: the voice's own."""
-    correction: int | None = None
-    """Rounds, up to 100, in which WaveGlow's sound is brought back to its mel; None: as the voice has it."""
-    denoise: float = 0.0
-    """How much of WaveGlow's answer to an empty mel is taken off the spectrum of what it says; 0: nothing."""
-    seed: int = 0
-    """The same text, options and seed give the same audio on the same machine."""
-    max_frames: int | None = None
-    """Mel frames at which a sentence that does not stop is cut; None: the voice's own limit."""
-    pause_s: float = 0.2
-    """Seconds of silence between sentences."""
-
-    def __post_init__(self) -> None:
-        for name, high in (("sigma", 2), ("correction", 100), ("denoise", 10), ("pause_s", 60)):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= high:  # NaN is refused too.
-                raise InputError(f"{name} must be from 0 to {high}, got {value}")
-        if self.max_frames is not None and self.max_frames < 1:
-            raise InputError(f"max_frames must be 1 at least, got {self.max_frames}")
-        if self.vocoder not in (None, "waveglow", "griffin-lim"):
-            raise InputError(f"unknown vocoder '{self.vocoder}'{nearest(self.vocoder, ('waveglow', 'griffin-lim'))}")
-
-
-DEFAULTS = SynthesisOptions()
+class FaultWarning(UserWarning):
+    """A sentence was not spoken whole, whatever was tried."""
 
 
 class Utterance(NamedTuple):
-    """A sentence, spoken."""
+    """A sentence, spoken; or a part of one that could not be spoken whole."""
 
     text: str
+    sentence: int
+    """Which of the text's sentences it is of; each has one utterance, or one for each part."""
     audio: Audio
+    pause_s: float
+    """Seconds of silence that follow in the text; 0 after its last words."""
     mel: Tensor
     """(M, T)"""
     alignment: Tensor
-    """(S, N) attention weights, a row for each decoder step and a column for each symbol of this sentence."""
+    """(S, N) attention weights, a row for each decoder step and a column for each symbol of these words."""
     stopped: bool
     """False where the frame limit cut it."""
+    faults: tuple[str, ...]
+    """What went wrong in the end, in words; empty: nothing."""
+    attempts: int
+    """Takes of these words until this one."""
+
+    @property
+    def with_pause(self) -> Audio:
+        """The sound, and the silence that follows on it."""
+        silence = np.zeros(round(self.pause_s * self.audio.sample_rate), np.float32)
+        return Audio(np.concatenate([self.audio.samples, silence]), self.audio.sample_rate)
 
 
 class Voice:
@@ -129,37 +113,38 @@ class Voice:
         """Speak a text of any length: its sentences, joined with pauses.
 
         `progress` is called with 1 after each sentence. Raises InputError if the text holds nothing to speak or the
-        voice cannot do what the options ask. Warns of sentences that do not stop by themselves (`FrameLimitWarning`).
+        voice cannot do what the options ask. Warns of sentences that could not be spoken whole (`FaultWarning`).
         """
-        parts = []
+        parts: list[Audio] = []
+        n_sentences = 0
         for utterance in self.utterances(text, options):
-            parts.append(utterance.audio)
+            parts.append(utterance.with_pause)
             if progress is not None:
-                progress(1)
-        return concatenate(parts, options.pause_s)
+                progress(utterance.sentence + 1 - n_sentences)
+            n_sentences = utterance.sentence + 1
+        return concatenate(parts)
 
     def utterances(self, text: str, options: SynthesisOptions = DEFAULTS) -> Iterator[Utterance]:
         """As `say`, one sentence after the other as they are done.
 
         Each sentence has noise of its own, made of the seed and the sentence's place, so that what is spoken beside it
-        changes nothing.
+        changes nothing. One that fails is said again, then split (`glowtron.speaking.takes`).
         """
-        sentences = self.sentences(text)
+        lines = [Line(piece.text, piece.ending, str(i)) for i, piece in enumerate(self._pieces(text))]
         speaker = self._speaker(options.speaker)
         vocode = self._vocoder(options)
-        for first in range(0, len(sentences), _TOGETHER):
-            batch = sentences[first : first + _TOGETHER]
-            ids = [self._frontend.ids(sentence) for sentence in batch]
-            spoken = self._mels(ids, first, speaker, options)
-            for i, sentence in enumerate(batch):
-                mel = spoken.mel[i : i + 1, :, : int(spoken.mel_lengths[i])]
-                wave = vocode(mel, self._generator(options.seed, first + i, "wave"))
-                stopped = bool(spoken.stopped[i])
-                if not stopped:
-                    message = f"cut at the limit of {mel.shape[2]} frames, before its end: '{sentence}'"
-                    warnings.warn(message, FrameLimitWarning, stacklevel=2)
-                alignment = spoken.alignment[i, : self._n_steps(mel), : len(ids[i])]
-                yield Utterance(sentence, self._audio(wave), mel[0], alignment, stopped)
+        for first in range(0, len(lines), _TOGETHER):
+            batch = lines[first : first + _TOGETHER]
+            performed = perform(
+                batch,
+                self._attempts(options),
+                lambda lines, attempt: self._takes(lines, attempt, speaker, options),
+                self._split,
+            )
+            for place, takes in enumerate(performed, first):
+                for take in takes:
+                    is_last = place == len(lines) - 1 and take is takes[-1]
+                    yield self._utterance(take, place, is_last, vocode, options)
 
     def vocode(
         self, audio: Audio, options: SynthesisOptions = DEFAULTS, progress: Callable[[int], Any] | None = None
@@ -185,9 +170,12 @@ class Voice:
 
     def sentences(self, text: str) -> list[str]:
         """What `text` is split into to be spoken. Raises InputError if it holds nothing to speak."""
+        return [piece.text for piece in self._pieces(text)]
+
+    def _pieces(self, text: str) -> list[Piece]:
         if not text.strip():
             raise InputError("nothing to say: the text is empty")
-        return self._frontend.sentences(text)
+        return self._frontend.pieces(text)
 
     @cached_property
     def _frontend(self) -> Frontend:
@@ -203,18 +191,39 @@ class Voice:
             raise InputError(f"voice '{self.config.name}' has no speaker '{name}'{nearest(name, self.speakers)}")
         return self.speakers.index(name)
 
-    @torch.inference_mode()
-    def _mels(self, rows: Sequence[list[int]], first: int, speaker: int, options: SynthesisOptions) -> Spoken:
-        """Speak a batch of sentences, given as ids; `first` is the place in the text of the first of them."""
+    def _takes(self, lines: Sequence[Line], attempt: int, speaker: int, options: SynthesisOptions) -> list[Take]:
+        """Speak lines together, each with its own noise, and judge what came of it."""
+        ids = [torch.tensor(self._frontend.ids(line.text)) for line in lines]
+        purpose = f"mel {attempt}" if attempt else "mel"
+        generators = [self._generator(options.seed, line.place, purpose) for line in lines]
+        spoken = self._generate(ids, generators, speaker, options.max_frames)
         assert self.acoustic is not None
-        ids = [torch.tensor(row) for row in rows]
+        reduction_factor = self.acoustic.config.reduction_factor
+        takes = []
+        for i, line in enumerate(lines):
+            n_frames, stopped = int(spoken.mel_lengths[i]), bool(spoken.stopped[i])
+            n_steps = -(-n_frames // reduction_factor)
+            mel, alignment = spoken.mel[i, :, :n_frames], spoken.alignment[i, :n_steps, : len(ids[i])]
+            if self.config.decoding.monotonic:
+                kept = heard(mel, alignment.argmax(-1), ids[i], self._frame_s * reduction_factor)
+                mel = mel[:, kept.start * reduction_factor : kept.stop * reduction_factor]
+                alignment = alignment[kept]
+            judgement = judge(alignment.float().cpu().numpy(), stopped, self._frame_s * mel.shape[1] / len(alignment))
+            faults = judgement.faults if self._attempts(options) or not stopped else ()
+            takes.append(Take(line, attempt, mel, alignment, stopped, faults))
+        return takes
+
+    @torch.inference_mode()
+    def _generate(
+        self, ids: Sequence[Tensor], generators: Sequence[torch.Generator], speaker: int, max_frames: int | None
+    ) -> Spoken:
+        assert self.acoustic is not None
         decoding = self.config.decoding
-        if options.max_frames is not None:
-            decoding = replace(decoding, max_frames=options.max_frames)
-        generators = [self._generator(options.seed, first + i, "mel") for i in range(len(ids))]
+        if max_frames is not None:
+            decoding = replace(decoding, max_frames=max_frames)
         with self._autocast():
             spoken: Spoken = self.acoustic.generate(
-                pad_sequence(ids, batch_first=True).to(self.device),
+                pad_sequence(list(ids), batch_first=True).to(self.device),
                 torch.tensor([len(row) for row in ids], device=self.device),
                 decoding,
                 generators,
@@ -222,10 +231,44 @@ class Voice:
             )
         return spoken
 
-    def _n_steps(self, mel: Tensor) -> int:
-        """Decoder steps behind a mel (1, M, T)."""
-        assert self.acoustic is not None
-        return -(-mel.shape[2] // self.acoustic.config.reduction_factor)
+    def _split(self, line: Line) -> list[Line]:
+        """A line in two or more, cut where one breathes or else between words."""
+        pieces = self._frontend.pieces(line.text, max(MIN_CHARS, -(-len(line.text) // 2)))
+        if len(pieces) == 1:
+            return []
+        pieces[-1] = pieces[-1]._replace(ending=line.ending)
+        return [Line(piece.text, piece.ending, f"{line.place}.{i}") for i, piece in enumerate(pieces)]
+
+    def _utterance(
+        self, take: Take, sentence: int, is_last: bool, vocode: Vocode, options: SynthesisOptions
+    ) -> Utterance:
+        """A take as sound. Warns of its faults."""
+        line, n_frames = take.line, take.mel.shape[1]
+        if take.faults:
+            message = f"{', '.join(take.faults)} ({n_frames} frames, attempt {take.attempt + 1}): '{line.text}'"
+            warnings.warn(message, FaultWarning, stacklevel=3)
+        mel = stretch(take.mel, options.rate)
+        wave = vocode(mel[None], self._generator(options.seed, line.place, "wave"))
+        if self.config.decoding.monotonic:
+            wave = fade(wave, self.mel.sample_rate)
+        return Utterance(
+            text=line.text,
+            sentence=sentence,
+            audio=self._audio(wave),
+            pause_s=0.0 if is_last else pause(line.ending, options.pause_s) / options.rate,
+            mel=mel,
+            alignment=take.alignment,
+            stopped=take.stopped,
+            faults=take.faults,
+            attempts=take.attempt + 1,
+        )
+
+    def _attempts(self, options: SynthesisOptions) -> int:
+        return self.config.attempts if options.attempts is None else options.attempts
+
+    @property
+    def _frame_s(self) -> float:
+        return self.mel.hop_length / self.mel.sample_rate
 
     def _vocoder(self, options: SynthesisOptions) -> Vocode:
         """The vocoder that the options name, with all but the mel and the noise settled."""
@@ -259,7 +302,7 @@ class Voice:
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
-    def _generator(self, seed: int, place: int, purpose: str) -> torch.Generator:
+    def _generator(self, seed: int, place: int | str, purpose: str) -> torch.Generator:
         """Noise of one purpose in one sentence, unrelated to that of any other."""
         digest = hashlib.sha256(f"{seed} {place} {purpose}".encode()).digest()
         return torch.Generator(self.device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
@@ -276,29 +319,6 @@ def quiet_pieces(mel: Tensor, shortest: int = 700, longest: int = 1400) -> list[
         earliest = cuts[-1] + shortest
         cuts.append(earliest + int(loudness[earliest : cuts[-1] + longest].argmin()))
     return [mel[:, :, start:end] for start, end in zip(cuts, [*cuts[1:], mel.shape[2]], strict=True)]
-
-
-def shipped() -> list[str]:
-    """Names of the voices that ship."""
-    return sorted(path.parent.name for path in VOICES.glob("*/voice.json"))
-
-
-def find_voice(source: str | Path | None = None) -> Path:
-    """The folder of a voice that ships, by its name, or the folder given; None: the first that ships.
-
-    Raises InputError, naming those that ship, if there is no such voice.
-    """
-    names = shipped()
-    if source is None:
-        if not names:
-            raise InputError("no voice ships with this program; give the folder of one")
-        return VOICES / names[0]
-    if str(source) in names:
-        return VOICES / str(source)
-    if Path(source).is_dir():
-        return Path(source)
-    known = nearest(str(source), names) if names else ""
-    raise InputError(f"no voice '{source}': it neither ships{known} nor is a folder here")
 
 
 def find_device(name: str) -> torch.device:

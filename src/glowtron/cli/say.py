@@ -16,7 +16,8 @@ from glowtron.cli.output import check_folder, progress_bar, summary
 from glowtron.errors import InputError, reason
 
 if TYPE_CHECKING:
-    from glowtron.voice import SynthesisOptions, Voice
+    from glowtron.speaking.options import SynthesisOptions
+    from glowtron.voice import Voice
 
 STREAM = "-"
 """The name of standard input and standard output."""
@@ -46,12 +47,27 @@ class Job(NamedTuple):
 @voice_option
 @click.option("--speaker", metavar="NAME", help="Who speaks, in a voice of several.  [default: the first]")
 @click.option(
+    "--rate",
+    type=click.FloatRange(0.7, 1.4),
+    metavar="NUMBER",
+    default=1.0,
+    show_default=True,
+    help="Speed, from 0.7 to 1.4 times the speaker's own; the pitch stays.",
+)
+@click.option(
     "--pause",
     type=click.FloatRange(0, 60),
     metavar="SECONDS",
-    default=0.2,
+    default=0.4,
     show_default=True,
-    help="Silence between sentences.",
+    help="Silence between sentences; twice that between paragraphs.",
+)
+@click.option(
+    "--attempts",
+    type=click.IntRange(0, 20),
+    metavar="INTEGER",
+    default=None,
+    help="Takes of a sentence that fails, before it is split; 0: one, whatever it is like.  [default: the voice's own]",
 )
 @synthesis_options
 def say(text: tuple[str, ...], file: str | None, output: str | None, each_line: bool, **options: Any) -> None:
@@ -72,7 +88,8 @@ def say(text: tuple[str, ...], file: str | None, output: str | None, each_line: 
     jobs = _line_jobs(script, output) if each_line else [_whole_job(script, output)]
     _check_outputs(jobs)
 
-    from glowtron.voice import SynthesisOptions, Voice
+    from glowtron.speaking.options import SynthesisOptions
+    from glowtron.voice import Voice
 
     voice_name, device, quiet = (options.pop(name) for name in ("voice", "device", "quiet"))
     chosen = SynthesisOptions(pause_s=options.pop("pause"), **options)
@@ -176,12 +193,12 @@ def _count_sentences(voice: Voice, job: Job) -> int:
 def _stream(voice: Voice, text: str, options: SynthesisOptions, progress: Callable[[int], Any]) -> float:
     """Write raw 16-bit little-endian PCM to standard output, sentence by sentence; returns its length in seconds."""
     rate = voice.mel.sample_rate
-    pause = bytes(2 * round(options.pause_s * rate))
-    n_bytes = 0
-    for i, utterance in enumerate(voice.utterances(text, options)):
-        data = (pause if i else b"") + utterance.audio.pcm16().astype("<i2").tobytes()
+    n_bytes = n_sentences = 0
+    for utterance in voice.utterances(text, options):
+        data = utterance.with_pause.pcm16().astype("<i2").tobytes()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         n_bytes += len(data)
-        progress(1)
+        progress(utterance.sentence + 1 - n_sentences)
+        n_sentences = utterance.sentence + 1
     return n_bytes / 2 / rate

@@ -34,7 +34,8 @@ def vocode(input: str, output: str, voice: str | None, device: str, quiet: bool,
     conversion = read_header(input)
     audio = read_audio(input)
 
-    from glowtron.voice import SynthesisOptions, Voice
+    from glowtron.speaking.options import SynthesisOptions
+    from glowtron.voice import Voice
 
     chosen = SynthesisOptions(**options)
     speaker = Voice.load(voice, device=device)

@@ -31,7 +31,8 @@ from glowtron.evaluate.report import markdown
 from glowtron.evaluate.sentences import Sentence, hard_sentences, unseen_sentences
 from glowtron.evaluate.words import spoken_words
 from glowtron.mel import log_mel
-from glowtron.voice import SynthesisOptions, Voice
+from glowtron.speaking.options import SynthesisOptions
+from glowtron.voice import Voice
 
 _N_HEARD = {"quick": 20, "full": 50}
 """Unseen sentences recognised and rated."""

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glowtron.audio import Audio, concatenate
-from glowtron.evaluate.attention import Attention, judge
 from glowtron.evaluate.sentences import Sentence
-from glowtron.voice import FrameLimitWarning, SynthesisOptions, Voice
+from glowtron.speaking.faults import Attention, judge
+from glowtron.speaking.options import SynthesisOptions
+from glowtron.voice import FaultWarning, Voice
 
 Progress = Callable[[int], object]
 
@@ -40,12 +41,12 @@ def speak(
     for sentence in sentences:
         with warnings.catch_warnings():
             # What it warns of is what is measured here.
-            warnings.simplefilter("ignore", FrameLimitWarning)
+            warnings.simplefilter("ignore", FaultWarning)
             pieces = list(voice.utterances(sentence.text, options))
         alignments = [piece.alignment.float().cpu().numpy() for piece in pieces]
         yield Speech(
             sentence,
-            concatenate([piece.audio for piece in pieces], options.pause_s),
+            concatenate([piece.with_pause for piece in pieces]),
             [
                 judge(alignment, piece.stopped, piece.audio.duration_s / len(alignment))
                 for alignment, piece in zip(alignments, pieces, strict=True)

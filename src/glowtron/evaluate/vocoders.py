@@ -15,7 +15,8 @@ from glowtron.evaluate.pitch import PitchError, pitch_error, track_pitch
 from glowtron.evaluate.spectral import SpectralDistance, spectral_distance
 from glowtron.mel import log_mel
 from glowtron.models.waveglow import WaveGlow, flow_loss
-from glowtron.voice import SynthesisOptions, Voice
+from glowtron.speaking.options import SynthesisOptions
+from glowtron.voice import Voice
 
 _DITHER = 1e-4
 """Standard deviation of the noise under which the likelihood is taken, as in training: without noise, digital silence

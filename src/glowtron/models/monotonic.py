@@ -9,19 +9,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from glowtron.text.symbols import FIRST_SOUND
+
 REACH = 4
 """Symbols ahead that the monotonic attention may go on to: the next phone, past a space and marks nobody hears."""
 
 
 def move_on(
-    proposed: Tensor, weights: Tensor, cumulative: Tensor, survival: Tensor, mask: Tensor, max_dwell: float
+    proposed: Tensor, weights: Tensor, cumulative: Tensor, survival: Tensor, mask: Tensor, max_dwell: Tensor | float
 ) -> tuple[Tensor, Tensor]:
     """Hard attention that stays at its symbol or goes on to one of the next `REACH`.
 
     proposed: (B, N) weights that an attention taught by measured alignments proposes. Its share on the symbols ahead is
     the probability of leaving now; the symbol is left when the probability of still being there falls under one half,
-    so that each lasts its median duration, and after `max_dwell` steps whatever the network says. Nothing is repeated,
-    only what nobody hears is skipped, and the end is always reached.
+    so that each lasts its median duration, and after `max_dwell` steps (of each symbol, (B, N), or of all) whatever the
+    network says. Nothing is repeated, only what nobody hears is skipped, and the end is always reached.
 
     weights, cumulative: (B, N) of the steps before, all zero at first; survival: (B,) probability of still being at
     the symbol; mask: (B, N) real symbols. Returns weights (B, N), one-hot, and the new survival (B,).
@@ -33,7 +35,7 @@ def move_on(
     window = (positions > current) & (positions <= current + REACH) & mask
     ahead = (proposed * window).sum(-1, keepdim=True)
     survival = survival[:, None] * here / (here + ahead).clamp(min=1e-9)
-    dwelt = cumulative.gather(1, current) >= max_dwell
+    dwelt = (cumulative >= max_dwell).gather(1, current)
     leaves = begun & ((survival < 0.5) | dwelt) & window.any(-1, keepdim=True)
     target = (proposed + 1e-9).masked_fill(~window, -1).argmax(-1, keepdim=True)
     current = torch.where(leaves, target, current)
@@ -42,7 +44,7 @@ def move_on(
 
 
 def finish(
-    stop: Tensor, weights: Tensor, cumulative: Tensor, survival: Tensor, lengths: Tensor, max_dwell: float
+    stop: Tensor, weights: Tensor, cumulative: Tensor, survival: Tensor, lengths: Tensor, max_dwell: Tensor | float
 ) -> tuple[Tensor, Tensor]:
     """Whether monotonic speech ends here: at the last symbol, by the same rule by which the others are left.
 
@@ -52,5 +54,11 @@ def finish(
     current = weights.argmax(-1)
     at_last = current >= lengths - 1
     survival = torch.where(at_last, survival * (1 - stop), survival)
-    dwelt = cumulative.gather(1, current[:, None]).squeeze(1) >= max_dwell
+    dwelt = (cumulative >= max_dwell).gather(1, current[:, None]).squeeze(1)
     return at_last & ((survival < 0.5) | dwelt), survival
+
+
+def longest_dwells(ids: Tensor, of_mark: int, of_sound: int) -> Tensor:
+    """(B, N) symbols -> (B, N), how long each may last; nothing for longer than `of_mark`."""
+    longest = torch.full_like(ids, of_mark)
+    return torch.where(ids >= FIRST_SOUND, longest.clamp(max=of_sound), longest)

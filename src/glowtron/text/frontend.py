@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -9,11 +10,10 @@ from glowtron.config import TextConfig
 from glowtron.errors import InputError
 from glowtron.text import english, nvidia
 from glowtron.text.phonemes import Phonemizer
-from glowtron.text.sentences import MAX_CHARS, split_sentences
-from glowtron.text.symbols import PAD, SYMBOLS, text_ids
+from glowtron.text.sentences import MAX_CHARS, MIN_CHARS, Piece, split_pieces
+from glowtron.text.symbols import FIRST_SOUND, PAD, SYMBOLS, text_ids
 
 _MARKS = ".,;:!?"
-_SPEAKABLE_FROM = SYMBOLS.index("A")
 
 
 class Frontend(Protocol):
@@ -25,12 +25,15 @@ class Frontend(Protocol):
     def ids(self, text: str) -> list[int]:
         """Symbol ids of `text`, cleaned and, for voices that read phones, transcribed. Raises InputError as `clean`."""
 
-    def sentences(self, text: str, max_chars: int = MAX_CHARS) -> list[str]:
+    def pieces(self, text: str, max_chars: int = MAX_CHARS) -> list[Piece]:
         """`text`, not yet cleaned, in pieces to be spoken one by one; what holds nothing speakable is left out.
 
         A piece and what is read for it have about `max_chars` characters at most. Raises InputError when nothing in
         `text` is speakable.
         """
+
+    def sentences(self, text: str, max_chars: int = MAX_CHARS) -> list[str]:
+        """The texts of `pieces`."""
 
 
 def make_frontend(config: TextConfig, lexicon: Path | None = None) -> Frontend:
@@ -58,12 +61,13 @@ class NvidiaFrontend:
         """See `Frontend.ids`. Text without any known symbol has no ids, as in the published program."""
         return nvidia.ids(text)
 
+    def pieces(self, text: str, max_chars: int = MAX_CHARS) -> list[Piece]:
+        """See `Frontend.pieces`."""
+        return _speakable_pieces(text, max_chars, lambda piece: [piece] if speakable(self.ids(piece.text)) else [])
+
     def sentences(self, text: str, max_chars: int = MAX_CHARS) -> list[str]:
         """See `Frontend.sentences`."""
-        pieces = [piece for piece in split_sentences(text, max_chars) if speakable(self.ids(piece))]
-        if not pieces:
-            raise english.unspeakable(text)
-        return pieces
+        return [piece.text for piece in self.pieces(text, max_chars)]
 
 
 class EnglishFrontend:
@@ -83,24 +87,37 @@ class EnglishFrontend:
         assert speakable(ids) and SYMBOLS.index(PAD) not in ids, f"clean text left nothing to speak: {words!r}"
         return ids
 
+    def pieces(self, text: str, max_chars: int = MAX_CHARS) -> list[Piece]:
+        """See `Frontend.pieces`."""
+        return _speakable_pieces(text, max_chars, lambda piece: self._shortened(piece, max_chars))
+
     def sentences(self, text: str, max_chars: int = MAX_CHARS) -> list[str]:
         """See `Frontend.sentences`."""
-        pieces: list[str] = []
-        for piece in split_sentences(text, max_chars):
-            pieces += self._shortened(piece, max_chars)
-        if not pieces:
-            raise english.unspeakable(text)
-        return pieces
+        return [piece.text for piece in self.pieces(text, max_chars)]
 
-    def _shortened(self, piece: str, max_chars: int) -> list[str]:
+    def _shortened(self, piece: Piece, max_chars: int) -> list[Piece]:
         """`piece`, halved until what is read of it is short too: forty figures are two hundred letters."""
-        words = english.normalize(piece)
+        words = english.normalize(piece.text)
         if not english.says_something(words):
             return []
-        if len(words) <= 2 * max_chars or len(piece) <= 16:
+        if len(words) <= 1.2 * max_chars or len(piece.text) <= MIN_CHARS:
             return [piece]
-        halves = split_sentences(piece, max(16, (len(piece) + 1) // 2))
+        halves = split_pieces(piece.text, max(MIN_CHARS, (len(piece.text) + 1) // 2))
+        halves[-1] = halves[-1]._replace(ending=piece.ending)
         return [shorter for half in halves for shorter in self._shortened(half, max_chars)]
+
+
+def _speakable_pieces(text: str, max_chars: int, shortened: Callable[[Piece], list[Piece]]) -> list[Piece]:
+    """All pieces of `text` after `shortened`, which gives none for one that is not speakable."""
+    pieces: list[Piece] = []
+    for piece in split_pieces(text, max_chars):
+        shorter = shortened(piece)
+        if not shorter and pieces and piece.ending == "paragraph":
+            pieces[-1] = pieces[-1]._replace(ending="paragraph")
+        pieces += shorter
+    if not pieces:
+        raise english.unspeakable(text)
+    return pieces
 
 
 def _framed(phones: str) -> str:
@@ -111,4 +128,4 @@ def _framed(phones: str) -> str:
 
 def speakable(ids: list[int]) -> bool:
     """Whether `ids` hold a letter or a phone."""
-    return any(index >= _SPEAKABLE_FROM for index in ids)
+    return any(index >= FIRST_SOUND for index in ids)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from glowtron.text.abbreviations import BEFORE_FIGURES, IRREGULAR, MONTHS, OTHERS, STARTERS, TITLES
 
-MAX_CHARS = 200
-"""Default length of a piece: some 15 seconds of speech."""
+MAX_CHARS = 150
+"""Default length of a piece: ten seconds of speech, the longest clips that voices are trained on."""
+MIN_CHARS = 16
+"""The smallest `max_chars`: a piece must hold a word."""
+
+Ending: TypeAlias = Literal["paragraph", "sentence", "clause", "words"]
+"""What ends with a piece of text: the last two inside a sentence, at a mark and without one."""
 
 # A stop, closing quotes and brackets, then space; or a stop of Chinese and Japanese, which write no space; or an empty
 # line, or a line that begins as an entry of a list.
@@ -20,6 +25,7 @@ _BOUNDARY = re.compile(
       | \n(?=[ \t]*(?:[-*•–][ \t]|[0-9]{1,3}[.)][ \t]))""",
     re.VERBOSE,
 )
+_EMPTY_LINE = re.compile(r"[ \t\r]*\n[ \t\r]*(?:\n|$)")
 _NEXT = re.compile(r"\s*(?P<opening>[\"'“‘(\[«]*)(?P<first>\S?)")
 _WORD_BEFORE = re.compile(r"(?P<before>[\w'.-]*\s)?[\"'“‘(\[]*(?P<word>[\w./]+)$")
 _NEXT_WORD = re.compile(r"\s*[\"'“‘(\[«]*(\w+)")
@@ -43,6 +49,14 @@ _JOINTS = frozenset(
 )
 
 
+class Piece(NamedTuple):
+    """Some words to be spoken in one go."""
+
+    text: str
+    ending: Ending
+    """What ends with them."""
+
+
 class _Word(NamedTuple):
     start: int
     end: int
@@ -51,26 +65,34 @@ class _Word(NamedTuple):
 
 
 def split_sentences(text: str, max_chars: int = MAX_CHARS) -> list[str]:
+    """The texts of `split_pieces`."""
+    return [piece.text for piece in split_pieces(text, max_chars)]
+
+
+def split_pieces(text: str, max_chars: int = MAX_CHARS) -> list[Piece]:
     """`text` in sentences, none longer than `max_chars` characters and none empty.
 
     All words are kept, in order; inside a piece nothing is changed. Abbreviations, initials, decimals, numbers of
     lists and quotes do not end a sentence. What is longer is cut at semicolons, commas, conjunctions or else between
     words, and a word longer than `max_chars` inside. `{ARPAbet}` is cut between phones only.
     """
-    assert max_chars >= 16, "a piece must hold a word"
-    pieces: list[str] = []
+    assert max_chars >= MIN_CHARS, "a piece must hold a word"
+    pieces: list[Piece] = []
     for sentence in _sentences(text):
-        pieces += [piece for piece in _cut(sentence, max_chars) if piece]
+        parts = [part for part in _cut(sentence.text, max_chars) if part]
+        pieces += [Piece(part, "clause" if _breathes(part) else "words") for part in parts[:-1]]
+        pieces += [Piece(part, sentence.ending) for part in parts[-1:]]
     return pieces
 
 
-def _sentences(text: str) -> Iterator[str]:
+def _sentences(text: str) -> Iterator[Piece]:
     start = 0
     for match in _BOUNDARY.finditer(text):
         if match["stop"] is None or _ends_sentence(text, match, start):
-            yield text[start : match.end()].strip()
+            ends_paragraph = _EMPTY_LINE.match(text, match.start() if match["stop"] is None else match.end())
+            yield Piece(text[start : match.end()].strip(), "paragraph" if ends_paragraph else "sentence")
             start = match.end()
-    yield text[start:].strip()
+    yield Piece(text[start:].strip(), "sentence")
 
 
 def _ends_sentence(text: str, match: re.Match[str], start: int) -> bool:
@@ -164,6 +186,11 @@ def _words(sentence: str, max_chars: int) -> Iterator[_Word]:
         else:
             pause = int(following is not None and following[0].lower() in _JOINTS)
         yield _Word(start, end, pause)
+
+
+def _breathes(part: str) -> bool:
+    """Whether a part of a sentence ends with a mark at which one pauses."""
+    return bool(_STRONG_PAUSE.search(part[-4:]) or _PAUSE.search(part[-4:]))
 
 
 def _shorter_markup(markup: str, max_chars: int) -> str:

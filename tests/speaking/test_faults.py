@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from glowtron.evaluate.attention import LONGEST_TAIL_S, judge
+from glowtron.speaking.faults import LONGEST_TAIL_S, judge
 
 STEP_S = 0.05
 

@@ -1,0 +1,78 @@
+"""Takes: a sentence is said until it is said whole, and where that fails, in parts.
+
+Soft attention may skip, repeat or never stop, and the same text with other noise mostly does not. A short text is held
+better than a long one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
+
+from torch import Tensor
+
+from glowtron.text.sentences import Ending
+
+_SPLITS = 2
+"""How often a sentence may be halved: into quarters. Who fails on a quarter fails on words."""
+
+
+class Line(NamedTuple):
+    """Some words to be spoken in one go."""
+
+    text: str
+    ending: Ending
+    place: str
+    """Number of the sentence in its text; of its parts `3.0`, `3.1`, of theirs `3.0.0`. Noise is drawn by it."""
+
+
+class Take(NamedTuple):
+    """A line as it was spoken."""
+
+    line: Line
+    attempt: int
+    """How many takes of this line there were before."""
+    mel: Tensor
+    """(M, T)"""
+    alignment: Tensor
+    """(S, N)"""
+    stopped: bool
+    """False where the frame limit cut it."""
+    faults: tuple[str, ...]
+    """What is wrong with it; empty: nothing."""
+
+
+Speak: TypeAlias = Callable[[Sequence[Line], int], list[Take]]
+"""Lines and the number of the attempt to a take of each."""
+Split: TypeAlias = Callable[[Line], list[Line]]
+"""A line in smaller ones; empty where it cannot be split."""
+
+
+def perform(
+    lines: Sequence[Line], attempts: int, speak: Speak, split: Split, splits: int = _SPLITS
+) -> list[list[Take]]:
+    """The takes that speak each line: one without fault, or those of its parts, or the best there was.
+
+    A line is said up to `attempts` times until a take has no fault; the failed ones go together. What failed in all is
+    split, and so are its parts, `splits` times. The parts are used if any of them came out whole; otherwise the take of
+    the whole line with the fewest faults, the first of equals. With no attempts a line is said once, and that is that.
+    """
+    best = speak(lines, 0)
+    for attempt in range(1, attempts):
+        failed = [i for i, take in enumerate(best) if take.faults]
+        if not failed:
+            break
+        for i, take in zip(failed, speak([lines[i] for i in failed], attempt), strict=True):
+            if len(take.faults) < len(best[i].faults):
+                best[i] = take
+    spoken = [[take] for take in best]
+    groups = {i: split(lines[i]) for i, take in enumerate(best) if take.faults and splits and attempts}
+    parts = [part for group in groups.values() for part in group]
+    if not parts:
+        return spoken
+    performed = iter(perform(parts, attempts, speak, split, splits - 1))
+    for i, group in groups.items():
+        takes = [take for _ in group for take in next(performed)]
+        if any(not take.faults for take in takes):
+            spoken[i] = takes
+    return spoken
