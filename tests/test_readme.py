@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-import glowtron.voice
+import glowtron.voices
 from glowtron.cli import main
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
@@ -26,7 +26,7 @@ def commands(word):
 def at_home(tmp_path, monkeypatch, tiny_voice):
     """A folder with what the examples read, where the only voice that ships is a tiny one."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(glowtron.voice, "VOICES", tiny_voice.parent)
+    monkeypatch.setattr(glowtron.voices, "VOICES", tiny_voice.parent)
     Path("chapter.txt").write_text("It was a dark night. It was a stormy one.", encoding="utf-8")
     Path("prompts.txt").write_text("One.\nTwo.\n", encoding="utf-8")
     soundfile.write("recording.wav", 0.3 * np.sin(np.arange(9000) / 15), 44_100)

@@ -116,7 +116,7 @@ def model_folder(source: str) -> Path:
     """A run's or a voice's folder as it is given, or that of a voice that ships, by its name."""
     if Path(source).exists():
         return Path(source)
-    from glowtron.voice import find_voice
+    from glowtron.voices import find_voice
 
     return find_voice(source)
 

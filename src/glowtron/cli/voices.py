@@ -27,7 +27,7 @@ def voices(voice: str | None) -> None:
       glowtron voices my-voice
     """
     from glowtron.checkpoint import read_voice_file
-    from glowtron.voice import VOICES, find_voice, shipped
+    from glowtron.voices import VOICES, find_voice, shipped
 
     if voice is not None:
         folder = find_voice(voice)
