@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from glowtron.config import TextConfig
 from glowtron.errors import InputError
 from glowtron.text import english, nvidia
-from glowtron.text.phonemes import Phonemizer
+from glowtron.text.phonemes import Phonemizer, Word, transcription
 from glowtron.text.sentences import MAX_CHARS, MIN_CHARS, Piece, split_pieces
 from glowtron.text.symbols import FIRST_SOUND, PAD, SYMBOLS, text_ids
 
 _MARKS = ".,;:!?"
+
+
+class Reading(NamedTuple):
+    """How a sentence is read."""
+
+    text: str
+    """As written."""
+    clean: str
+    """In words."""
+    symbols: str
+    """What the acoustic model is given: phones in braces, or letters."""
+    words: tuple[Word, ...]
+    """How each word is said; empty for a voice that reads letters."""
 
 
 class Frontend(Protocol):
@@ -24,6 +37,9 @@ class Frontend(Protocol):
 
     def ids(self, text: str) -> list[int]:
         """Symbol ids of `text`, cleaned and, for voices that read phones, transcribed. Raises InputError as `clean`."""
+
+    def read(self, text: str) -> Reading:
+        """How one sentence is read, for people to see. Raises InputError as `clean`."""
 
     def pieces(self, text: str, max_chars: int = MAX_CHARS) -> list[Piece]:
         """`text`, not yet cleaned, in pieces to be spoken one by one; what holds nothing speakable is left out.
@@ -61,6 +77,11 @@ class NvidiaFrontend:
         """See `Frontend.ids`. Text without any known symbol has no ids, as in the published program."""
         return nvidia.ids(text)
 
+    def read(self, text: str) -> Reading:
+        """See `Frontend.read`."""
+        clean = nvidia.clean(text)
+        return Reading(text, clean, clean, ())
+
     def pieces(self, text: str, max_chars: int = MAX_CHARS) -> list[Piece]:
         """See `Frontend.pieces`."""
         return _speakable_pieces(text, max_chars, lambda piece: [piece] if speakable(self.ids(piece.text)) else [])
@@ -75,17 +96,27 @@ class EnglishFrontend:
 
     def __init__(self, phonemizer: Phonemizer | None = None) -> None:
         self._phonemizer = phonemizer
+        self._words: Set[str] = phonemizer.users_words if phonemizer else frozenset()
 
     def clean(self, text: str) -> str:
         """See `Frontend.clean`. The words before any transcription."""
-        return english.clean(text)
+        return english.clean(text, self._words)
 
     def ids(self, text: str) -> list[int]:
         """See `Frontend.ids`."""
-        words = english.clean(text)
-        ids = text_ids(_framed(self._phonemizer.transcribe(words)) if self._phonemizer else words)
-        assert speakable(ids) and SYMBOLS.index(PAD) not in ids, f"clean text left nothing to speak: {words!r}"
+        symbols = self.read(text).symbols
+        ids = text_ids(symbols)
+        assert speakable(ids) and SYMBOLS.index(PAD) not in ids, f"clean text left nothing to speak: {symbols!r}"
         return ids
+
+    def read(self, text: str) -> Reading:
+        """See `Frontend.read`."""
+        clean = self.clean(text)
+        if self._phonemizer is None:
+            return Reading(text, clean, clean, ())
+        tokens = self._phonemizer.tokens(clean)
+        words = tuple(token for token in tokens if isinstance(token, Word))
+        return Reading(text, clean, _framed(transcription(tokens)), words)
 
     def pieces(self, text: str, max_chars: int = MAX_CHARS) -> list[Piece]:
         """See `Frontend.pieces`."""
@@ -97,7 +128,7 @@ class EnglishFrontend:
 
     def _shortened(self, piece: Piece, max_chars: int) -> list[Piece]:
         """`piece`, halved until what is read of it is short too: forty figures are two hundred letters."""
-        words = english.normalize(piece.text)
+        words = english.normalize(piece.text, self._words)
         if not english.says_something(words):
             return []
         if len(words) <= 1.2 * max_chars or len(piece.text) <= MIN_CHARS:

@@ -22,8 +22,6 @@ SYMBOLS = (PAD, *PUNCTUATION, *LETTERS, *("{" + phone + "}" for phone in PHONES)
 """All symbols in the order of their ids; phones in braces, since some are also letters."""
 FIRST_SOUND = SYMBOLS.index(LETTERS[0])
 """Ids from here on are letters and phones; those before are marks, which nobody hears."""
-FIRST_SOUND = SYMBOLS.index(LETTERS[0])
-"""Ids from here on are letters and phones; those before are marks, which nobody hears."""
 SYMBOL_IDS = {symbol: index for index, symbol in enumerate(SYMBOLS)}
 
 # Capitals tell phones from words in braces, so "{see below}" is text and "{HELO}" a mistake to be named.
