@@ -30,7 +30,7 @@ from glowtron.speaking.options import DEFAULTS, SynthesisOptions
 from glowtron.speaking.silence import fade, heard, pause
 from glowtron.speaking.stretch import stretch
 from glowtron.speaking.takes import Line, Take, perform
-from glowtron.text.frontend import Frontend, make_frontend
+from glowtron.text.frontend import Frontend, Reading, make_frontend
 from glowtron.text.sentences import MIN_CHARS, Piece
 from glowtron.voices import find_voice
 
@@ -81,8 +81,15 @@ class Voice:
     A folder may hold only one of the two models. Then `acoustic` or `vocoder` is None, and what needs it says so.
     """
 
-    def __init__(self, stored: StoredVoice, *, device: str = "auto", precision: str = "auto") -> None:
-        """See `load` for device and precision."""
+    def __init__(
+        self,
+        stored: StoredVoice,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        lexicon: str | Path | None = None,
+    ) -> None:
+        """See `load` for device, precision and lexicon."""
         if precision not in PRECISIONS:
             raise InputError(f"unknown precision '{precision}'{nearest(precision, PRECISIONS)}")
         self.device = find_device(device)
@@ -92,16 +99,27 @@ class Voice:
         """What both models mean by a mel."""
         self.acoustic = None if stored.acoustic is None else stored.acoustic.to(self.device).eval()
         self.vocoder = None if stored.vocoder is None else stored.vocoder.to(self.device).eval()
+        self._lexicon = None if lexicon is None else Path(lexicon)
+        if self._lexicon is not None:
+            _ = self._frontend  # Its faults are told now, not at the first word.
 
     @classmethod
-    def load(cls, source: str | Path | None = None, *, device: str = "auto", precision: str = "auto") -> Voice:
+    def load(
+        cls,
+        source: str | Path | None = None,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        lexicon: str | Path | None = None,
+    ) -> Voice:
         """Load a voice that ships, by its name, or any voice from its folder; None: the first that ships.
 
         device: `auto` (CUDA where there is any), `cpu`, `cuda` or `cuda:1`. precision: `fp32`, which `auto` is, or
-        `bf16`, which computes matrix products in bfloat16. Raises InputError for an unknown voice, device or precision,
-        and for a damaged folder.
+        `bf16`, which computes matrix products in bfloat16. lexicon: a file of your own pronunciations, lines of
+        `word PH0 PH1 ...`, for voices that read phones. Raises InputError for an unknown voice, device or precision,
+        for a damaged folder, and for a faulty lexicon.
         """
-        return cls(checkpoint.load_voice(find_voice(source)), device=device, precision=precision)
+        return cls(checkpoint.load_voice(find_voice(source)), device=device, precision=precision, lexicon=lexicon)
 
     def save(self, folder: str | Path) -> None:
         """Write the voice into a folder, whole or not at all. Raises InputError where it cannot be written."""
@@ -163,6 +181,13 @@ class Voice:
                 progress(1)
         return self._audio(torch.cat(parts, dim=1)[:, : len(audio.samples)])
 
+    def phonemes(self, text: str) -> list[Reading]:
+        """How each sentence of `text` is read: its words, their phones, and where these are from.
+
+        Raises InputError if it holds nothing to speak.
+        """
+        return [self._frontend.read(piece.text) for piece in self._pieces(text)]
+
     @property
     def speakers(self) -> tuple[str, ...]:
         """Names, the default first; none without an acoustic model."""
@@ -181,7 +206,7 @@ class Voice:
     def _frontend(self) -> Frontend:
         if self.config.acoustic is None:
             raise InputError(f"voice '{self.config.name}' has no acoustic model; import one into its folder")
-        return make_frontend(self.config.acoustic.text)
+        return make_frontend(self.config.acoustic.text, self._lexicon)
 
     def _speaker(self, name: str | None) -> int:
         """The speaker's row in the embedding."""
