@@ -17,6 +17,7 @@ from glowtron.cli.evaluate import evaluate
 from glowtron.cli.export import export
 from glowtron.cli.import_ import import_
 from glowtron.cli.mels import mels
+from glowtron.cli.phonemes import phonemes
 from glowtron.cli.prepare import prepare
 from glowtron.cli.say import say
 from glowtron.cli.train import train
@@ -71,7 +72,7 @@ def glowtron(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (say, vocode, voices, import_, prepare, train, align, mels, export, evaluate):
+for _command in (say, phonemes, vocode, voices, import_, prepare, train, align, mels, export, evaluate):
     glowtron.add_command(_command)
 
 

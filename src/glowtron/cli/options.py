@@ -17,6 +17,12 @@ voice_option = click.option(
     help="A voice that ships (see: glowtron voices) or a folder with a voice.json.  [default: the first that ships]",
 )
 
+lexicon_option = click.option(
+    "--lexicon",
+    metavar="FILE",
+    help="Your own pronunciations, lines such as: glowtron G L OW1 T R AA2 N (see: glowtron phonemes --help).",
+)
+
 root_option = click.option(
     "--root",
     metavar="FOLDER",

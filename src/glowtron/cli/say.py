@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from glowtron.cli.options import synthesis_options, voice_option
+from glowtron.cli.options import lexicon_option, synthesis_options, voice_option
 from glowtron.cli.output import check_folder, progress_bar, summary
-from glowtron.errors import InputError, reason
+from glowtron.cli.script import STREAM, read_script
+from glowtron.errors import InputError
 
 if TYPE_CHECKING:
     from glowtron.speaking.options import SynthesisOptions
     from glowtron.voice import Voice
-
-STREAM = "-"
-"""The name of standard input and standard output."""
 
 
 class Job(NamedTuple):
@@ -45,6 +43,7 @@ class Job(NamedTuple):
 )
 @click.option("--each-line", is_flag=True, help="Speak every line of the text into a file of its own.")
 @voice_option
+@lexicon_option
 @click.option("--speaker", metavar="NAME", help="Who speaks, in a voice of several.  [default: the first]")
 @click.option(
     "--rate",
@@ -84,36 +83,17 @@ def say(text: tuple[str, ...], file: str | None, output: str | None, each_line: 
       glowtron say --file prompts.txt --each-line -o prompts
       glowtron say "To the loudspeaker." -o - | aplay -f S16_LE -r 22050
     """
-    script = _read_text(text, file)
+    script = read_script(text, file, 'glowtron say "Hello."')
     jobs = _line_jobs(script, output) if each_line else [_whole_job(script, output)]
     _check_outputs(jobs)
 
     from glowtron.speaking.options import SynthesisOptions
     from glowtron.voice import Voice
 
-    voice_name, device, quiet = (options.pop(name) for name in ("voice", "device", "quiet"))
+    voice_name, lexicon, device, quiet = (options.pop(name) for name in ("voice", "lexicon", "device", "quiet"))
     chosen = SynthesisOptions(pause_s=options.pop("pause"), **options)
-    voice = Voice.load(voice_name, device=device)
+    voice = Voice.load(voice_name, device=device, lexicon=lexicon)
     _speak(voice, jobs, chosen, quiet)
-
-
-def _read_text(words: Sequence[str], file: str | None) -> str:
-    """The text to speak, from the one place that was named."""
-    if words and file is not None:
-        raise InputError("both TEXT and --file are given; give one of them")
-    if words and list(words) != [STREAM]:
-        return " ".join(words)
-    if not words and file is None and sys.stdin.isatty():
-        raise InputError('nothing to say; give the text, as in: glowtron say "Hello."')
-    source = file or STREAM
-    name = "standard input" if source == STREAM else source
-    try:
-        data = sys.stdin.buffer.read() if source == STREAM else Path(source).read_bytes()
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{name}: is not UTF-8 text (byte {error.start}); convert it first") from error
-    except OSError as error:
-        raise InputError(f"{name}: cannot be read: {reason(error)}") from error
 
 
 def _whole_job(script: str, output: str | None) -> Job:

@@ -73,18 +73,19 @@ EXTRA: Mapping[str, Mapping[str, Phones]] = {
 """Homographs that the dictionary does not tell apart."""
 
 NAMES: Mapping[str, str] = {
-    "DEFAULT": "mostly so",
+    "DEFAULT": "usual",
     "NOUN": "noun",
     "VERB": "verb",
     "ADJ": "adjective",
     "ADV": "adverb",
     "VBD": "past tense",
     "VBN": "participle",
-    "DT": "determiner",
-    "None": "last of a phrase",
     "METAL": "metal",
 }
 """What a word was taken for, by the key of its pronunciation."""
+
+REDUCED = frozenset(("DEFAULT", "None", "DT"))
+"""Keys that tell no meanings apart, but how fully a function word is said."""
 
 
 def tells_of_past(words: list[str]) -> bool:

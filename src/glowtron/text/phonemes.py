@@ -55,8 +55,8 @@ class Word(NamedTuple):
     """Of a homograph: what it was taken for, such as `noun` or `past tense`."""
     made_of: tuple[str, ...] = ()
     """Of a derived or guessed word that is made of others: these."""
-    guessed: tuple[str, ...] = ()
-    """The words in it, itself or what it is made of, that were read letter by letter."""
+    guessed: tuple[tuple[str, Phones], ...] = ()
+    """The words in it, itself or what it is made of, that were read letter by letter, and how."""
 
 
 class _Entry(NamedTuple):
@@ -66,7 +66,7 @@ class _Entry(NamedTuple):
     """Pronunciations by part of speech; never empty."""
     source: Source
     made_of: tuple[str, ...] = ()
-    guessed: tuple[str, ...] = ()
+    guessed: tuple[tuple[str, Phones], ...] = ()
 
 
 class Phonemizer:
@@ -136,7 +136,7 @@ class Phonemizer:
                 return Word(word, tuple(weak.split()), "weak form")
         entry = self._entry(word)
         part = homographs.choose(word, entry.parts, context)
-        if entry.source == "dictionary" and len(set(entry.parts.values())) > 1:
+        if entry.source == "dictionary" and not entry.parts.keys() <= homographs.REDUCED:
             return Word(word, entry.parts[part], "homograph", homographs.NAMES.get(part, ""))
         return Word(word, entry.parts[part], entry.source, "", entry.made_of, entry.guessed)
 
@@ -151,7 +151,8 @@ class Phonemizer:
             return _Entry(parts, "lexicon" if word in self._lexicon.users_words else "dictionary")
         derived = self._derivation.derive(word)
         if derived is None:
-            return _Entry({"DEFAULT": self._letters.read(word)}, "guessed", (), (word,))
+            phones = self._letters.read(word)
+            return _Entry({"DEFAULT": phones}, "guessed", (), ((word, phones),))
         guessed = tuple(dict.fromkeys(guess for stem in derived.made_of for guess in self._entry(stem).guessed))
         return _Entry({"DEFAULT": derived.phones}, "guessed" if guessed else "derived", derived.made_of, guessed)
 

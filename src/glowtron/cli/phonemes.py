@@ -1,0 +1,148 @@
+"""`glowtron phonemes`: what will be said."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from glowtron.cli.options import lexicon_option, voice_option
+from glowtron.cli.script import read_script
+from glowtron.errors import InputError
+
+if TYPE_CHECKING:
+    from glowtron.config import TextConfig
+    from glowtron.text.frontend import Reading
+    from glowtron.text.phonemes import Word
+
+
+@click.command()
+@click.argument("text", nargs=-1)
+@click.option("-f", "--file", metavar="FILE", help="Read the text from a UTF-8 file; - is standard input.")
+@voice_option
+@lexicon_option
+@click.option(
+    "--unknown", is_flag=True, help="List the words that were guessed, the most frequent first, as a lexicon."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def phonemes(
+    text: tuple[str, ...], file: str | None, voice: str | None, lexicon: str | None, unknown: bool, as_json: bool
+) -> None:
+    """Show how a text will be read.
+
+    TEXT is the text; if it is - or missing, standard input is.
+
+    Of each sentence its words with all figures and abbreviations written out, and the phones of each word. What is
+    not simply in the dictionary says where it is from: your lexicon, a homograph (chosen by its neighbours), the weak
+    form of a function word, the name of a letter, derived from other words, inline {HH AH0 L OW1}, or guessed from its
+    letters. Guesses are worth a look: correct them in a file and give it to say and align as --lexicon.
+
+    \b
+    Examples:
+      glowtron phonemes "Dr. Nguyen read 3 records."
+      glowtron phonemes --file chapter.txt --unknown > words.txt
+      glowtron phonemes --file chapter.txt --lexicon words.txt
+    """
+    script = read_script(text, file, 'glowtron phonemes "Hello."')
+
+    from glowtron.text.frontend import make_frontend
+    from glowtron.voices import find_voice
+
+    folder = find_voice(voice)
+    config = _text_config(folder)
+    if unknown and not config.phonemes:
+        raise InputError(
+            f"{folder}: this voice reads letters and looks no words up; --unknown needs one that reads phones"
+        )
+    frontend = make_frontend(config, Path(lexicon) if lexicon else None)
+    readings = (frontend.read(sentence) for sentence in frontend.sentences(script))
+    if unknown:
+        _print_unknown(readings)
+    elif as_json:
+        click.echo(json.dumps([_json(reading) for reading in readings], indent=2, ensure_ascii=False))
+    else:
+        _print_table(readings)
+
+
+def _text_config(folder: Path) -> TextConfig:
+    """How the voice in `folder` reads. What else its file says needs torch to be read, which takes a second."""
+    from glowtron.config import TextConfig, from_dict
+
+    path = folder / "voice.json"
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))["acoustic"]["text"]
+        config: TextConfig = from_dict(value, TextConfig, str(path))
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        from glowtron.checkpoint import read_voice_file
+
+        acoustic = read_voice_file(folder).acoustic  # Which says what is wrong with the file.
+        if acoustic is None:
+            raise InputError(f"{folder}: this voice has no acoustic model and reads nothing; choose another") from None
+        return acoustic.text
+    return config
+
+
+def _print_table(readings: Iterable[Reading]) -> None:
+    guessed: dict[str, None] = {}
+    for i, reading in enumerate(readings):
+        click.echo(("\n" if i else "") + reading.clean.strip())
+        rows = [
+            ("{}" if word.source == "inline" else word.text, " ".join(word.phones), _note(word))
+            for word in reading.words
+        ]
+        widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
+        for name, phones, note in rows:
+            click.echo(f"  {name:{widths[0]}}  {phones:{widths[1]}}  {note}".rstrip())
+        guessed |= dict.fromkeys(guess for word in reading.words for guess, _ in word.guessed)
+    if guessed:
+        words = (
+            f"1 word was guessed: {next(iter(guessed))}" if len(guessed) == 1 else f"{len(guessed)} words were guessed"
+        )
+        click.echo(f"glowtron: {words} (--unknown lists guesses for a lexicon)", err=True)
+
+
+def _note(word: Word) -> str:
+    """Where a pronunciation is from; of most words nothing need be said."""
+    if word.source == "dictionary":
+        return ""
+    guesses = tuple(guess for guess, _ in word.guessed)
+    details = {
+        "homograph": word.part,
+        "derived": " + ".join(word.made_of),
+        "guessed": "" if guesses == (word.text,) else ", ".join(guesses),
+    }.get(word.source)
+    return f"{word.source}: {details}" if details else word.source
+
+
+def _print_unknown(readings: Iterable[Reading]) -> None:
+    times: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    for reading in readings:
+        times.update(guess for word in reading.words for guess in word.guessed)
+    for (word, phones), _ in times.most_common():
+        click.echo(f"{word} {' '.join(phones)}")
+    if not times:
+        click.echo("glowtron: no word was guessed", err=True)
+
+
+def _json(reading: Reading) -> dict[str, Any]:
+    return {
+        "text": reading.text,
+        "clean": reading.clean,
+        "symbols": reading.symbols,
+        "words": list(map(_json_word, reading.words)),
+    }
+
+
+def _json_word(word: Word) -> dict[str, Any]:
+    return {
+        "word": word.text,
+        "phones": " ".join(word.phones),
+        "source": word.source,
+        "part": word.part,
+        "made_of": list(word.made_of),
+        "guessed": {guess: " ".join(phones) for guess, phones in word.guessed},
+    }
