@@ -105,7 +105,8 @@ class TestSay:
         assert a == b != c
 
     @pytest.mark.parametrize(
-        "options", [("--speaker", "bob"), ("--vocoder", "griffin-lim"), ("--sigma", "0.2"), ("--denoise", "1")]
+        "options",
+        [("--speaker", "bob"), ("--vocoder", "griffin-lim"), ("--sigma", "0.2"), ("--denoise", "1"), ("--rate", "0.8")],
     )
     def test_every_option_is_heard(self, say, options):
         say("Hello.", "-o", "plain.wav")

@@ -227,6 +227,10 @@ def test_a_half_voice_says_what_it_lacks(voice):
         ({"denoise": float("inf")}, "denoise must be"),
         ({"pause_s": -1.0}, "pause_s must be"),
         ({"max_frames": 0}, "max_frames must be"),
+        ({"rate": 0.69}, "rate must be from 0.7 to 1.4, got 0.69"),
+        ({"rate": 1.41}, "rate must be"),
+        ({"rate": float("nan")}, "rate must be"),
+        ({"attempts": 21}, "attempts must be"),
         ({"vocoder": "waveglove"}, r"unknown vocoder 'waveglove' \(did you mean 'waveglow'\?\)"),
     ],
 )
@@ -404,3 +408,19 @@ def test_two_hundred_words_without_a_mark_are_spoken_in_pieces_of_ten_seconds(vo
     assert all(60 < len(utterance.text) <= 150 for utterance in utterances)
     assert all(utterance.pause_s < SynthesisOptions().pause_s / 2 for utterance in utterances)
     assert sum(utterance.text.split()[0] in ("and", "that", "when") for utterance in utterances) >= len(utterances) // 2
+
+
+@pytest.mark.parametrize("rate", [0.7, 0.85, 1.2, 1.4])
+def test_length_goes_with_the_rate_pauses_too(voice, rate):
+    plain, other = voice.say(THREE), voice.say(THREE, SynthesisOptions(rate=rate))
+    assert other.duration_s == pytest.approx(plain.duration_s / rate, rel=0.03)
+    assert np.array_equal(plain.samples, voice.say(THREE, SynthesisOptions(rate=1.0)).samples)
+
+
+def test_the_shipped_voice_speaks_short_texts_shortly_and_whole():
+    """A word of one letter is no second of silence."""
+    voice = Voice.load("duet", device="cpu")
+    for speaker in voice.speakers:
+        for utterance in voice.utterances("A. I. Go. Who?", SynthesisOptions(speaker=speaker, vocoder="griffin-lim")):
+            assert utterance.faults == ()
+            assert utterance.audio.duration_s < 1.3

@@ -14,7 +14,7 @@ from torch import Tensor
 from glowtron.config import Tacotron2Config
 from glowtron.importers import read_published
 from glowtron.models.convolution import Convolution, matrix_from_taps, shifted_views
-from glowtron.models.monotonic import REACH, finish, move_on
+from glowtron.models.monotonic import REACH, finish, longest_dwells, move_on
 from glowtron.models.published_tacotron2 import config_from_published, from_published
 from glowtron.models.tacotron2 import DecodingOptions, Memory, Tacotron2, Tacotron2Output
 from glowtron.models.tacotron2_loss import attention_loss, guide_loss, loss, symbols_of_steps
@@ -293,3 +293,30 @@ def test_monotonic_speech_ends_when_it_has_probably_ended() -> None:
     assert ended == [[False, False], [True, False], [True, False]]
     stops, _ = finish(torch.zeros(2), weights, 9 * weights, torch.ones(2), lengths, max_dwell=9)
     assert stops.tolist() == [True, False]
+
+
+def test_sounds_are_left_sooner_than_marks() -> None:
+    ids = torch.tensor([[11, 38, 64, 7]])  # A space, a letter, a phone, a full stop.
+    assert longest_dwells(ids, 100, 43).tolist() == [[100, 43, 43, 100]]
+    assert longest_dwells(ids, 20, 43).tolist() == [[20, 20, 20, 20]]
+
+
+def test_no_sound_of_monotonic_speech_lasts_longer_than_its_limit() -> None:
+    """Also where the network would stay for ever."""
+    torch.manual_seed(0)
+    model = Tacotron2(replace(TINY, reduction_factor=2), n_mels=5).eval()
+    with torch.no_grad():
+        model.stop.bias.fill_(-50.0)
+    ids = torch.tensor([[11, 38, 64, 65, 66, 67, 68, 69, 70, 71, 72, 7]])
+    options = DecodingOptions(monotonic=True, max_dwell=30, max_sound_dwell=8)
+    model.attention.forward = lambda _query, weights, _cumulative, _memory: stay(weights)  # type: ignore[method-assign]
+    spoken = model.generate(ids, torch.tensor([12]), options, generators(1))
+    dwells = 2 * torch.bincount(spoken.alignment[0].argmax(-1), minlength=12)
+    assert bool(spoken.stopped[0])
+    assert dwells[0] == dwells[-1] == 30
+    assert set(dwells[1:-1].tolist()) <= {0, 8}
+
+
+def stay(weights: Tensor) -> Tensor:
+    """Log-weights of an attention that wants to be where it was."""
+    return (weights + 1e-9).log()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glowtron.text.sentences import split_sentences
+from glowtron.text.sentences import Piece, split_pieces, split_sentences
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,21 @@ def test_lines() -> None:
         "- eggs and\n  bread",
         "1. one",
         "2. two",
+    ]
+
+
+def test_pieces_say_what_ends_with_them() -> None:
+    text = "A Title\n\nOne.  Two!\n \n- milk\n- eggs\n\n\nThe end of it all; it was late, and they slept and dreamt."
+    assert split_pieces(text, 24) == [
+        Piece("A Title", "paragraph"),
+        Piece("One.", "sentence"),
+        Piece("Two!", "paragraph"),
+        Piece("- milk", "sentence"),
+        Piece("- eggs", "paragraph"),
+        Piece("The end of it all;", "clause"),
+        Piece("it was late,", "clause"),
+        Piece("and they slept", "words"),
+        Piece("and dreamt.", "sentence"),
     ]
 
 
