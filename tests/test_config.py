@@ -89,7 +89,7 @@ def test_values_out_of_range_are_named(run, path, value):
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        ("training.optimizer.learning_rate", 1, "unknown key 'training.optimizer.learning_rate' (known: beta1, "),
+        ("training.optimizer.learning_rate", 1, "unknown key 'training.optimizer.learning_rate' (known: anneal, "),
         ("training.batch_sise", 1, "unknown key 'training.batch_sise' (did you mean 'batch_size'?)"),
         ("vocoder.analysis.hop_length", 1, "unknown key 'vocoder.analysis.hop_length' (known: group_size, "),
         ("training.max_steps", "100", "training.max_steps: Input should be a valid integer"),

@@ -306,15 +306,26 @@ class OptimizerConfig:
     """Share of a weight that is taken off it, times `lr`, each step (`adamw`), or added to its gradient (`adam`)."""
     clip_norm: float = 1.0
     """Largest norm of the gradient; 0: not clipped."""
-    schedule: Literal["constant", "cosine"] = "constant"
-    """Shape of the learning rate after warm-up; `cosine` falls to `final_share` of `lr` at `max_steps`."""
+    schedule: Literal["constant", "cosine", "steps"] = "constant"
+    """Shape of the learning rate after warm-up; `cosine` falls to `final_share` of `lr` where the run is to end, by
+    `max_steps` or `max_epochs`; `steps` falls as `anneal` says."""
     warmup_steps: int = 0
     """Steps over which the rate rises from 0."""
     final_share: float = 0.01
     """Where `cosine` ends, as a share of `lr`."""
+    anneal: tuple[tuple[float, float], ...] = ()
+    """Pairs for `steps`: from when on, and at which share of `lr`; such as [[500, 0.1], [1000, 0.01]]."""
+    anneal_unit: Literal["epochs", "steps"] = "epochs"
+    """What `anneal` counts in."""
 
     def __post_init__(self) -> None:
         _positive(self, "lr", "eps")
+        times = [time for time, _ in self.anneal]
+        _require(
+            times == sorted(set(times)) and min(times, default=1) > 0, f"anneal must rise from over 0, got {times}"
+        )
+        _require(all(share >= 0 for _, share in self.anneal), "shares of lr in anneal must not be under 0")
+        _require(bool(self.anneal) == (self.schedule == "steps"), "schedule 'steps' and anneal go together; give both")
         _not_negative(self, "weight_decay", "clip_norm", "warmup_steps")
         for name in ("beta1", "beta2"):
             _require(0 <= getattr(self, name) < 1, f"{name} must be in [0, 1), got {getattr(self, name)}")
@@ -328,11 +339,16 @@ class TrainingConfig:
     seed: int = 1234
     """Of the first weights, the order of data, and all noise."""
     batch_size: int = 16
-    """Clips or segments a step, over all processes."""
-    max_steps: int = 100_000
-    """Where training ends."""
-    precision: Literal["bf16", "fp32"] = "bf16"
-    """`bf16` runs matrix products under autocast; weights, losses and log-determinants stay in float32."""
+    """Clips or segments a step, over all processes and parts."""
+    accumulate: int = 1
+    """Parts that a process takes its share of a batch in, one after the other, to save memory."""
+    max_steps: int | None = 100_000
+    """Where training ends; None: `max_epochs` alone says it."""
+    max_epochs: float | None = None
+    """Where training ends, in times through the data; of this and `max_steps` what comes first."""
+    precision: Literal["bf16", "fp16", "tf32", "fp32"] = "bf16"
+    """`bf16` runs matrix products under autocast; weights, losses and log-determinants stay in float32. `fp16` does so
+    in half precision, the loss scaled, and `tf32` keeps float32 but for the products' inputs: both on CUDA only."""
     optimizer: OptimizerConfig = OptimizerConfig()
     ema_decay: float = 0.0
     """Decay a step of the running average of weights that is validated and exported; 0: none is kept."""
@@ -350,8 +366,13 @@ class TrainingConfig:
     """Processes that read data; 0 reads in the training process."""
 
     def __post_init__(self) -> None:
-        _positive(
-            self, "batch_size", "max_steps", "validate_every", "checkpoint_every", "keep_checkpoints", "log_every"
+        _positive(self, "batch_size", "accumulate", "validate_every", "checkpoint_every")
+        _positive(self, "keep_checkpoints", "log_every")
+        _require(self.max_steps is not None or self.max_epochs is not None, "give max_steps, max_epochs or both")
+        _positive(self, *(name for name in ("max_steps", "max_epochs") if getattr(self, name) is not None))
+        _require(
+            self.batch_size % self.accumulate == 0,
+            f"batch_size {self.batch_size} cannot be cut into accumulate {self.accumulate} equal parts",
         )
         _not_negative(self, "validation_clips", "workers")
         _require(0 <= self.ema_decay < 1, f"ema_decay must be in [0, 1), got {self.ema_decay}")

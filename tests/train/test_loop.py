@@ -17,7 +17,7 @@ from glowtron.train import checkpoints
 from glowtron.train.log import Log
 from glowtron.train.loop import Outcome, train
 
-TIMES = ("steps_per_s", "vectors_per_s", "waiting_share")
+TIMES = ("steps_per_s", "vectors_per_s", "waiting_share", "memory_gb", "cpu_w")
 
 
 def metrics(run: Path) -> list[dict]:
@@ -40,7 +40,7 @@ def assert_same(run: Path, other: Path) -> None:
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "whole"
-    assert train(Toy(), run, device="cpu", quiet=True) == Outcome(20, True)
+    assert train(Toy(), run, device="cpu", quiet=True) == Outcome(20, True, "max_steps")
     return run
 
 
@@ -67,7 +67,7 @@ def test_cut_anywhere_and_resumed_is_as_uninterrupted(uninterrupted, tmp_path, c
     for cut in cuts:
         with pytest.raises(Crash):
             train(Crashing(cut), tmp_path / "run", device="cpu", quiet=True)
-    assert train(Toy(), tmp_path / "run", device="cpu", quiet=True) == Outcome(20, True)
+    assert train(Toy(), tmp_path / "run", device="cpu", quiet=True) == Outcome(20, True, "max_steps")
     assert_same(tmp_path / "run", uninterrupted)
 
 
@@ -107,7 +107,7 @@ def test_control_c_leaves_a_checkpoint_and_says_how_to_go_on(uninterrupted, tmp_
     assert process.returncode == 0, err
     saved = checkpoints.steps(run)[-1]
     assert 6 <= saved < 20
-    assert out.strip() == f"Outcome(step={saved}, finished=False)"
+    assert out.strip() == f"Outcome(step={saved}, finished=False, ended_by='Ctrl-C')"
     assert f"stopped after step {saved}, checkpoint written; give the same command to go on (--run {run})" in err
     assert "Traceback" not in err
     train(Toy(), run, device="cpu", quiet=True)
@@ -130,15 +130,15 @@ class Terminated(Toy):
 
 def test_sigterm_ends_after_the_step_and_handlers_are_put_back(uninterrupted, tmp_path, capsys):
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    assert train(Terminated(6), tmp_path / "run", device="cpu") == Outcome(7, False)
+    assert train(Terminated(6), tmp_path / "run", device="cpu") == Outcome(7, False, "SIGTERM")
     assert "SIGTERM: stopped after step 7, checkpoint written" in capsys.readouterr().err
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
-    assert train(Toy(), tmp_path / "run", device="cpu", quiet=True) == Outcome(20, True)
+    assert train(Toy(), tmp_path / "run", device="cpu", quiet=True) == Outcome(20, True, "max_steps")
     assert_same(tmp_path / "run", uninterrupted)
 
 
 def test_a_signal_in_the_last_step_is_a_finished_run(tmp_path):
-    assert train(Terminated(19), tmp_path / "run", device="cpu", quiet=True) == Outcome(20, True)
+    assert train(Terminated(19), tmp_path / "run", device="cpu", quiet=True) == Outcome(20, True, "max_steps")
 
 
 def test_killed_and_resumed_is_as_uninterrupted(uninterrupted, tmp_path):
@@ -156,7 +156,7 @@ def test_killed_and_resumed_is_as_uninterrupted(uninterrupted, tmp_path):
 
 def test_a_finished_run_is_left_as_it_is(uninterrupted):
     before = metrics(uninterrupted)
-    assert train(Toy(), uninterrupted, device="cpu", quiet=True) == Outcome(20, True)
+    assert train(Toy(), uninterrupted, device="cpu", quiet=True) == Outcome(20, True, "max_steps")
     assert metrics(uninterrupted) == before
 
 
@@ -201,7 +201,7 @@ def test_validation_loss_does_not_depend_on_its_batch_size(tmp_path, uninterrupt
 def test_a_run_leaves_metrics_events_sounds_and_pictures(uninterrupted):
     lines = metrics(uninterrupted)
     assert [line["step"] for line in lines if line["split"] == "train"] == [3, 6, 9, 12, 15, 18]
-    assert {"step", "split", "loss", "grad_norm", "lr"} == lines[0].keys()
+    assert {"step", "split", "loss", "grad_norm", "lr", "epoch"} == lines[0].keys()
     assert (uninterrupted / "samples" / "step-0000010" / "hum.wav").stat().st_size == 44 + 200
     assert (uninterrupted / "samples" / "step-0000010" / "weight.png").read_bytes().startswith(b"\x89PNG")
     assert list(uninterrupted.glob("events.out.tfevents.*"))

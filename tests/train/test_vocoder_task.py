@@ -8,7 +8,8 @@ from glowtron.data.cache import Cache
 from glowtron.data.manifest import read_manifest
 from glowtron.errors import InputError
 from glowtron.train import checkpoints
-from glowtron.train.loop import Share, train
+from glowtron.train.batches import Share
+from glowtron.train.loop import train
 from glowtron.train.run import run_training
 from glowtron.train.vocoder_task import VocoderTask
 

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from glowtron.audio import Audio
 from glowtron.config import OptimizerConfig, TrainingConfig, VocoderRun
 from glowtron.errors import InputError
+from glowtron.train.batches import Share
 from glowtron.train.log import Picture, Samples
-from glowtron.train.loop import Share, train
+from glowtron.train.loop import train
 from glowtron.train.schedule import step_seed
 
 CONFIG = VocoderRun(
@@ -58,6 +59,10 @@ class Toy:
         self.broken_at, self.pause_s = broken_at, pause_s
         self.held_batch, self.n_held_out = held_batch, n_held_out
 
+    @property
+    def n_items(self) -> int:
+        return 40
+
     def data(self) -> Mapping[str, object]:
         return {"clips": 7}
 
@@ -66,13 +71,15 @@ class Toy:
         return Batch([f"clip{place}-{i}" for i in range(size)], x, x.norm(dim=1, keepdim=True))
 
     def batches(self, first_step: int, share: Share) -> Iterator[Batch]:
-        step = first_step
+        step, parts = first_step, self.config.training.accumulate
         while True:
             ids, x, y = self.batch(step, self.config.training.batch_size)
             if step == self.broken_at:
                 x = x * float("nan")
             time.sleep(self.pause_s)
-            yield Batch(ids[share.rank :: share.of], x[share.rank :: share.of], y[share.rank :: share.of])
+            for part in range(parts):
+                mine = slice(share.rank + part * share.of, None, share.of * parts)
+                yield Batch(ids[mine], x[mine], y[mine])
             step += 1
 
     def held_out(self) -> Iterator[Batch]:

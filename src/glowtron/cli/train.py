@@ -41,6 +41,12 @@ if TYPE_CHECKING:
 @click.option("--mels", metavar="FOLDER", help="A vocoder or a postnet learns from these (see: glowtron mels).")
 @click.option("--from", "base", metavar="RUN|VOICE", help="Weights to begin with; of a postnet, its acoustic model.")
 @click.option("--reset", metavar="PART", multiple=True, help="Begin this part anew, such as embedding (with --from).")
+@click.option("--max-steps", type=click.IntRange(1), metavar="STEPS", help="Where the schedule ends.")
+@click.option("--max-epochs", type=click.FloatRange(0, min_open=True), metavar="EPOCHS", help="The same in epochs.")
+@click.option("--max-hours", type=click.FloatRange(0), metavar="HOURS", help="End after these, over all starts.")
+@click.option("--target-val-loss", type=float, metavar="LOSS", help="End when the validation loss is down to this.")
+@click.option("--report", is_flag=True, help="At the end, write report.json and report.md into the run folder.")
+@click.option("--single", metavar="FOLDER", help="The same run by one process: the report tells how this one scales.")
 @click.option("--cache", metavar="FOLDER", help="Where decoded clips and mels are kept.  [default: cache/ in the run]")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu"]), default="auto", show_default=True, help="auto: a GPU if any."
@@ -57,6 +63,12 @@ def train(
     mels: str | None,
     base: str | None,
     reset: tuple[str, ...],
+    max_steps: int | None,
+    max_epochs: float | None,
+    max_hours: float | None,
+    target_val_loss: float | None,
+    report: bool,
+    single: str | None,
     cache: str | None,
     device: str,
     quiet: bool,
@@ -83,9 +95,14 @@ def train(
     from glowtron.data.manifest import speakers_of
     from glowtron.train.recipe import recipe
     from glowtron.train.run import run_training
+    from glowtron.train.state import Stops
 
+    if single is not None:
+        from glowtron.train.result import read_result
+
+        read_result(Path(single))  # Which could not be mended any more when the training is over.
     corpora = [speaker_and_folder(entry) for entry in data]
-    settings = recipe(kind, config, changes)
+    settings = recipe(kind, config, (*_limits(max_steps, max_epochs), *changes))
     outcome = run_training(
         _for_speakers(settings, speakers_of(corpora)),
         corpora,
@@ -95,13 +112,28 @@ def train(
         mels=Path(mels) if mels else None,
         base=model_folder(base) if base else None,
         reset=reset,
+        stops=Stops(target_val_loss, max_hours),
         cache=Path(cache) if cache else None,
         device=device,
         quiet=quiet,
     )
-    if not quiet and os.environ.get("RANK", "0") == "0":  # torchrun starts many of us.
+    if os.environ.get("RANK", "0") != "0":  # torchrun starts many of us.
+        return
+    if report or single is not None:
+        from glowtron.train.report import write_report
+
+        write_report(folder, Path(single) if single else None)
+    if not quiet:
         state = "finished" if outcome.finished else "stopped; the same command goes on from here"
-        click.echo(f"{folder}: step {outcome.step}, {state}")
+        click.echo(f"{folder}: step {outcome.step}, {state} ({outcome.ended_by.replace('_', ' ')})")
+
+
+def _limits(max_steps: int | None, max_epochs: float | None) -> list[str]:
+    """Changes of the configuration that set where the schedule ends: a recipe's own end gives way to a given one."""
+    if max_steps is None and max_epochs is None:
+        return []
+    epochs = [] if max_epochs is None else [f"training.max_epochs={max_epochs}"]
+    return [*epochs, f"training.max_steps={'null' if max_steps is None else max_steps}"]
 
 
 def speaker_and_folder(entry: str) -> tuple[str, Path]:

@@ -46,26 +46,32 @@ class BatchOrder:
     """Processes that train together; each gets an equal share of every batch."""
     rank: int = 0
     """Which of them this one is."""
+    parts: int = 1
+    """Equal parts that a process takes its share in, one after the other."""
     first_step: int = 0
     """Where iteration begins, counting from 0: a resumed run gives the number of steps done."""
 
     def __post_init__(self) -> None:
         if self.n_items < 1:
             raise InputError("there are no clips to train on")
-        if self.batch_size < 1 or self.batch_size % self.world_size:
-            raise InputError(f"batch_size {self.batch_size} cannot be shared equally by {self.world_size} processes")
+        if self.batch_size < 1 or self.batch_size % (self.world_size * self.parts):
+            parts = f" in {self.parts} parts each" if self.parts > 1 else ""
+            raise InputError(
+                f"batch_size {self.batch_size} cannot be shared equally by {self.world_size} processes{parts}"
+            )
         assert 0 <= self.rank < self.world_size
         assert self.lengths is None or len(self.lengths) == self.n_items
 
-    def batch(self, step: int) -> list[Key]:
-        """This process's share of the batch of a step, counting from 0."""
+    def batch(self, step: int, part: int = 0) -> list[Key]:
+        """A part of this process's share of the batch of a step, both counting from 0."""
         keys = self._plain(step) if self.lengths is None else self._bucketed(step, self.lengths)
-        return keys[self.rank :: self.world_size]
+        # So that two parts of one process are what two processes in one part each would take.
+        return keys[self.rank + part * self.world_size :: self.world_size * self.parts]
 
     def __iter__(self) -> Iterator[list[Key]]:
         step = self.first_step
         while True:
-            yield self.batch(step)
+            yield from (self.batch(step, part) for part in range(self.parts))
             step += 1
 
     def _plain(self, step: int) -> list[Key]:

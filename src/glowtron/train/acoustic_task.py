@@ -15,14 +15,13 @@ from glowtron.data.cache import Cache
 from glowtron.data.dataset import AcousticBatch, AcousticDataset, collate_acoustic
 from glowtron.data.durations import Alignment
 from glowtron.data.manifest import Clip, split
-from glowtron.data.sampler import BatchOrder, FixedOrder
+from glowtron.data.sampler import FixedOrder
 from glowtron.models.griffin_lim import GriffinLim
 from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 from glowtron.models.tacotron2_loss import attention_loss, guide_loss, loss, symbols_of_steps
 from glowtron.text.frontend import make_frontend
-from glowtron.train.batches import Batch, batches
+from glowtron.train.batches import Batch, Share, batches, training_batches
 from glowtron.train.log import Picture, Samples
-from glowtron.train.loop import Share
 from glowtron.train.schedule import step_seed
 from glowtron.train.vocoder_task import describe
 
@@ -92,23 +91,20 @@ class AcousticTask:
         """How items become a batch."""
         return partial(collate_acoustic, reduction_factor=self.config.acoustic.model.reduction_factor)
 
+    @property
+    def n_items(self) -> int:
+        """Clips of training: an epoch."""
+        return len(self.clips)
+
     def data(self) -> Mapping[str, Any]:
         """Names of the clips, and why some are left out."""
         return {**describe(self.clips, self.held_out_clips), "left_out": self.left_out}
 
     def batches(self, first_step: int, share: Share) -> Iterable[Batch]:
         """Clips of like length, `batch_size` a step over all processes."""
-        training = self.config.training
-        order = BatchOrder(
-            n_items=len(self.clips),
-            batch_size=training.batch_size,
-            seed=training.seed,
-            lengths=self.lengths,
-            world_size=share.of,
-            rank=share.rank,
-            first_step=first_step,
+        return training_batches(
+            self.dataset, self.clips, self.collate, self.config.training, first_step, share, self.lengths
         )
-        return batches(self.dataset, self.clips, order, self.collate, training.workers)
 
     def held_out(self) -> Iterable[Batch]:
         """All held-out clips, those of like length together."""

@@ -6,10 +6,12 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch.utils.data import DataLoader, Dataset
 
+from glowtron.config import TrainingConfig
 from glowtron.data.manifest import Clip
-from glowtron.data.sampler import Key
+from glowtron.data.sampler import BatchOrder, Key
 
 
 class Batch(NamedTuple):
@@ -19,6 +21,36 @@ class Batch(NamedTuple):
     """Names of the clips, in order."""
     content: Any
     """The dataset's batch of them, tensors all."""
+
+
+class Share(NamedTuple):
+    """Which part of every batch this process takes: items `rank`, `rank + of`, ..."""
+
+    rank: int = 0
+    of: int = 1
+
+
+def training_batches(
+    dataset: Dataset[Any],
+    clips: Sequence[Clip],
+    collate: Callable[[Any], Any],
+    training: TrainingConfig,
+    first_step: int,
+    share: Share,
+    lengths: Sequence[int] | None = None,
+) -> Iterator[Batch]:
+    """Batches without end, `training.accumulate` a step; with `lengths`, clips of like length come together."""
+    order = BatchOrder(
+        n_items=len(clips),
+        batch_size=training.batch_size,
+        seed=training.seed,
+        lengths=lengths,
+        world_size=share.of,
+        rank=share.rank,
+        parts=training.accumulate,
+        first_step=first_step,
+    )
+    return batches(dataset, clips, order, collate, training.workers)
 
 
 def batches(
@@ -34,6 +66,8 @@ def batches(
         batch_sampler=order,
         collate_fn=collate,
         num_workers=workers,
+        # Pinned memory goes to a GPU while it computes.
+        pin_memory=torch.cuda.is_available(),
         worker_init_fn=_leave_signals_to_parent,
         persistent_workers=False,
     )

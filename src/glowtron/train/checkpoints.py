@@ -43,6 +43,10 @@ class Progress:
     """Sums of metrics over the steps since the last line of metrics."""
     unlogged_steps: int = 0
     """Steps in these sums."""
+    spent: dict[str, float] = field(default_factory=dict)
+    """Time and data so far (`Clock.spent`)."""
+    loss_scale: dict[str, float] = field(default_factory=dict)
+    """State of what scales the loss, in half precision."""
 
 
 def folder(run: Path, step: int) -> Path:

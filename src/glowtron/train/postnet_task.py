@@ -18,13 +18,12 @@ from glowtron.data.cache import Cache
 from glowtron.data.given_mels import GivenMels
 from glowtron.data.manifest import Clip, split
 from glowtron.data.mel_pairs import MelPairDataset, collate_mel_pairs
-from glowtron.data.sampler import BatchOrder, FixedOrder
+from glowtron.data.sampler import FixedOrder
 from glowtron.models.patch_discriminator import PatchDiscriminator
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.train.adversarial_postnet import AdversarialPostnet
-from glowtron.train.batches import Batch, batches
+from glowtron.train.batches import Batch, Share, batches, training_batches
 from glowtron.train.log import Picture, Samples
-from glowtron.train.loop import Share
 from glowtron.train.schedule import step_seed
 from glowtron.train.vocoder_task import describe
 
@@ -67,6 +66,11 @@ class PostnetTask:
                 kept.append(clip)
         return kept
 
+    @property
+    def n_items(self) -> int:
+        """Clips of training: an epoch."""
+        return len(self.clips)
+
     def data(self) -> Mapping[str, Any]:
         """Names of the clips, why some are left out, and which mels stand against theirs."""
         return {
@@ -77,16 +81,7 @@ class PostnetTask:
 
     def batches(self, first_step: int, share: Share) -> Iterable[Batch]:
         """Segments, `batch_size` a step over all processes."""
-        training = self.config.training
-        order = BatchOrder(
-            n_items=len(self.clips),
-            batch_size=training.batch_size,
-            seed=training.seed,
-            world_size=share.of,
-            rank=share.rank,
-            first_step=first_step,
-        )
-        return batches(self.dataset, self.clips, order, collate_mel_pairs, training.workers)
+        return training_batches(self.dataset, self.clips, collate_mel_pairs, self.config.training, first_step, share)
 
     def held_out(self) -> Iterable[Batch]:
         """All held-out clips whole, one by one."""

@@ -19,9 +19,10 @@ from glowtron.errors import InputError
 from glowtron.train import checkpoints
 from glowtron.train.acoustic_task import AcousticTask
 from glowtron.train.forced_mels import load_acoustic
-from glowtron.train.loop import Outcome, Task, train
+from glowtron.train.loop import Outcome, train
 from glowtron.train.origin import begin
 from glowtron.train.postnet_task import PostnetTask
+from glowtron.train.state import Stops, Task
 from glowtron.train.vocoder_task import VocoderTask
 
 
@@ -35,6 +36,7 @@ def run_training(
     mels: Path | None = None,
     base: Path | None = None,
     reset: Sequence[str] = (),
+    stops: Stops | None = None,
     cache: Path | None = None,
     device: str = "auto",
     quiet: bool = False,
@@ -43,9 +45,11 @@ def run_training(
 
     `root` is where the paths in lists begin. An existing run folder is gone on with. `alignments` are files that say
     when each symbol of a clip is heard, for an acoustic model with `guide` measured. `mels` is a folder of mels that a
-    vocoder learns from in place of the recordings' own, or a postnet as what the decoder of `base`, a run or a voice,
-    made. `cache` keeps decoded clips and mels (default: `cache/` in the run folder) and may be shared by runs. Raises
-    InputError for what the user can mend: clips that cannot be read are named here, before anything is trained.
+    vocoder learns from in place of the recordings' own, or a postnet as what the decoder of `base` made. `base` is a
+    run or a voice: a new run begins with the weights there, but for the parts under `reset`; one that is gone on with
+    has its own. `stops` may end a run before its schedule does. `cache` keeps decoded clips and mels (default: `cache/`
+    in the run folder) and may be shared by runs. Raises InputError for what the user can mend: clips that cannot be
+    read are named here, before anything is trained.
     """
     if not data:
         raise InputError("give at least one --data")
@@ -79,7 +83,7 @@ def run_training(
     origin = None
     if base is not None and not isinstance(config, PostnetRun) and not checkpoints.steps(run):
         origin = begin(task.model, config, base, reset)
-    return train(task, run, origin=origin, device=device, quiet=quiet)
+    return train(task, run, stops=stops, origin=origin, device=device, quiet=quiet)
 
 
 def _measured(config: RunConfig, paths: Sequence[Path]) -> dict[str, Alignment] | None:

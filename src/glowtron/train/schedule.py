@@ -5,20 +5,33 @@ from __future__ import annotations
 import hashlib
 import math
 
-from glowtron.config import OptimizerConfig
+from glowtron.config import OptimizerConfig, TrainingConfig
 
 
-def learning_rate(step: int, config: OptimizerConfig, max_steps: int) -> float:
-    """Rate of the step that starts after `step` steps are done.
+def last_step(training: TrainingConfig, n_items: int) -> int:
+    """Steps after which a run on `n_items` clips is over."""
+    ends = [] if training.max_steps is None else [training.max_steps]
+    if training.max_epochs is not None:
+        # Rounded first: 3 epochs of 7 clips are not to end a step late for the last bit of 3.0 * 7 / 2.
+        ends.append(math.ceil(round(training.max_epochs * n_items / training.batch_size, 6)))
+    return min(ends)
 
-    Rises in a straight line over `warmup_steps`, then stays (`constant`) or falls along half a cosine to
-    `final_share * lr` at `max_steps` (`cosine`; Loshchilov & Hutter 2017, without restarts).
+
+def learning_rate(step: int, config: OptimizerConfig, last: int, steps_per_epoch: float) -> float:
+    """Rate of the step that starts after `step` steps are done; `last`: steps of the whole run.
+
+    Rises in a straight line over `warmup_steps`, then stays (`constant`), falls along half a cosine to
+    `final_share * lr` at the end (`cosine`; Loshchilov & Hutter 2017, without restarts), or is the share of `lr` that
+    `anneal` gives for the time (`steps`, as published for Tacotron 2).
     """
     if step < config.warmup_steps:
         return config.lr * (step + 1) / config.warmup_steps
     if config.schedule == "constant":
         return config.lr
-    done = (step - config.warmup_steps) / max(1, max_steps - config.warmup_steps)
+    if config.schedule == "steps":
+        now = step / steps_per_epoch if config.anneal_unit == "epochs" else step
+        return config.lr * next((share for since, share in reversed(config.anneal) if now >= since), 1.0)
+    done = (step - config.warmup_steps) / max(1, last - config.warmup_steps)
     fall = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
     return config.lr * (config.final_share + (1 - config.final_share) * fall)
 

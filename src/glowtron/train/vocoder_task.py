@@ -16,12 +16,11 @@ from glowtron.data.cache import Cache
 from glowtron.data.dataset import VocoderDataset, collate_vocoder
 from glowtron.data.given_mels import GivenMels
 from glowtron.data.manifest import Clip, split
-from glowtron.data.sampler import BatchOrder, Key
+from glowtron.data.sampler import Key
 from glowtron.mel import log_mel
 from glowtron.models.waveglow import WaveGlow, flow_loss
-from glowtron.train.batches import Batch, batches
+from glowtron.train.batches import Batch, Share, batches, training_batches
 from glowtron.train.log import Picture, Samples
-from glowtron.train.loop import Share
 from glowtron.train.schedule import step_seed
 
 SEGMENTS_A_CLIP = 4
@@ -77,6 +76,11 @@ class VocoderTask:
             mels=self.mels,
         )
 
+    @property
+    def n_items(self) -> int:
+        """Clips of training: an epoch."""
+        return len(self.clips)
+
     def data(self) -> Mapping[str, Any]:
         """Names of the clips, and which mels stand for theirs."""
         told = describe(self.clips, self.held_out_clips)
@@ -86,16 +90,7 @@ class VocoderTask:
 
     def batches(self, first_step: int, share: Share) -> Iterable[Batch]:
         """Random segments, `batch_size` a step over all processes."""
-        training = self.config.training
-        order = BatchOrder(
-            n_items=len(self.clips),
-            batch_size=training.batch_size,
-            seed=training.seed,
-            world_size=share.of,
-            rank=share.rank,
-            first_step=first_step,
-        )
-        return batches(self.dataset, self.clips, order, collate_vocoder, training.workers)
+        return training_batches(self.dataset, self.clips, collate_vocoder, self.config.training, first_step, share)
 
     def held_out(self) -> Iterable[Batch]:
         """The same segments of the held-out clips every time."""

@@ -1,0 +1,136 @@
+"""What the machine tells about a run: its devices, memory and power."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+POWERCAP = Path("/sys/class/powercap")
+"""Where Linux counts the energy of processor packages, if it lets anyone read it."""
+_GPU_EVERY_S = 10.0
+"""Asking for the power of GPUs starts a program, so it is not done at every line of metrics."""
+
+
+def describe(device: torch.device) -> dict[str, Any]:
+    """Names and versions that figures of speed belong to."""
+    is_cuda = device.type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(device)
+        if is_cuda
+        else f"{_cpu_name()}, {torch.get_num_threads()} threads",
+        "host": platform.node(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda if is_cuda else None,
+    }
+
+
+def peak_memory_gb(device: torch.device) -> float:
+    """The most that this process has held so far: of the GPU's memory in tensors, else of the machine's."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / 1e9 if sys.platform == "darwin" else most * 1024 / 1e9
+
+
+class Power:
+    """Mean power of this machine's processors and GPUs, where it can be read; `missing` says why not, where not."""
+
+    def __init__(self, device: torch.device, powercap: Path = POWERCAP) -> None:
+        self.missing: dict[str, str] = {}
+        self._counters = _packages(powercap)
+        if not self._counters:
+            self.missing["cpu_w"] = f"no energy counter that may be read in {powercap}"
+        self._gpu = device.type == "cuda" and _gpu_power_w() is not None
+        if not self._gpu:
+            none = "no GPU takes part" if device.type != "cuda" else "nvidia-smi tells no power"
+            self.missing["gpu_w"] = none
+        self._start_s = self._last_s = time.monotonic()
+        self._joules = 0.0
+        self._energy = [_microjoules(path) for path in self._counters]
+        self._gpu_last_s = -_GPU_EVERY_S
+        self._gpu_seen: list[float] = []
+
+    def read(self) -> dict[str, float]:
+        """Watts since it was last read (`cpu_w`) or just now (`gpu_w`, when it is time to look)."""
+        now_s, told = time.monotonic(), {}
+        if self._counters:
+            energy = [_microjoules(path) for path in self._counters]
+            joules = sum(
+                _gone(before, after, path)
+                for before, after, path in zip(self._energy, energy, self._counters, strict=True)
+            )
+            told["cpu_w"] = joules / max(now_s - self._last_s, 1e-9)
+            self._joules, self._energy, self._last_s = self._joules + joules, energy, now_s
+        if self._gpu and now_s - self._gpu_last_s >= _GPU_EVERY_S:
+            self._gpu_last_s = now_s
+            watts = _gpu_power_w()
+            if watts is not None:
+                self._gpu_seen.append(watts)
+                told["gpu_w"] = watts
+        return told
+
+    def mean(self) -> dict[str, float | str]:
+        """Watts since the start, or why they are not known."""
+        self.read()
+        told: dict[str, float | str] = dict(self.missing)
+        if self._counters:
+            told["cpu_w"] = self._joules / max(self._last_s - self._start_s, 1e-9)
+        if self._gpu_seen:
+            told["gpu_w"] = sum(self._gpu_seen) / len(self._gpu_seen)
+        return told
+
+
+def _packages(powercap: Path) -> list[Path]:
+    """Counters of whole packages; those below them, such as intel-rapl:0:0, are parts of these."""
+    found = []
+    for path in sorted(powercap.glob("intel-rapl:*")):
+        if re.fullmatch(r"intel-rapl:\d+", path.name) and os.access(path / "energy_uj", os.R_OK):
+            found.append(path)
+    return found
+
+
+def _microjoules(package: Path) -> int:
+    return int((package / "energy_uj").read_text())
+
+
+def _gone(before: int, after: int, package: Path) -> float:
+    """Joules between two readings of a counter that begins again at its highest value."""
+    if after < before:
+        after += int((package / "max_energy_range_uj").read_text())
+    return (after - before) / 1e6
+
+
+def _gpu_power_w() -> float | None:
+    """Watts of all GPUs that this process may use; None where nobody tells."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    which = ["-i", visible] if visible else []
+    command = ["nvidia-smi", *which, "--query-gpu=power.draw", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+        return sum(_numbers(told.splitlines()))
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+
+
+def _numbers(lines: Sequence[str]) -> list[float]:
+    return [float(line) for line in lines if line.strip()]
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
