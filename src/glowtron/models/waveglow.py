@@ -139,6 +139,20 @@ def initial_mixing(n_channels: int, index: int, kind: str) -> Tensor:
     return torch.eye(n_channels)[order]
 
 
+def schedule(config: WaveGlowConfig) -> tuple[list[int], list[int]]:
+    """How many channels leave before each flow, and how many that flow still has."""
+    leaving = [config.early_size if k and k % config.early_every == 0 else 0 for k in range(config.n_flows)]
+    return leaving, [config.n_channels - sum(leaving[: k + 1]) for k in range(config.n_flows)]
+
+
+def draw_noise(config: WaveGlowConfig, mel: Tensor, generator: torch.Generator | None) -> list[Tensor]:
+    """Standard normal parts (B, c, G) for a mel (B, M, T), in the published drawing order: see `WaveGlow.generate`."""
+    leaving, channels = schedule(config)
+    n_groups = mel.shape[-1] * config.mel.hop_length // config.n_channels
+    shapes = [(mel.shape[0], n, n_groups) for n in (channels[-1], *(n for n in reversed(leaving) if n))]
+    return [torch.randn(shape, generator=generator, device=mel.device) for shape in shapes]
+
+
 class WaveGlow(nn.Module):
     """The whole flow; `forward` takes audio to noise, `inverse` takes noise to audio, `generate` draws the noise."""
 
@@ -149,9 +163,7 @@ class WaveGlow(nn.Module):
         self.analysis = (
             Lapped(analysis, config.mel) if isinstance(analysis, LappedConfig) else Grouping(analysis, config.mel)
         )
-        # How many channels leave before each flow, and how many that flow still has.
-        self.leaving = [config.early_size if k and k % config.early_every == 0 else 0 for k in range(config.n_flows)]
-        self.channels = [config.n_channels - sum(self.leaving[: k + 1]) for k in range(config.n_flows)]
+        self.leaving, self.channels = schedule(config)
         self.mixing = nn.ParameterList(initial_mixing(n, k, config.mixing) for k, n in enumerate(self.channels))
         self.wavenets = nn.ModuleList(WaveNet(n // 2, n, self.analysis.n_conditioning, wavenet) for n in self.channels)
 
@@ -208,11 +220,7 @@ class WaveGlow(nn.Module):
         `noise` (parts (B, c, G), standard normal) replaces what `generator` would draw, in the published drawing
         order: the channels of the last flow first, then those that left before it, last ones first.
         """
-        n_groups = mel.shape[-1] * self.config.mel.hop_length // self.config.n_channels
-        if noise is None:
-            sizes = [self.channels[-1], *(n for n in reversed(self.leaving) if n)]
-            shapes = [(mel.shape[0], n, n_groups) for n in sizes]
-            noise = [torch.randn(shape, generator=generator, device=mel.device) for shape in shapes]
+        noise = draw_noise(self.config, mel, generator) if noise is None else noise
         return self.inverse(sigma * torch.cat(list(reversed(noise)), dim=1), mel)
 
     def coupling(self, k: int, x: Tensor, conditioning: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:

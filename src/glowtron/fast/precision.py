@@ -1,0 +1,72 @@
+"""In which precision a processor multiplies large matrices fastest."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from glowtron.errors import InputError, nearest
+
+PRECISIONS = ("auto", "bf16", "fp32")
+
+# Instructions that multiply bfloat16 as such, fastest first, by the names the system gives them.
+_BF16_INSTRUCTIONS = {"amx_bf16": "AMX-BF16", "avx512_bf16": "AVX512-BF16"}
+# Built for a processor without them, oneDNN emulates bfloat16: as exact, several times as slow as float32.
+
+
+class Capabilities(NamedTuple):
+    """What a processor has that decides how fast products are."""
+
+    bf16: str | None
+    """The instructions that multiply bfloat16 matrices; None: there are none."""
+
+
+class Precision(NamedTuple):
+    """A precision, and why it was picked."""
+
+    name: str
+    """`bf16` or `fp32`."""
+    why: str
+    """One line for people."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What matrices that are multiplied are stored as."""
+        return torch.bfloat16 if self.name == "bf16" else torch.float32
+
+
+def find_capabilities() -> Capabilities:
+    """What this machine's processor has, as far as this torch can use it."""
+    if not torch.backends.mkldnn.is_available():
+        return Capabilities(bf16=None)
+    flags = processor_flags()
+    return Capabilities(next((name for flag, name in _BF16_INSTRUCTIONS.items() if flag in flags), None))
+
+
+def processor_flags() -> frozenset[str]:
+    """Names of the processor's abilities; none where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(word for line in lines if line.startswith("flags") for word in line.partition(":")[2].split())
+
+
+def choose_precision(wanted: str, capabilities: Capabilities | None = None) -> Precision:
+    """What `wanted` (`auto`, `bf16`, `fp32`) means on a processor; None: this machine's.
+
+    `bf16` is had wherever it is asked for, quick or not. Raises InputError for a name that is none of these.
+    """
+    if wanted not in PRECISIONS:
+        raise InputError(f"unknown precision '{wanted}'{nearest(wanted, PRECISIONS)}")
+    found = (find_capabilities() if capabilities is None else capabilities).bf16
+    if wanted == "fp32":
+        return Precision("fp32", "fp32 as asked")
+    if found:
+        return Precision("bf16", f"bf16: this processor multiplies it with {found}")
+    if wanted == "bf16":
+        return Precision("bf16", "bf16 as asked; this processor has no instructions for it, so fp32 may be faster")
+    return Precision("fp32", f"fp32: this processor ({platform.machine()}) has no instructions for bf16 that we know")

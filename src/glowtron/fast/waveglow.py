@@ -1,0 +1,184 @@
+"""WaveGlow made fast on a CPU: the same `generate` and `inverse`, and audio in pieces while mels arrive.
+
+`models.waveglow` says what is computed. Here weights are packed once, matrices are inverted once, the time-major layout
+(G, B, C) makes a step back in time B rows back, and a flow looks only as far as its dilations reach: a sound of any
+length goes through in pieces of one size, and what it needs beyond its own samples is a few tens of megabytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from glowtron.fast.conditioning import AT_ONCE, Analysis
+from glowtron.fast.pipeline import Stage, Window, run_stages
+from glowtron.fast.precision import Capabilities, Precision, choose_precision
+from glowtron.fast.wavenet import CONSTANT, FastWaveNet, Workspace
+from glowtron.models.waveglow import WaveGlow, draw_noise, unmix
+from glowtron.models.wavenet import WaveNet
+
+PIECE_ROWS = 2**15
+"""Groups, times items, that are computed at once: 12 s of one published sound."""
+
+
+def accelerate_waveglow(
+    model: WaveGlow, precision: str = "auto", capabilities: Capabilities | None = None
+) -> FastWaveGlow:
+    """A copy of the model's weights, laid out for speaking on a CPU.
+
+    precision: `fp32` is the model within rounding; `bf16` multiplies the layers' matrices in bfloat16; `auto` is bf16
+    where the processor has instructions for it and fp32 elsewhere (`.precision` and `.why` say which).
+    capabilities: what the processor can do, if not what is found here. Raises InputError for an unknown precision.
+    """
+    return FastWaveGlow(model, choose_precision(precision, capabilities))
+
+
+class Coupling:
+    """One flow, walked from noise to audio."""
+
+    def __init__(self, model: WaveGlow, k: int, dtype: torch.dtype) -> None:
+        net, matrix = model.wavenets[k], model.mixing[k].detach().float()
+        assert isinstance(net, WaveNet)
+        self.net = FastWaveNet(net, dtype)
+        self.swapped = model.config.alternate_halves and k % 2 == 1
+        self.unmixing = unmix(torch.eye(len(matrix), device=matrix.device), matrix)
+        stop = model.config.n_channels - model.channels[k]
+        self.joining = slice(stop - model.leaving[k], stop)
+        """Which channels of the noise left before this flow."""
+
+    def __call__(self, x: Tensor, conditioning: Tensor, z: Tensor, space: Workspace) -> Tensor:
+        """(G, B, C_k), conditioning with its constant, all noise (G, B, C) -> (G, B, C_k and those that join)."""
+        first, second = x.chunk(2, dim=-1)
+        kept, changed = (second, first) if self.swapped else (first, second)
+        shift, log_s = self.net(kept, conditioning, space).chunk(2, dim=-1)
+        changed = (changed - shift) * torch.exp(-log_s)
+        x = torch.cat((changed, kept) if self.swapped else (kept, changed), dim=-1) @ self.unmixing
+        return torch.cat((z[..., self.joining], x), dim=-1)
+
+
+class FastWaveGlow:
+    """A WaveGlow ready to speak; `accelerate_waveglow` makes one. Never changed, so that threads may share it."""
+
+    @torch.no_grad()
+    def __init__(self, model: WaveGlow, precision: Precision) -> None:
+        assert model.mixing[0].device.type == "cpu", "this is for CPUs"
+        self.config = model.config
+        self.precision, self.why, self.dtype = precision.name, precision.why, precision.dtype
+        self.analysis = Analysis(model.analysis, model.config.mel)
+        self.flows = [Coupling(model, k, self.dtype) for k in range(model.config.n_flows)]
+        self.last_channels = slice(model.config.n_channels - model.channels[-1], None)
+        """Which channels of the noise enter the last flow."""
+
+    @property
+    def receptive_frames(self) -> tuple[int, int]:
+        """Mel frames before and after its own that a frame of audio depends on."""
+        groups = sum(flow.net.reach for flow in self.flows) + self.analysis.reach
+        frames = -(-groups * self.config.n_channels // self.config.mel.hop_length)
+        return frames + self.analysis.frames_before, frames + self.analysis.frames_after
+
+    @torch.no_grad()
+    def generate(
+        self,
+        mel: Tensor,
+        sigma: float = 0.6,
+        generator: torch.Generator | None = None,
+        noise: Sequence[Tensor] | None = None,
+    ) -> Tensor:
+        """As `WaveGlow.generate`: mel (B, M, T) -> audio (B, T * hop_length), from the same noise."""
+        noise = draw_noise(self.config, mel, generator) if noise is None else noise
+        return self.inverse(sigma * torch.cat(list(reversed(noise)), dim=1), mel)
+
+    @torch.no_grad()
+    def inverse(self, z: Tensor, mel: Tensor) -> Tensor:
+        """As `WaveGlow.inverse`: noise (B, C, G) and mel (B, M, T) -> audio (B, C * G)."""
+        n_items = max(PIECE_ROWS // max(z.shape[2], 1), 1)
+        waves = [self._inverse(*some) for some in zip(z.split(n_items), mel.split(n_items), strict=True)]
+        return torch.cat(waves)
+
+    def _inverse(self, z: Tensor, mel: Tensor) -> Tensor:
+        """As `inverse`, of items that go through together."""
+        config, n_frames = self.config, mel.shape[2]
+        at_once = max(PIECE_ROWS * config.n_channels // config.mel.hop_length, 1)
+        starts = range(0, n_frames, at_once)
+        groups = [start * config.mel.hop_length // config.n_channels for start in starts] + [z.shape[2]]
+        stream, waves = self.stream(), []
+        for start, first, stop in zip(starts, groups[:-1], groups[1:], strict=True):
+            last = start + at_once >= n_frames
+            waves.append(stream.push(z[..., first:stop], mel[..., start : start + at_once], last))
+        return torch.cat(waves, dim=1) if waves else z.new_zeros(len(z), 0)
+
+    def stream(self) -> WaveStream:
+        """Something that is given noise and mel in pieces and gives audio as soon as it is settled."""
+        return WaveStream(self)
+
+
+class WaveStream:
+    """The inverse of one batch of sounds, in pieces: `push` noise and mel as they come, and get audio.
+
+    Joined, the pieces are what `inverse` makes of the whole, within rounding. A piece of audio lags its mel by the
+    second of `receptive_frames`; a flow computes its reach anew for each piece, so that short pieces cost more.
+    """
+
+    def __init__(self, fast: FastWaveGlow) -> None:
+        self._fast, self._analysis = fast, fast.analysis
+        self._mel, self._z = Window(), Window()
+        self._packed, self._exact = Window(), Window()
+        """The conditioning of what is still needed, as the flows want it and as the synthesis does."""
+        stages = [Stage(partial(self._couple, flow), flow.net.reach) for flow in reversed(fast.flows)]
+        self._stages = [*stages, Stage(self._synthesise, fast.analysis.reach)]
+        self._space: Workspace | None = None
+        self._ended = False
+
+    @torch.no_grad()
+    def push(self, z: Tensor, mel: Tensor, last: bool = False) -> Tensor:
+        """The next noise (B, C, G) and mel (B, M, T) -> the audio (B, L) that is settled now; L may be 0.
+
+        Either may run ahead of the other, and come in pieces of any length, 0 too. `last` says that nothing follows:
+        there must have been noise for all the mel, and all that is left is given.
+        """
+        assert not self._ended, "this stream has ended"
+        self._ended = last
+        with torch.autocast("cpu", enabled=False):
+            self._mel.append(mel.float().permute(2, 0, 1))  # (B, M, T) -> (T, B, M)
+            self._z.append(z.float().permute(2, 0, 1))  # (B, C, G) -> (G, B, C)
+            out = run_stages(self._stages, self._enter(last), last)
+        needed = min(stage.needed for stage in self._stages)
+        for window in (self._z, self._packed, self._exact):
+            window.forget(min(needed, window.stop))
+        if last:
+            self._space = None
+        return z.new_zeros(len(z), 0) if out is None else out.transpose(0, 1).flatten(1)  # (G, B, C) -> (B, G * C)
+
+    def _enter(self, last: bool) -> Tensor | None:
+        """The noise (G, B, C) of the groups whose conditioning is now settled, which is remembered."""
+        first, stop = self._packed.stop, self._z.stop
+        if not last:
+            stop = min(self._analysis.groups_before(self._mel.stop), stop)
+        if stop <= first:
+            return None
+        step = max(AT_ONCE * self._analysis.hop_length // self._analysis.n_channels, 1)
+        n_batch, n_conditioning = self._z.between(stop, stop).shape[1], self._analysis.n_conditioning
+        packed = torch.ones(stop - first, n_batch, n_conditioning + CONSTANT, dtype=self._fast.dtype)
+        exact: list[Tensor] = []
+        for start in range(first, stop, step):
+            mel = self._mel.between(self._analysis.first_frame(start), self._mel.stop)
+            conditioning = self._analysis.condition(mel, start, min(start + step, stop))
+            packed[start - first :][: len(conditioning), :, :n_conditioning] = conditioning
+            if self._analysis.is_lapped:
+                exact.append(conditioning)
+        self._packed.append(packed)
+        if exact:
+            self._exact.append(torch.cat(exact))
+        self._mel.forget(min(self._analysis.first_frame(stop), self._mel.stop))
+        return self._z.between(first, stop)[..., self._fast.last_channels]
+
+    def _couple(self, flow: Coupling, x: Tensor, start: int, stop: int) -> Tensor:
+        if self._space is None or self._space.n_rows < x.shape[0] * x.shape[1]:
+            self._space = flow.net.reserve(x.shape[0] * x.shape[1], x.shape[1])
+        return flow(x, self._packed.between(start, stop), self._z.between(start, stop), self._space)
+
+    def _synthesise(self, x: Tensor, start: int, stop: int) -> Tensor:
+        return self._analysis.synthesise(x, self._exact.between(start, stop) if self._analysis.is_lapped else x)

@@ -1,0 +1,147 @@
+"""The WaveNet of a coupling (`models.wavenet`), packed and run in blocks of rows that stay in the cache.
+
+A processor multiplies so fast in bfloat16 that every other pass over memory counts. So nothing is padded, laid side by
+side or allocated between products, and:
+
+- tanh(a) * sigmoid(b) = (tanh(a) + tanh(a) * tanh(b / 2)) / 2, and tanh is torch's quickest curve: the halves go into
+  the weights on either side, and a gate is one tanh and one `addcmul`.
+- Biases ride along in the products, as the weights of a channel that is always 1.
+- Where the end is narrower than the skip outputs, it is multiplied into them beforehand: only sums lie between.
+
+What adds up over the layers, the residual stream and the skip outputs, does so in float32.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from glowtron.models.wavenet import NormedLinear, WaveNet
+
+CONSTANT = 8
+"""Channels, the first of them 1, that carry a bias: products like a multiple of eight."""
+BLOCK_ROWS = 1024
+"""Rows a block: enough for a product to be efficient, few enough for the gates to stay in the cache."""
+
+
+class _Layer(NamedTuple):
+    """The matrices of a gated layer, each (in, out)."""
+
+    condition: Tensor
+    """(K + CONSTANT, 2C)"""
+    taps: tuple[Tensor, ...]
+    """(C, 2C), the earliest first."""
+    out: Tensor
+    """(C + CONSTANT, C + S) residual and skip; the last layer's has skip only, (C + CONSTANT, S)."""
+
+
+class Workspace:
+    """Memory for the gated layers over at most `n_rows` rows; one call at a time may use it."""
+
+    def __init__(self, n_rows: int, margin: int, width: int, dtype: torch.dtype, device: torch.device) -> None:
+        block = min(n_rows, BLOCK_ROWS)
+        self.n_rows, self.margin = n_rows, margin
+        self.hidden = torch.empty(n_rows, width, device=device)
+        # The layer that is being computed reads one of them and writes the other, both as the products want them.
+        self.seen = [torch.zeros(n_rows + 2 * margin, width, dtype=dtype, device=device) for _ in range(2)]
+        self.total = torch.empty(block, 2 * width, dtype=dtype, device=device)
+        self.curves = self.total if dtype == torch.float32 else self.total.float()
+        self.gated = torch.ones(block, width + CONSTANT, dtype=dtype, device=device)
+        self.gate = self.gated[:, :width] if dtype == torch.float32 else self.total[:, :width].float()
+        self.out = torch.empty(2 * block * width, dtype=dtype, device=device)
+
+    def begin(self, n_rows: int) -> None:
+        """Put zeros around the first `n_rows` rows: what lies outside a sound."""
+        for seen in self.seen:
+            seen[self.margin + n_rows :][: self.margin].zero_()
+
+
+class FastWaveNet:
+    """The same function as a `WaveNet`; never changed, so that any number of calls may share it."""
+
+    @torch.no_grad()
+    def __init__(self, net: WaveNet, dtype: torch.dtype) -> None:
+        width, n_layers, taps = net.n_channels, len(net.dilations), net.kernel_size
+        self.width, self.dtype, self.dilations, self.n_taps = width, dtype, net.dilations, taps
+        self.reach = sum(net.dilations) * (taps // 2)
+        """Steps on either side that an output depends on."""
+        self.start, self.start_bias = net.start.effective_weight().t().contiguous(), net.start.bias.detach().clone()
+        self.end: Tensor | None = net.end.weight.t().contiguous()  # (width, n_out)
+        self.skip_bias: Tensor = net.end.bias.detach().clone()
+        end_first = net.end.out_features < width
+
+        halves = torch.cat((torch.ones(width), torch.full((width,), 0.5))).to(self.start)[:, None]
+        conditions = net.condition.effective_weight().chunk(n_layers)
+        condition_biases = net.condition.bias.chunk(n_layers)
+        self.layers: list[_Layer] = []
+        for i in range(n_layers):
+            dilated, res_skip = net.dilated[i], net.res_skip[i]
+            assert isinstance(dilated, NormedLinear) and isinstance(res_skip, NormedLinear)
+            weight, out, bias = dilated.effective_weight(), res_skip.effective_weight(), res_skip.bias[:, None]
+            out = torch.cat((out / 2, bias), dim=1)
+            if end_first:
+                out = torch.cat((out[:-width], net.end.weight @ out[-width:]))
+            condition = torch.cat((conditions[i], (condition_biases[i] + dilated.bias)[:, None]), dim=1)
+            self.layers.append(
+                _Layer(
+                    self._pack(condition * halves, CONSTANT - 1),
+                    tuple(self._pack(tap * halves) for tap in weight.chunk(taps, dim=1)),
+                    self._pack(out, CONSTANT - 1),
+                )
+            )
+        if end_first:
+            self.end = None
+        self.n_skip = net.end.out_features if end_first else width
+
+    def _pack(self, weight: Tensor, n_zeros: int = 0) -> Tensor:
+        """(out, in) -> (in + n_zeros, out)."""
+        return torch.nn.functional.pad(weight.t(), (0, 0, 0, n_zeros)).to(self.dtype).contiguous()
+
+    def reserve(self, n_rows: int, n_batch: int) -> Workspace:
+        """Memory for calls with up to `n_rows` rows, of steps of `n_batch` items."""
+        margin = max(self.dilations) * (self.n_taps // 2) * n_batch
+        return Workspace(n_rows, margin, self.width, self.dtype, self.start.device)
+
+    def __call__(self, x: Tensor, conditioning: Tensor, space: Workspace) -> Tensor:
+        """(G, B, n_in) float32 and (G, B, K + CONSTANT) in this network's type -> (G, B, n_out) float32."""
+        n_batch, x, conditioning = x.shape[1], x.flatten(0, 1), conditioning.flatten(0, 1)
+        n_rows = len(x)
+        space.begin(n_rows)
+        torch.addmm(self.start_bias, x, self.start, out=space.hidden[:n_rows])
+        space.seen[0][space.margin : space.margin + n_rows] = space.hidden[:n_rows]
+        skip = x.new_zeros(n_rows, self.n_skip)
+        for i, layer in enumerate(self.layers):
+            shifts = [(tap - self.n_taps // 2) * self.dilations[i] * n_batch for tap in range(self.n_taps)]
+            for first in range(0, n_rows, BLOCK_ROWS):
+                rows = slice(first, min(first + BLOCK_ROWS, n_rows))
+                self._run_block(layer, shifts, conditioning, skip, space, rows)
+            space.seen.reverse()
+        output: Tensor = (skip if self.end is None else skip @ self.end) + self.skip_bias
+        return output.view(-1, n_batch, output.shape[1])
+
+    def _run_block(
+        self, layer: _Layer, shifts: list[int], conditioning: Tensor, skip: Tensor, space: Workspace, rows: slice
+    ) -> None:
+        """One layer over some rows: add to `skip` and, for the next layer, to `space.hidden`."""
+        n_rows, first, width = rows.stop - rows.start, space.margin + rows.start, self.width
+        seen, next_seen = space.seen
+        total, curves = space.total[:n_rows], space.curves[:n_rows]
+        torch.mm(conditioning[rows], layer.condition, out=total)
+        for shift, tap in zip(shifts, layer.taps, strict=True):
+            total.addmm_(seen[first + shift : first + shift + n_rows], tap)
+        if self.dtype != torch.float32:
+            curves.copy_(total)
+        curves.tanh_()
+        gate, gated = space.gate[:n_rows], space.gated[:n_rows]
+        torch.addcmul(curves[:, :width], curves[:, :width], curves[:, width:], out=gate)
+        if self.dtype != torch.float32:
+            gated[:, :width] = gate
+        n_out = layer.out.shape[1]
+        out = torch.mm(gated, layer.out, out=space.out[: n_rows * n_out].view(n_rows, n_out))
+        skip[rows] += out[:, -self.n_skip :]
+        if n_out > self.n_skip:
+            hidden = space.hidden[rows]
+            hidden += out[:, :width]
+            next_seen[first : first + n_rows] = hidden
