@@ -424,3 +424,13 @@ def test_the_shipped_voice_speaks_short_texts_shortly_and_whole():
         for utterance in voice.utterances("A. I. Go. Who?", SynthesisOptions(speaker=speaker, vocoder="griffin-lim")):
             assert utterance.faults == ()
             assert utterance.audio.duration_s < 1.3
+
+
+@pytest.mark.parametrize("attempts", [0, 2])
+def test_a_voice_that_stops_before_it_begins_is_told_and_gives_a_moment_of_silence(tiny_voice, attempts):
+    voice = Voice.load(tiny_voice, device="cpu")
+    decoding = dataclasses.replace(voice.config.decoding, keep_stop_frame=False)
+    voice.config = dataclasses.replace(voice.config, decoding=decoding)
+    with pytest.warns(FaultWarning, match="said nothing"):
+        (utterance,) = voice.utterances("A", SynthesisOptions(attempts=attempts))
+    assert 0 < utterance.audio.duration_s < 0.1

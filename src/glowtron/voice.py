@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -20,7 +21,7 @@ from glowtron.audio import Audio, concatenate
 from glowtron.checkpoint import StoredVoice, VoiceFile
 from glowtron.config import GriffinLimConfig
 from glowtron.errors import InputError, nearest
-from glowtron.mel import log_mel
+from glowtron.mel import FLOOR, log_mel
 from glowtron.models.denoiser import Denoiser
 from glowtron.models.griffin_lim import GriffinLim
 from glowtron.models.mel_correction import MelCorrection
@@ -67,6 +68,8 @@ class Utterance(NamedTuple):
     """What went wrong in the end, in words; empty: nothing."""
     attempts: int
     """Takes of these words until this one."""
+    is_part: bool
+    """Whether the sentence had to be split."""
 
     @property
     def with_pause(self) -> Audio:
@@ -222,21 +225,32 @@ class Voice:
         purpose = f"mel {attempt}" if attempt else "mel"
         generators = [self._generator(options.seed, line.place, purpose) for line in lines]
         spoken = self._generate(ids, generators, speaker, options.max_frames)
-        assert self.acoustic is not None
-        reduction_factor = self.acoustic.config.reduction_factor
         takes = []
         for i, line in enumerate(lines):
-            n_frames, stopped = int(spoken.mel_lengths[i]), bool(spoken.stopped[i])
-            n_steps = -(-n_frames // reduction_factor)
-            mel, alignment = spoken.mel[i, :, :n_frames], spoken.alignment[i, :n_steps, : len(ids[i])]
-            if self.config.decoding.monotonic:
-                kept = heard(mel, alignment.argmax(-1), ids[i], self._frame_s * reduction_factor)
-                mel = mel[:, kept.start * reduction_factor : kept.stop * reduction_factor]
-                alignment = alignment[kept]
+            mel, alignment = self._heard(spoken, i, ids[i])
+            stopped = bool(spoken.stopped[i])
             judgement = judge(alignment.float().cpu().numpy(), stopped, self._frame_s * mel.shape[1] / len(alignment))
             faults = judgement.faults if self._attempts(options) or not stopped else ()
+            if spoken.mel_lengths[i] == 0:
+                faults = ("said nothing",)
             takes.append(Take(line, attempt, mel, alignment, stopped, faults))
         return takes
+
+    def _heard(self, spoken: Spoken, row: int, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Mel (M, T) and alignment (S, N) of one text of a batch, without silence at the ends of monotonic speech."""
+        assert self.acoustic is not None
+        reduction_factor = self.acoustic.config.reduction_factor
+        n_frames = int(spoken.mel_lengths[row])
+        if n_frames == 0:  # It stopped at once, and the stopping frame does not count: a frame of silence.
+            silence = spoken.mel.new_full((self.mel.n_mels, 1), math.log(FLOOR))
+            return silence, spoken.alignment[row, :1, : len(ids)]
+        n_steps = -(-n_frames // reduction_factor)
+        mel, alignment = spoken.mel[row, :, :n_frames], spoken.alignment[row, :n_steps, : len(ids)]
+        if self.config.decoding.monotonic:
+            kept = heard(mel, alignment.argmax(-1), ids, self._frame_s * reduction_factor)
+            mel = mel[:, kept.start * reduction_factor : kept.stop * reduction_factor]
+            alignment = alignment[kept]
+        return mel, alignment
 
     @torch.inference_mode()
     def _generate(
@@ -286,6 +300,7 @@ class Voice:
             stopped=take.stopped,
             faults=take.faults,
             attempts=take.attempt + 1,
+            is_part="." in line.place,
         )
 
     def _attempts(self, options: SynthesisOptions) -> int:

@@ -42,6 +42,8 @@ _ATTENTION_ROWS = (
     ("repeated", "repeat", ".1%"),
     ("raced", "race", ".1%"),
     ("endless", "endless", ".1%"),
+    ("stuck", "stuck", ".1%"),
+    ("said again or in parts", "said_again", ".1%"),
 )
 _NAMES = {
     "real": "real",

@@ -25,6 +25,8 @@ class Speech(NamedTuple):
     audio: Audio
     attention: list[Attention]
     """One for each piece the voice split the sentence into."""
+    said_again: bool
+    """Whether the voice needed more than one take of it."""
     alignment: NDArray[np.float32]
     """(S, N) of the first piece, for a picture."""
 
@@ -51,6 +53,7 @@ def speak(
                 judge(alignment, piece.stopped, piece.audio.duration_s / len(alignment))
                 for alignment, piece in zip(alignments, pieces, strict=True)
             ],
+            any(piece.attempts > 1 or piece.is_part for piece in pieces),
             alignments[0],
         )
         if progress is not None:
@@ -73,5 +76,7 @@ def attention_summary(speeches: Sequence[Speech]) -> dict[str, Any]:
         "repeat": share(lambda piece: piece.repeats),
         "race": share(lambda piece: piece.races),
         "endless": share(lambda piece: piece.endless),
+        "stuck": share(lambda piece: piece.dwells),
+        "said_again": sum(speech.said_again for speech in speeches) / n,
         "incomplete_sentences": [speech.sentence.text for speech in speeches if not speech.complete],
     }
