@@ -1,0 +1,152 @@
+"""Products of few rows with a large matrix, which cost what it takes to read the matrix.
+
+A decoder step multiplies a vector for each text with matrices of millions of weights: the fewer bytes a weight has, the
+faster. Three ways of packing them, one call: `product.write(x, out)`. A product owns its scratch space, so that a
+decoding run makes its own by `product.reserve(batch)`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Product(Protocol):
+    """x times a packed matrix, plus its bias, for one batch size."""
+
+    def write(self, x: Tensor, out: Tensor) -> None:
+        """x: (B, K) float32, rows may be apart; out: (B, N) float32, overwritten."""
+
+
+class Matrix(Protocol):
+    """A packed matrix (N, K) and its bias (N,)."""
+
+    def reserve(self, batch: int) -> Product:
+        """What multiplies `batch` rows; not to be shared between threads."""
+
+
+class Float32Matrix:
+    """As it is, laid out for few rows."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        self.weight = weight.float().t().contiguous()
+        self.bias = bias.float()
+
+    def reserve(self, batch: int) -> Float32Matrix:
+        """Itself: nothing is kept between calls."""
+        return self
+
+    def write(self, x: Tensor, out: Tensor) -> None:
+        """See `Product`."""
+        torch.addmm(self.bias, x, self.weight, out=out)
+
+
+class BFloat16Matrix:
+    """In bfloat16, in oneDNN's own order; sums are float32."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.bfloat16().contiguous())
+        self.bias = bias.bfloat16()
+
+    def reserve(self, batch: int) -> BFloat16Matrix:
+        """Itself: nothing is kept between calls."""
+        return self
+
+    def write(self, x: Tensor, out: Tensor) -> None:
+        """See `Product`."""
+        out.copy_(torch.ops.mkldnn._linear_pointwise(x.bfloat16(), self.weight, self.bias, "none", [], ""))
+
+
+class Int8Matrix:
+    """Weights in eight bits with a scale for each output; what they are multiplied with keeps fifteen.
+
+    Reading the matrix is what costs, so a second row is free: each row of x goes in as two, its high and its low byte.
+    All sums are of integers and exact, so that a row's result does not depend on the rows beside it.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        self.scale = (weight.abs().amax(dim=1).float() / 127).clamp(min=1e-20)
+        rounded = (weight / self.scale[:, None]).round().to(torch.int8)
+        self.packed = torch.ops.onednn.qlinear_prepack(rounded, None)
+        self.zero_points = torch.zeros(len(weight), dtype=torch.int32)
+        self.bias = bias.float()
+        self.n_in = weight.shape[1]
+
+    def reserve(self, batch: int) -> Int8Product:
+        """See `Matrix`."""
+        return Int8Product(self, batch)
+
+
+class Int8Product:
+    """Splits rows into bytes, multiplies, and puts the halves together."""
+
+    LARGEST = 32_512.0
+    """What a row's largest value becomes: the low byte's sign can still add 128 without reaching 2 ** 15."""
+    ZERO = 32_768 + 128 + 0.5
+    """Makes a number of 16 bits unsigned, gives its low byte a sign, and turns cutting off into rounding."""
+
+    def __init__(self, matrix: Int8Matrix, batch: int) -> None:
+        self.matrix = matrix
+        self.zero = torch.tensor(self.ZERO)
+        self.largest = torch.empty(batch, 1)
+        self.scaled = torch.empty(batch, matrix.n_in)
+        self.integers = torch.empty(batch, matrix.n_in, dtype=torch.int32)
+        halves = self.integers.view(torch.uint8).view(batch, matrix.n_in, 4)[..., :2]
+        self.halves = halves.permute(2, 0, 1)  # Low bytes, then high bytes: (2, B, K).
+        self.rows = torch.empty(2 * batch, matrix.n_in, dtype=torch.uint8)
+        self.halves_of_rows = self.rows.view(2, batch, matrix.n_in)
+
+    def write(self, x: Tensor, out: Tensor) -> None:
+        """See `Product`."""
+        torch.linalg.vector_norm(x, float("inf"), 1, keepdim=True, out=self.largest).clamp_(min=1e-20)
+        torch.addcdiv(self.zero, x, self.largest, value=self.LARGEST, out=self.scaled)
+        self.integers.copy_(self.scaled)
+        self.halves_of_rows.copy_(self.halves)
+        low, high = multiply_bytes(self.rows, self.matrix).chunk(2)
+        torch.add(low, high, alpha=256, out=out)
+        torch.addcmul(self.matrix.bias, out, self.largest, value=1 / self.LARGEST, out=out)
+
+
+def multiply_bytes(rows: Tensor, matrix: Int8Matrix) -> Tensor:
+    """(R, K) of uint8 where 128 means zero, times the matrix. Returns (R, N) in float32."""
+    product: Tensor = torch.ops.onednn.qlinear_pointwise(
+        rows,
+        1.0,
+        128,
+        matrix.packed,
+        matrix.scale,
+        matrix.zero_points,
+        None,
+        1.0,
+        0,
+        torch.float32,
+        "none",
+        [],
+        "",
+    )
+    return product
+
+
+def int8_is_exact() -> bool:
+    """Whether this machine and this torch multiply bytes without losing bits.
+
+    Processors without VNNI add pairs of products in 16 bits, which overflow; the largest values there are show it.
+    """
+    try:
+        matrix = Int8Matrix(torch.full((32, 128), 127.0), torch.zeros(32))
+        found = multiply_bytes(torch.full((2, 128), 255, dtype=torch.uint8), matrix)
+    except (AttributeError, RuntimeError):  # This torch has no such operation, or was built without oneDNN.
+        return False
+    return bool((found == 127 * 127 * 128).all())
+
+
+def bfloat16_is_packed() -> bool:
+    """Whether this machine and this torch multiply with packed matrices of bfloat16."""
+    try:
+        out = torch.empty(2, 32)
+        BFloat16Matrix(torch.ones(32, 128), torch.zeros(32)).write(torch.ones(2, 128), out)
+    except (AttributeError, RuntimeError):
+        return False
+    return bool((out == 128).all())

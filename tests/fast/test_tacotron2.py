@@ -1,0 +1,319 @@
+"""Fast Tacotron 2: the same as the model, alone and in company, at once and in pieces, on any machine."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from glowtron.config import Tacotron2Config
+from glowtron.errors import InputError
+from glowtron.fast import tacotron2 as fast_tacotron2
+from glowtron.fast.monotonic import Place
+from glowtron.fast.precision import Capabilities
+from glowtron.fast.products import BFloat16Matrix, Float32Matrix, Int8Matrix, bfloat16_is_packed, int8_is_exact
+from glowtron.fast.tacotron2 import accelerate_tacotron2
+from glowtron.importers import read_published
+from glowtron.models.monotonic import finish, move_on
+from glowtron.models.published_tacotron2 import config_from_published, from_published
+from glowtron.models.tacotron2 import DecodingOptions, Spoken, Tacotron2
+
+SMALL = Tacotron2Config(
+    n_symbols=90,
+    n_speakers=2,
+    embedding_channels=16,
+    encoder_channels=16,
+    prenet_channels=8,
+    attention_rnn_channels=24,
+    attention_channels=8,
+    location_filters=4,
+    location_kernel=7,
+    decoder_rnn_channels=20,
+    postnet_channels=12,
+)
+SOFT = DecodingOptions(max_frames=47, stop_threshold=0.7)
+MONOTONIC = DecodingOptions(max_frames=160, monotonic=True, max_dwell=9, max_sound_dwell=5)
+LENGTHS = (9, 4, 1, 7, 12)
+PRECISIONS = ("fp32", "bf16", "int8")
+
+
+def small_model(config: Tacotron2Config = SMALL, seed: int = 0) -> Tacotron2:
+    """Random weights with which some texts stop, at different times, and some do not."""
+    torch.manual_seed(seed)
+    model = Tacotron2(config, n_mels=5).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.2 * torch.randn_like(parameter)
+        for name, buffer in model.named_buffers():
+            if "running_mean" in name:
+                buffer.normal_()
+            elif "running_var" in name:
+                buffer.uniform_(0.5, 2)
+        model.prenet.layers[0].weight *= 3
+        likely_end(model)
+    return model
+
+
+def likely_end(model: Tacotron2) -> None:
+    """Set the bias of the stop logit, by how high it goes, so that half of the texts stop when it is high for them."""
+    logits: list[Tensor] = []
+    hook = model.stop.register_forward_hook(lambda _module, _inputs, output: logits.append(output[:, 0]))
+    ids, lengths, speaker = texts()
+    speaker = speaker if model.config.n_speakers > 1 else None
+    model.generate(ids, lengths, DecodingOptions(max_frames=40, stop_threshold=1.0), noise(5), speaker=speaker)
+    hook.remove()
+    level = torch.stack(logits).quantile(0.9, dim=0).median()
+    model.stop.weight *= 10
+    model.stop.bias.copy_((model.stop.bias - level) * 10)
+
+
+def texts(lengths: tuple[int, ...] = LENGTHS) -> tuple[Tensor, Tensor, Tensor]:
+    """Ids (B, N), lengths and speakers (B,)."""
+    generator = torch.Generator().manual_seed(1)
+    id_lengths = torch.tensor(lengths)
+    ids = torch.randint(1, SMALL.n_symbols, (len(lengths), max(lengths)), generator=generator)
+    ids *= torch.arange(max(lengths)) < id_lengths[:, None]
+    return ids, id_lengths, torch.arange(len(lengths)) % SMALL.n_speakers
+
+
+def noise(n: int, seed: int = 0) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed + i) for i in range(n)]
+
+
+def assert_same(found: Spoken, wanted: Spoken, reduction_factor: int, atol: float = 1e-5) -> None:
+    assert found.mel_lengths.tolist() == wanted.mel_lengths.tolist()
+    assert found.stopped.tolist() == wanted.stopped.tolist()
+    assert found.alignment.shape == wanted.alignment.shape
+    torch.testing.assert_close(found.mel, wanted.mel, atol=atol, rtol=1e-4)
+    for row, length in enumerate(wanted.mel_lengths.tolist()):
+        taken = -(-length // reduction_factor)
+        torch.testing.assert_close(found.alignment[row, :taken], wanted.alignment[row, :taken], atol=atol, rtol=1e-4)
+
+
+@pytest.mark.parametrize("keep_stop_frame", [True, False])
+@pytest.mark.parametrize("mask_padding", [True, False])
+@pytest.mark.parametrize("options", [SOFT, MONOTONIC], ids=["soft", "monotonic"])
+@pytest.mark.parametrize("reduction_factor", [1, 2, 3])
+def test_float32_is_the_model(
+    reduction_factor: int, options: DecodingOptions, mask_padding: bool, keep_stop_frame: bool
+) -> None:
+    config = replace(SMALL, reduction_factor=reduction_factor, mask_padding=mask_padding)
+    model = small_model(config)
+    options = replace(options, keep_stop_frame=keep_stop_frame)
+    ids, lengths, speaker = texts()
+    wanted = model.generate(ids, lengths, options, noise(5), speaker=speaker)
+    assert len(set(wanted.mel_lengths.tolist())) > 1, "texts that end together show nothing"
+    assert bool(wanted.stopped.any())
+    found = accelerate_tacotron2(model, "fp32").generate(ids, lengths, options, noise(5), speaker=speaker)
+    assert_same(found, wanted, reduction_factor)
+
+
+@settings(max_examples=15)
+@given(
+    lengths=st.lists(st.integers(1, 20), min_size=1, max_size=16),
+    seed=st.integers(0, 99),
+    max_frames=st.integers(1, 80),
+    monotonic=st.booleans(),
+    prenet_dropout=st.sampled_from([0.0, 0.5]),
+)
+def test_any_batch_is_the_model(
+    lengths: list[int], seed: int, max_frames: int, monotonic: bool, prenet_dropout: float
+) -> None:
+    model = small_model(replace(SMALL, n_speakers=1, reduction_factor=2, prenet_dropout=prenet_dropout), seed)
+    ids, id_lengths, _ = texts(tuple(lengths))
+    options = replace(MONOTONIC if monotonic else SOFT, max_frames=max_frames)
+    wanted = model.generate(ids, id_lengths, options, noise(len(lengths), seed))
+    found = accelerate_tacotron2(model, "fp32").generate(ids, id_lengths, options, noise(len(lengths), seed))
+    assert_same(found, wanted, 2)
+
+
+@pytest.mark.parametrize("options", [SOFT, MONOTONIC], ids=["soft", "monotonic"])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_company_changes_nothing(precision: str, options: DecodingOptions) -> None:
+    fast = accelerate_tacotron2(small_model(), precision)
+    ids, lengths, speaker = texts()
+    together = fast.generate(ids, lengths, options, noise(5), speaker=speaker)
+    for row, n in enumerate(LENGTHS):
+        one = slice(row, row + 1)
+        alone = fast.generate(ids[one, :n], lengths[one], options, noise(1, row), speaker=speaker[one])
+        n_frames = int(alone.mel_lengths)
+        assert n_frames == int(together.mel_lengths[row])
+        torch.testing.assert_close(alone.mel[0], together.mel[row, :, :n_frames], atol=1e-5, rtol=1e-4)
+        assert not together.mel[row, :, n_frames:].any()
+
+
+@pytest.mark.parametrize(("mask_padding", "keep_stop_frame"), [(True, True), (True, False), (False, False)])
+@pytest.mark.parametrize("n_steps", [1, 3, 100])
+@pytest.mark.parametrize("options", [SOFT, MONOTONIC], ids=["soft", "monotonic"])
+def test_pieces_are_the_whole(
+    options: DecodingOptions, n_steps: int, mask_padding: bool, keep_stop_frame: bool
+) -> None:
+    fast = accelerate_tacotron2(small_model(replace(SMALL, reduction_factor=2, mask_padding=mask_padding)), "fp32")
+    options = replace(options, keep_stop_frame=keep_stop_frame)
+    ids, lengths, speaker = texts()
+    ended = set()
+    for row, n in enumerate(LENGTHS):
+        one = slice(row, row + 1)
+        whole = fast.generate(ids[one, :n], lengths[one], options, noise(1, row), speaker=speaker[one])
+        generator = noise(1, row)[0]
+        chunks = list(fast.chunks(ids[one, :n], options, generator, speaker=speaker[one], n_steps=n_steps))
+        torch.testing.assert_close(torch.cat([chunk.mel for chunk in chunks], dim=2), whole.mel, atol=1e-5, rtol=1e-4)
+        assert torch.equal(torch.cat([chunk.alignment for chunk in chunks], dim=1), whole.alignment)
+        assert [chunk.ended for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+        assert [chunk.stopped for chunk in chunks] == [False] * (len(chunks) - 1) + [bool(whole.stopped)]
+        ended.add(bool(whole.stopped))
+    assert True in ended
+
+
+def test_a_piece_comes_before_the_next_is_computed() -> None:
+    fast = accelerate_tacotron2(small_model(replace(SMALL, n_speakers=1)), "fp32")
+    options = DecodingOptions(max_frames=10**9, stop_threshold=1.0)
+    chunks = fast.chunks(torch.ones(1, 3, dtype=torch.long), options, noise(1)[0], n_steps=16)
+    assert [next(chunks).mel.shape[2] for _ in range(3)] == [6, 16, 16]
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+@pytest.mark.parametrize("batch", [1, 3, 16])
+@pytest.mark.parametrize("n_in", [1, 37, 300])
+def test_packed_products_are_close(precision: str, batch: int, n_in: int) -> None:
+    if not {"bf16": bfloat16_is_packed, "int8": int8_is_exact}[precision]():
+        pytest.skip(f"this machine has no products in {precision}")
+    torch.manual_seed(0)
+    weight, bias = torch.randn(52, n_in), torch.randn(52)
+    x = torch.randn(batch, n_in + 5)[:, 2 : n_in + 2] * torch.logspace(-3, 3, batch)[:, None]
+    exact, packed = torch.empty(batch, 52), torch.empty(batch, 52)
+    Float32Matrix(weight, bias).reserve(batch).write(x, exact)
+    {"bf16": BFloat16Matrix, "int8": Int8Matrix}[precision](weight, bias).reserve(batch).write(x, packed)
+    assert ((packed - exact).norm(dim=1) < 0.012 * exact.norm(dim=1)).all()
+
+
+def test_int8_rounds_the_weights_and_not_what_they_meet() -> None:
+    """With weights that int8 holds, fifteen bits are left; and zeros stay zeros."""
+    if not int8_is_exact():
+        pytest.skip("this machine has no exact products of bytes")
+    torch.manual_seed(0)
+    weight = torch.randint(-127, 128, (32, 200)).float()
+    weight[:, 0] = 127
+    weight[3] = 0
+    x = torch.randn(4, 200)
+    x[2] = 0
+    exact, packed = x @ weight.T, torch.empty(4, 32)
+    Int8Matrix(weight, torch.zeros(32)).reserve(4).write(x, packed)
+    assert float((packed - exact).norm() / exact.norm()) < 1e-4
+    assert not packed[2].any()
+    assert not packed[:, 3].any()
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_rounded_weights_stay_close_to_the_model(precision: str) -> None:
+    """Teacher-forced in effect: nothing is fed back that could drift apart, since the prenet hears nothing."""
+    model = small_model(replace(SMALL, n_speakers=1))
+    options = replace(MONOTONIC, max_frames=60)
+    ids, lengths, _ = texts()
+    wanted = model.generate(ids, lengths, options, noise(5))
+    found = accelerate_tacotron2(model, precision).generate(ids, lengths, options, noise(5))
+    n = min(wanted.mel.shape[2], found.mel.shape[2], 6)
+    error = (found.mel[..., :n] - wanted.mel[..., :n]).square().sum()
+    assert 10 * torch.log10(wanted.mel[..., :n].square().sum() / error) > 30
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 10_000),
+    n_symbols=st.integers(1, 12),
+    sharpness=st.sampled_from([0.1, 3.0, 30.0, 90.0]),
+    longest=st.lists(st.sampled_from([0.5, 1.0, 2.5, 4.0, 20.0]), min_size=12, max_size=12),
+)
+def test_places_move_as_the_models_attention(seed: int, n_symbols: int, sharpness: float, longest: list[float]) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    longest = longest[:n_symbols]
+    place, lengths = Place(longest), torch.tensor([n_symbols])
+    weights = cumulative = torch.zeros(1, n_symbols)
+    survival, mask = torch.ones(1), torch.ones(1, n_symbols, dtype=torch.bool)
+    for _ in range(60):
+        proposed = (torch.randn(1, n_symbols, generator=generator) * sharpness).softmax(-1)
+        stop = torch.rand(1, generator=generator) * 0.3
+        dwells = torch.tensor([longest])
+        before = place.symbol
+        weights, survival = move_on(proposed, weights, cumulative, survival, mask, dwells)
+        cumulative = cumulative + weights
+        moved = place.move_on(proposed[0].numpy())
+        assert place.symbol == int(weights.argmax())
+        assert moved == (place.symbol != before)
+        assert place.dwelt == int(cumulative[0, place.symbol])
+        ended, survival = finish(stop, weights, cumulative, survival, lengths, dwells)
+        assert place.finishes(float(stop)) == bool(ended)
+        assert place.survival == pytest.approx(float(survival), abs=1e-4)
+
+
+def test_auto_is_int8_where_bytes_are_multiplied_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = small_model()
+    monkeypatch.setattr(fast_tacotron2, "int8_is_exact", lambda: True)
+    assert fast_tacotron2.choose("auto", Capabilities(None))[0].name == "int8"
+    for name in ("int8_is_exact", "bfloat16_is_packed"):
+        monkeypatch.setattr(fast_tacotron2, name, lambda: False)
+    ids, lengths, speaker = texts()
+    wanted = model.generate(ids, lengths, SOFT, noise(5), speaker=speaker)
+    for precision in ("auto", "int8", "bf16"):
+        fast = accelerate_tacotron2(model, precision, Capabilities(None))
+        assert fast.precision == "fp32"
+        assert fast.why.startswith("fp32: this processor")
+        assert_same(fast.generate(ids, lengths, SOFT, noise(5), speaker=speaker), wanted, 1)
+
+
+@pytest.mark.parametrize("isa", ["AVX512_CORE", "AVX2"])
+def test_a_processor_without_vnni_is_found_out(isa: str) -> None:
+    """oneDNN can be told to believe in a lesser processor, whose sums of bytes overflow or which has no bfloat16."""
+    code = (
+        "from glowtron.fast.products import *; import torch\n"
+        "print(int8_is_exact()); m = (BFloat16Matrix if bfloat16_is_packed() else Float32Matrix)\n"
+        "out = torch.empty(1, 4); m(torch.eye(4), torch.zeros(4)).write(torch.ones(1, 4), out); print(out.tolist())"
+    )
+    environment = os.environ | {"ONEDNN_MAX_CPU_ISA": isa}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-2:] == ["False", "[[1.0, 1.0, 1.0, 1.0]]"]
+
+
+def test_an_unknown_precision_is_refused() -> None:
+    with pytest.raises(InputError, match="unknown precision 'int4'"):
+        accelerate_tacotron2(small_model(), "int4")
+
+
+def test_later_training_changes_nothing() -> None:
+    model = small_model()
+    ids, lengths, speaker = texts()
+    fast = accelerate_tacotron2(model, "fp32")
+    before = fast.generate(ids, lengths, SOFT, noise(5), speaker=speaker)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    assert torch.equal(fast.generate(ids, lengths, SOFT, noise(5), speaker=speaker).mel, before.mel)
+
+
+@pytest.mark.parametrize("name", ["tacotron2", "tacotron2_dle"])
+def test_free_running_matches_the_published_programs(name: str, shared: Callable[[str], Path]) -> None:
+    state = read_published(shared(f"parity/{name}.pt")).state
+    config = replace(config_from_published(state), mask_padding=False, prenet_dropout=0.0)
+    model = Tacotron2(config).eval()
+    model.load_state_dict(from_published(state))
+    fast = accelerate_tacotron2(model, "fp32")
+    with np.load(shared(f"parity/{name}.npz")) as arrays:
+        ids, lengths = torch.as_tensor(arrays["ids"]), torch.as_tensor(arrays["lengths"])
+        if name == "tacotron2":
+            spoken = fast.generate(ids[:1], lengths[:1], DecodingOptions(max_frames=60), noise(1))
+            wanted = [arrays["infer_mel_post"][0]]
+        else:
+            spoken = fast.generate(ids, lengths, DecodingOptions(max_frames=60, keep_stop_frame=False), noise(3))
+            wanted = [mel[:, :n] for mel, n in zip(arrays["mel_post"], arrays["mel_lengths"], strict=True)]
+    assert spoken.mel_lengths.tolist() == [mel.shape[1] for mel in wanted]
+    for row, mel in enumerate(wanted):
+        found = spoken.mel[row, :, : mel.shape[1]].numpy()
+        assert np.linalg.norm(found - mel) < 1e-4 * np.linalg.norm(mel)
