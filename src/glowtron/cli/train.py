@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glowtron.cli.options import root_option
+from glowtron.cli.options import lexicon_option, root_option
 from glowtron.cli.output import check_folder
 from glowtron.errors import InputError
 
@@ -38,12 +38,15 @@ if TYPE_CHECKING:
 @click.option("--run", metavar="FOLDER", required=True, help="Where checkpoints and logs go; an existing run goes on.")
 @click.option("--set", "changes", metavar="KEY=VALUE", multiple=True, help="Change one key of the configuration.")
 @click.option("--alignments", metavar="FILE", multiple=True, help="Measured alignments (see: glowtron align).")
+@lexicon_option
 @click.option("--mels", metavar="FOLDER", help="A vocoder or a postnet learns from these (see: glowtron mels).")
 @click.option("--from", "base", metavar="RUN|VOICE", help="Weights to begin with; of a postnet, its acoustic model.")
 @click.option("--reset", metavar="PART", multiple=True, help="Begin this part anew, such as embedding (with --from).")
 @click.option("--max-steps", type=click.IntRange(1), metavar="STEPS", help="Where the schedule ends.")
 @click.option("--max-epochs", type=click.FloatRange(0, min_open=True), metavar="EPOCHS", help="The same in epochs.")
-@click.option("--max-hours", type=click.FloatRange(0), metavar="HOURS", help="End after these, over all starts.")
+@click.option(
+    "--max-hours", type=click.FloatRange(0, min_open=True), metavar="HOURS", help="End after these, over all starts."
+)
 @click.option("--target-val-loss", type=float, metavar="LOSS", help="End when the validation loss is down to this.")
 @click.option("--report", is_flag=True, help="At the end, write report.json and report.md into the run folder.")
 @click.option("--single", metavar="FOLDER", help="The same run by one process: the report tells how this one scales.")
@@ -60,6 +63,7 @@ def train(
     run: str,
     changes: tuple[str, ...],
     alignments: tuple[str, ...],
+    lexicon: str | None,
     mels: str | None,
     base: str | None,
     reset: tuple[str, ...],
@@ -109,6 +113,7 @@ def train(
         folder,
         root=Path(root) if root else None,
         alignments=[Path(path) for path in alignments],
+        lexicon=Path(lexicon) if lexicon else None,
         mels=Path(mels) if mels else None,
         base=model_folder(base) if base else None,
         reset=reset,
