@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from glowtron.cli.options import root_option
+from glowtron.cli.options import lexicon_option, root_option
 from glowtron.cli.output import check_folder, progress_bar
 from glowtron.errors import InputError
 
@@ -14,15 +14,17 @@ from glowtron.errors import InputError
 @click.command()
 @click.argument("data", metavar="FOLDER|LIST")
 @root_option
+@lexicon_option
 @click.option("-o", "--output", metavar="FILE", help="Where the alignments go.  [default: alignments.jsonl there]")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only.")
-def align(data: str, root: str | None, output: str | None, quiet: bool) -> None:
+def align(data: str, root: str | None, lexicon: str | None, output: str | None, quiet: bool) -> None:
     """Measure when each phone of recorded texts is heard.
 
     FOLDER has the layout of LJSpeech, metadata.csv and wavs/; a LIST has lines of path|text.
 
     The file teaches an acoustic model where to look (train acoustic, --alignments). Clips that do not fit their text
-    are named and left out. An interrupted run goes on where it stopped.
+    are named and left out. An interrupted run goes on where it stopped. What is aligned with a --lexicon is trained
+    with the same.
 
     \b
     Examples:
@@ -41,7 +43,7 @@ def align(data: str, root: str | None, output: str | None, quiet: bool) -> None:
     check_folder(target.parent)
     clips = read_corpora([("speaker", source)], Path(root) if root else None)
     with progress_bar(len(clips), "clip", hidden=quiet) as bar:
-        frontend = make_frontend(TextConfig(phonemes=True))
+        frontend = make_frontend(TextConfig(phonemes=True), Path(lexicon) if lexicon else None)
         report = align_clips(clips, frontend, target, progress=lambda done: bar.update(done - bar.n))
     for clip, reason in report.failed.items():
         click.echo(f"glowtron: warning: {clip}: left out: {reason}", err=True)

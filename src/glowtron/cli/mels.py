@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from glowtron.cli.options import root_option
+from glowtron.cli.options import lexicon_option, root_option
 from glowtron.cli.output import check_folder, progress_bar
 from glowtron.cli.train import model_folder, speaker_and_folder
 
@@ -22,6 +22,7 @@ from glowtron.cli.train import model_folder, speaker_and_folder
 )
 @root_option
 @click.option("--alignments", metavar="FILE", multiple=True, help="Where to read (see: glowtron align).")
+@lexicon_option
 @click.option("--free", is_flag=True, help="The model hears itself, as in speaking; --alignments keep it in step.")
 @click.option("--unrefined", is_flag=True, help="Write the mels as they are before the postnet.")
 @click.option("-o", "--output", metavar="FOLDER", required=True, help="Where a file id.npy a clip goes.")
@@ -35,6 +36,7 @@ def mels(
     data: tuple[str, ...],
     root: str | None,
     alignments: tuple[str, ...],
+    lexicon: str | None,
     free: bool,
     unrefined: bool,
     output: str,
@@ -75,6 +77,7 @@ def mels(
             folder,
             root=Path(root) if root else None,
             alignments=[Path(path) for path in alignments],
+            lexicon=Path(lexicon) if lexicon else None,
             free=free,
             refined=not unrefined,
             cache=Path(cache) if cache else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from glowtron.models.griffin_lim import GriffinLim
 from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 from glowtron.models.tacotron2_loss import attention_loss, guide_loss, loss, symbols_of_steps
 from glowtron.text.frontend import make_frontend
+from glowtron.text.lexicon import read_pronunciations
 from glowtron.train.batches import Batch, Share, batches, training_batches
 from glowtron.train.log import Picture, Samples
 from glowtron.train.schedule import step_seed
@@ -37,7 +39,7 @@ than they teach."""
 class AcousticTask:
     """Tacotron 2 with its data; filling the cache first names each clip that cannot be used.
 
-    `alignments` are needed where `guide` is measured.
+    `alignments` are needed where `guide` is measured; `lexicon` holds the user's own pronunciations.
     """
 
     unit = "mel_frames"
@@ -48,14 +50,15 @@ class AcousticTask:
         clips: Sequence[Clip],
         cache: Cache,
         alignments: Mapping[str, Alignment] | None = None,
+        lexicon: Path | None = None,
     ) -> None:
         assert (config.guide == "measured") == (alignments is not None), "measured guidance and alignments go together"
         self.config = config
         self.alignments = alignments
         training = config.training
         self.cache = cache
-        frontend = make_frontend(config.acoustic.text)
-        self.encode = frontend.ids
+        self.encode = make_frontend(config.acoustic.text, lexicon).ids
+        self.lexicon = {} if lexicon is None else read_pronunciations(lexicon)
         clips, held_out = split(clips, training.validation_clips, training.seed)
         self.left_out: dict[str, str] = {}
         self.clips, self.held_out_clips = self._usable(clips), self._usable(held_out)
@@ -97,8 +100,10 @@ class AcousticTask:
         return len(self.clips)
 
     def data(self) -> Mapping[str, Any]:
-        """Names of the clips, and why some are left out."""
-        return {**describe(self.clips, self.held_out_clips), "left_out": self.left_out}
+        """Names of the clips, why some are left out, and the user's own pronunciations."""
+        told = {**describe(self.clips, self.held_out_clips), "left_out": self.left_out}
+        words = {word: " ".join(phones) for word, phones in self.lexicon.items()}
+        return {**told, "lexicon": words} if words else told
 
     def batches(self, first_step: int, share: Share) -> Iterable[Batch]:
         """Clips of like length, `batch_size` a step over all processes."""

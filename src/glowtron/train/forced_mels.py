@@ -75,6 +75,7 @@ def write_forced_mels(
     *,
     root: Path | None = None,
     alignments: Sequence[Path] = (),
+    lexicon: Path | None = None,
     free: bool = False,
     refined: bool = True,
     cache: Path | None = None,
@@ -83,11 +84,11 @@ def write_forced_mels(
 ) -> ForcedMels:
     """Write a mel (M, T) of each clip, as long as the recording's own, into `folder` as `id.npy`.
 
-    source: a run or a voice; data, root and cache: as in `run_training` (`cache/` in `folder` by default). With
-    `alignments` the decoder reads where they say, and clips that have none are left out; else where its own attention
-    looks. `free`: it hears itself, not the recording, as in speaking; this needs alignments. Without `refined` the mels
-    are those before the postnet. Prenet dropout is drawn as in speaking, of a fixed seed. `progress` is told how many
-    clips of how many are done. Raises InputError for what the user can mend.
+    source: a run or a voice; data, root, lexicon and cache: as in `run_training` (`cache/` in `folder` by default).
+    With `alignments` the decoder reads where they say, and clips that have none are left out; else where its own
+    attention looks. `free`: it hears itself, not the recording, as in speaking; this needs alignments. Without
+    `refined` the mels are those before the postnet. Prenet dropout is drawn as in speaking, of a fixed seed. `progress`
+    is told how many clips of how many are done. Raises InputError for what the user can mend.
     """
     if free and not alignments:
         raise InputError("--free needs --alignments, or the mels would not keep step with the recordings")
@@ -102,9 +103,8 @@ def write_forced_mels(
     decoded = Cache(cache or folder / "cache", config.mel)
     decoded.fill(clips)
     clips.sort(key=lambda clip: len(decoded.entry(clip).mel))
-    dataset = AcousticDataset(
-        clips, decoded, encode=make_frontend(config.text).ids, speakers=config.speakers, alignments=measured
-    )
+    encode = make_frontend(config.text, lexicon).ids
+    dataset = AcousticDataset(clips, decoded, encode=encode, speakers=config.speakers, alignments=measured)
     for start in range(0, len(clips), _BATCH):
         together = clips[start : start + _BATCH]
         items = [dataset[Key(0, start + i)] for i in range(len(together))]

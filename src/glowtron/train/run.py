@@ -33,6 +33,7 @@ def run_training(
     *,
     root: Path | None = None,
     alignments: Sequence[Path] = (),
+    lexicon: Path | None = None,
     mels: Path | None = None,
     base: Path | None = None,
     reset: Sequence[str] = (),
@@ -44,7 +45,8 @@ def run_training(
     """Train what `config` describes on `data`, pairs of a speaker's name and a folder in LJSpeech's layout or a list.
 
     `root` is where the paths in lists begin. An existing run folder is gone on with. `alignments` are files that say
-    when each symbol of a clip is heard, for an acoustic model with `guide` measured. `mels` is a folder of mels that a
+    when each symbol of a clip is heard, for an acoustic model with `guide` measured; `lexicon` holds the user's own
+    pronunciations, the same as these were made with. `mels` is a folder of mels that a
     vocoder learns from in place of the recordings' own, or a postnet as what the decoder of `base` made. `base` is a
     run or a voice: a new run begins with the weights there, but for the parts under `reset`; one that is gone on with
     has its own. `stops` may end a run before its schedule does. `cache` keeps decoded clips and mels (default: `cache/`
@@ -65,6 +67,8 @@ def run_training(
     if reset and (base is None or isinstance(config, PostnetRun)):
         raise InputError("--reset says what of --from an acoustic model or a vocoder does not take over; give that too")
     mel = config.vocoder.mel if isinstance(config, VocoderRun) else config.acoustic.mel
+    if lexicon is not None and not isinstance(config, AcousticRun):
+        raise InputError(f"--lexicon is for acoustic models; a {config.type} reads no text")
     if mels is not None and isinstance(config, AcousticRun):
         raise InputError("--mels is for vocoders and postnets; an acoustic model learns the recordings' own")
     decoded = Cache(cache or run / "cache", mel)
@@ -79,7 +83,7 @@ def run_training(
         assert given is not None and acoustic is not None
         task = PostnetTask(config, clips, decoded, given, acoustic)
     else:
-        task = AcousticTask(config, clips, decoded, measured)
+        task = AcousticTask(config, clips, decoded, measured, lexicon)
     origin = None
     if base is not None and not isinstance(config, PostnetRun) and not checkpoints.steps(run):
         origin = begin(task.model, config, base, reset)
