@@ -114,23 +114,9 @@ def test_control_c_leaves_a_checkpoint_and_says_how_to_go_on(uninterrupted, tmp_
     assert_same(run, uninterrupted)
 
 
-class Terminated(Toy):
-    """Its process is asked to end while it reads the batch of a step."""
-
-    def __init__(self, at: int) -> None:
-        super().__init__()
-        self.at = at
-
-    def batches(self, first_step, share):
-        for step, batch in enumerate(super().batches(first_step, share), first_step):
-            if step == self.at:
-                os.kill(os.getpid(), signal.SIGTERM)
-            yield batch
-
-
 def test_sigterm_ends_after_the_step_and_handlers_are_put_back(uninterrupted, tmp_path, capsys):
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    assert train(Terminated(6), tmp_path / "run", device="cpu") == Outcome(7, False, "SIGTERM")
+    assert train(Toy(stop_at=6), tmp_path / "run", device="cpu") == Outcome(7, False, "SIGTERM")
     assert "SIGTERM: stopped after step 7, checkpoint written" in capsys.readouterr().err
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
     assert train(Toy(), tmp_path / "run", device="cpu", quiet=True) == Outcome(20, True, "max_steps")
@@ -138,7 +124,7 @@ def test_sigterm_ends_after_the_step_and_handlers_are_put_back(uninterrupted, tm
 
 
 def test_a_signal_in_the_last_step_is_a_finished_run(tmp_path):
-    assert train(Terminated(19), tmp_path / "run", device="cpu", quiet=True) == Outcome(20, True, "max_steps")
+    assert train(Toy(stop_at=19), tmp_path / "run", device="cpu", quiet=True) == Outcome(20, True, "max_steps")
 
 
 def test_killed_and_resumed_is_as_uninterrupted(uninterrupted, tmp_path):

@@ -3,7 +3,6 @@
 import json
 import os
 import resource
-import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,7 +10,7 @@ from dataclasses import replace
 import pytest
 import torch
 import toy
-from toy import CONFIG, Toy
+from toy import CONFIG, Toy, Uneven, changed
 
 from glowtron.errors import InputError
 from glowtron.train import checkpoints, loop, precision, state
@@ -19,10 +18,6 @@ from glowtron.train.loop import Outcome, train
 from glowtron.train.report import as_table, write_report
 from glowtron.train.result import read_metrics, read_result
 from glowtron.train.state import Stops
-
-
-def changed(**training):
-    return replace(CONFIG, training=replace(CONFIG.training, **training))
 
 
 def go(run, config=CONFIG, **given):
@@ -87,42 +82,14 @@ def test_a_loss_that_breaks_leaves_a_result_that_says_so(tmp_path):
     assert "clip6-0" in result["error"]
 
 
-@pytest.mark.parametrize("signal_at", [2, 11])
-def test_parts_of_a_batch_resumed_anywhere_end_with_the_same_bits(tmp_path, signal_at):
+@pytest.mark.parametrize("stop_at", [2, 11])
+def test_parts_of_a_batch_resumed_anywhere_end_with_the_same_bits(tmp_path, stop_at):
     config = changed(accumulate=2)
 
-    class Stopped(Toy):
-        def batches(self, first_step, share):
-            for place, batch in enumerate(super().batches(first_step, share)):
-                if first_step == 0 and place == signal_at:
-                    os.kill(os.getpid(), signal.SIGTERM)
-                yield batch
-
     go(tmp_path / "whole", config)
-    assert not train(Stopped(config), tmp_path / "cut", device="cpu", quiet=True).finished
+    assert not train(Toy(config, stop_at=stop_at), tmp_path / "cut", device="cpu", quiet=True).finished
     assert go(tmp_path / "cut", config).finished
     assert all(same(tmp_path / "cut", tmp_path / "whole", name) for name in ("model", "average", "optimizer"))
-
-
-class Uneven(Toy):
-    """A mean over frames, of which clips have different numbers; without noise, dropout and batch statistics."""
-
-    def __init__(self, config):
-        super().__init__(config)
-        with torch.random.fork_rng([]):
-            torch.manual_seed(0)
-            self.model = torch.nn.Sequential(torch.nn.Linear(8, 1))
-
-    def frames(self, batch):
-        return torch.tensor([1 + int(name[-1]) ** 2 for name in batch.ids])
-
-    def amount(self, batch):
-        return int(self.frames(batch).sum())
-
-    def losses(self, model, batch, generator):
-        frames = self.frames(batch)
-        error = (model(batch.x).float() - batch.y).square().squeeze(1)
-        return {"loss": (error * frames).sum() / frames.sum()}
 
 
 @pytest.mark.parametrize("parts", [2, 4])

@@ -1,10 +1,13 @@
 """A task of a few weights, to try the loop with: run as a program, so that it can be killed."""
 
 import argparse
+import os
+import signal
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +19,7 @@ from glowtron.train.batches import Share
 from glowtron.train.log import Picture, Samples
 from glowtron.train.loop import train
 from glowtron.train.schedule import step_seed
+from glowtron.train.state import Stops
 
 CONFIG = VocoderRun(
     training=TrainingConfig(
@@ -46,6 +50,7 @@ class Toy:
         config: VocoderRun = CONFIG,
         *,
         broken_at: int | None = None,
+        stop_at: int | None = None,
         pause_s: float = 0,
         held_batch: int = 2,
         n_held_out: int = 7,
@@ -56,7 +61,7 @@ class Toy:
                 nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 1)
             )
         self.config = config
-        self.broken_at, self.pause_s = broken_at, pause_s
+        self.broken_at, self.stop_at, self.pause_s = broken_at, stop_at, pause_s
         self.held_batch, self.n_held_out = held_batch, n_held_out
 
     @property
@@ -76,6 +81,8 @@ class Toy:
             ids, x, y = self.batch(step, self.config.training.batch_size)
             if step == self.broken_at:
                 x = x * float("nan")
+            if step == self.stop_at:
+                os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(self.pause_s)
             for part in range(parts):
                 mine = slice(share.rank + part * share.of, None, share.of * parts)
@@ -101,13 +108,52 @@ class Toy:
         return Samples({"hum": Audio(torch.zeros(100).numpy(), 22_050)}, {"weight": picture}, {"stopped_share": 1.0})
 
 
+class Uneven(Toy):
+    """A mean over frames, of which clips have different numbers; without noise, dropout and batch statistics."""
+
+    def __init__(self, config: VocoderRun = CONFIG, **more: Any) -> None:
+        super().__init__(config, **more)
+        with torch.random.fork_rng([]):
+            torch.manual_seed(0)
+            self.model = nn.Sequential(nn.Linear(8, 1))
+
+    def frames(self, batch: Batch) -> Tensor:
+        return torch.tensor([1 + int(name.rpartition("-")[2]) ** 2 for name in batch.ids])
+
+    def amount(self, batch: Batch) -> int:
+        return int(self.frames(batch).sum())
+
+    def losses(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        frames = self.frames(batch)
+        error = (model(batch.x).float() - batch.y).square().squeeze(1)
+        return {"loss": (error * frames).sum() / frames.sum()}
+
+
+def changed(**training: Any) -> VocoderRun:
+    """The configuration with other habits of training."""
+    return replace(CONFIG, training=replace(CONFIG.training, **training))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("run", type=Path)
     parser.add_argument("--pause", type=float, default=0)
+    parser.add_argument("--uneven", action="store_true")
+    parser.add_argument("--hours", type=float)
+    parser.add_argument("--stop-at", type=int, help="where the second process is asked to end")
+    parser.add_argument(
+        "--pids", type=Path, help="a folder that gets a file of the process's number, named by its rank"
+    )
     arguments = parser.parse_args()
+    rank = os.environ.get("RANK", "0")
+    if arguments.pids is not None:
+        (arguments.pids / rank).write_text(str(os.getpid()))
+    if arguments.uneven:
+        task = Uneven(changed(precision="fp32"), pause_s=arguments.pause, held_batch=3)
+    else:
+        task = Toy(pause_s=arguments.pause, stop_at=arguments.stop_at if rank == "1" else None)
     try:
-        print(train(Toy(pause_s=arguments.pause), arguments.run, device="cpu"))
+        print(train(task, arguments.run, stops=Stops(hours=arguments.hours), device="cpu"))
     except InputError as error:
         raise SystemExit(f"error: {error}") from error
 
