@@ -18,8 +18,8 @@ from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 from glowtron.models.waveglow import WaveGlow
 from glowtron.train import checkpoints
 
-LAPPED_CORRECTION = 8
-"""Rounds that a flow over a lapped transform is given (docs/adr/0005); more cost time and gain little."""
+LAPPED_CORRECTION = 16
+"""Rounds that a flow over a lapped transform is given (docs/adr/0005)."""
 
 
 class Trained(NamedTuple):
