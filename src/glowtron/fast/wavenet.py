@@ -18,6 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from glowtron.fast.dilated import PairedTaps, Taps
 from glowtron.models.wavenet import NormedLinear, WaveNet
 
 CONSTANT = 8
@@ -26,13 +27,16 @@ BLOCK_ROWS = 1024
 """Rows a block: enough for a product to be efficient, few enough for the gates to stay in the cache."""
 
 
+GATE_ROWS = 512
+
+
 class _Layer(NamedTuple):
     """The matrices of a gated layer, each (in, out)."""
 
     condition: Tensor
     """(K + CONSTANT, 2C)"""
-    taps: tuple[Tensor, ...]
-    """(C, 2C), the earliest first."""
+    taps: Taps
+    """(C, 2C) each."""
     out: Tensor
     """(C + CONSTANT, C + S) residual and skip; the last layer's has skip only, (C + CONSTANT, S)."""
 
@@ -40,17 +44,19 @@ class _Layer(NamedTuple):
 class Workspace:
     """Memory for the gated layers over at most `n_rows` rows; one call at a time may use it."""
 
-    def __init__(self, n_rows: int, margin: int, width: int, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(self, n_rows: int, margin: int, width: int, scratch_width: int, dtype: torch.dtype) -> None:
         block = min(n_rows, BLOCK_ROWS)
         self.n_rows, self.margin = n_rows, margin
-        self.hidden = torch.empty(n_rows, width, device=device)
+        self.hidden = torch.empty(n_rows, width)
         # The layer that is being computed reads one of them and writes the other, both as the products want them.
-        self.seen = [torch.zeros(n_rows + 2 * margin, width, dtype=dtype, device=device) for _ in range(2)]
-        self.total = torch.empty(block, 2 * width, dtype=dtype, device=device)
-        self.curves = self.total if dtype == torch.float32 else self.total.float()
-        self.gated = torch.ones(block, width + CONSTANT, dtype=dtype, device=device)
-        self.gate = self.gated[:, :width] if dtype == torch.float32 else self.total[:, :width].float()
-        self.out = torch.empty(2 * block * width, dtype=dtype, device=device)
+        self.seen = [torch.zeros(n_rows + 2 * margin, width, dtype=dtype) for _ in range(2)]
+        self.total = torch.empty(block, 2 * width, dtype=dtype)
+        self.scratch = torch.empty(block, scratch_width, dtype=dtype)
+        block = min(n_rows, GATE_ROWS)
+        self.curves = torch.empty(block, 2 * width)
+        self.gated = torch.ones(block, width + CONSTANT, dtype=dtype)
+        self.gate = self.gated[:, :width] if dtype == torch.float32 else torch.empty(block, width)
+        self.out = torch.empty(2 * block * width, dtype=dtype)
 
     def begin(self, n_rows: int) -> None:
         """Put zeros around the first `n_rows` rows: what lies outside a sound."""
@@ -70,6 +76,8 @@ class FastWaveNet:
         self.start, self.start_bias = net.start.effective_weight().t().contiguous(), net.start.bias.detach().clone()
         self.end: Tensor | None = net.end.weight.t().contiguous()  # (width, n_out)
         self.skip_bias: Tensor = net.end.bias.detach().clone()
+        # Pairs save products, but cost passes, which only products in float32 outweigh.
+        make_taps = PairedTaps if dtype == torch.float32 and taps == 3 else Taps
         end_first = net.end.out_features < width
 
         halves = torch.cat((torch.ones(width), torch.full((width,), 0.5))).to(self.start)[:, None]
@@ -87,7 +95,7 @@ class FastWaveNet:
             self.layers.append(
                 _Layer(
                     self._pack(condition * halves, CONSTANT - 1),
-                    tuple(self._pack(tap * halves) for tap in weight.chunk(taps, dim=1)),
+                    make_taps([self._pack(tap * halves) for tap in weight.chunk(taps, dim=1)]),
                     self._pack(out, CONSTANT - 1),
                 )
             )
@@ -102,7 +110,7 @@ class FastWaveNet:
     def reserve(self, n_rows: int, n_batch: int) -> Workspace:
         """Memory for calls with up to `n_rows` rows, of steps of `n_batch` items."""
         margin = max(self.dilations) * (self.n_taps // 2) * n_batch
-        return Workspace(n_rows, margin, self.width, self.dtype, self.start.device)
+        return Workspace(n_rows, margin, self.width, self.layers[0].taps.scratch_width, self.dtype)
 
     def __call__(self, x: Tensor, conditioning: Tensor, space: Workspace) -> Tensor:
         """(G, B, n_in) float32 and (G, B, K + CONSTANT) in this network's type -> (G, B, n_out) float32."""
@@ -113,35 +121,38 @@ class FastWaveNet:
         space.seen[0][space.margin : space.margin + n_rows] = space.hidden[:n_rows]
         skip = x.new_zeros(n_rows, self.n_skip)
         for i, layer in enumerate(self.layers):
-            shifts = [(tap - self.n_taps // 2) * self.dilations[i] * n_batch for tap in range(self.n_taps)]
             for first in range(0, n_rows, BLOCK_ROWS):
                 rows = slice(first, min(first + BLOCK_ROWS, n_rows))
-                self._run_block(layer, shifts, conditioning, skip, space, rows)
+                self._run_block(layer, self.dilations[i] * n_batch, conditioning, skip, space, rows)
             space.seen.reverse()
         output: Tensor = (skip if self.end is None else skip @ self.end) + self.skip_bias
         return output.view(-1, n_batch, output.shape[1])
 
     def _run_block(
-        self, layer: _Layer, shifts: list[int], conditioning: Tensor, skip: Tensor, space: Workspace, rows: slice
+        self, layer: _Layer, step: int, conditioning: Tensor, skip: Tensor, space: Workspace, rows: slice
     ) -> None:
         """One layer over some rows: add to `skip` and, for the next layer, to `space.hidden`."""
-        n_rows, first, width = rows.stop - rows.start, space.margin + rows.start, self.width
-        seen, next_seen = space.seen
-        total, curves = space.total[:n_rows], space.curves[:n_rows]
+        n_rows, first = rows.stop - rows.start, space.margin + rows.start
+        total = space.total[:n_rows]
         torch.mm(conditioning[rows], layer.condition, out=total)
-        for shift, tap in zip(shifts, layer.taps, strict=True):
-            total.addmm_(seen[first + shift : first + shift + n_rows], tap)
-        if self.dtype != torch.float32:
-            curves.copy_(total)
-        curves.tanh_()
-        gate, gated = space.gate[:n_rows], space.gated[:n_rows]
+        layer.taps.add(space.seen[0], first, step, total, space.scratch)
+        for start in range(0, n_rows, GATE_ROWS):
+            self._gate(layer, total[start : start + GATE_ROWS], skip, space, rows.start + start)
+
+    def _gate(self, layer: _Layer, total: Tensor, skip: Tensor, space: Workspace, first: int) -> None:
+        """From what enters the gates (R, 2C) of the rows from `first` on to what the layer adds."""
+        n_rows, width, n_out = len(total), self.width, layer.out.shape[1]
+        curves, gate, gated = space.curves[:n_rows], space.gate[:n_rows], space.gated[:n_rows]
+        if self.dtype == torch.float32:
+            curves = total.tanh_()
+        else:
+            curves.copy_(total).tanh_()
         torch.addcmul(curves[:, :width], curves[:, :width], curves[:, width:], out=gate)
         if self.dtype != torch.float32:
             gated[:, :width] = gate
-        n_out = layer.out.shape[1]
         out = torch.mm(gated, layer.out, out=space.out[: n_rows * n_out].view(n_rows, n_out))
-        skip[rows] += out[:, -self.n_skip :]
+        skip[first : first + n_rows].add_(out[:, -self.n_skip :])
         if n_out > self.n_skip:
-            hidden = space.hidden[rows]
+            hidden = space.hidden[first : first + n_rows]
             hidden += out[:, :width]
-            next_seen[first : first + n_rows] = hidden
+            space.seen[1][space.margin + first :][:n_rows] = hidden
