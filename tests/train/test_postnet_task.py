@@ -24,11 +24,14 @@ CONFIG = PostnetRun(
 )
 
 
+SPEAKERS = torch.tensor([0, 1])
+
+
 @pytest.fixture
 def model():
     torch.manual_seed(0)
     acoustic = Tacotron2(ACOUSTIC.acoustic.model, 80)
-    return AdversarialPostnet(acoustic, PatchDiscriminator(PatchDiscriminatorConfig(channels=4)))
+    return AdversarialPostnet(acoustic, PatchDiscriminator(PatchDiscriminatorConfig(channels=4), 80, 2))
 
 
 def test_each_player_learns_from_its_own_loss_alone(model):
@@ -40,10 +43,10 @@ def test_each_player_learns_from_its_own_loss_alone(model):
         loss.backward()
         return {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
 
-    game = model(made, recorded)
+    game = model(made, recorded, SPEAKERS[: len(made)])
     together = gradients(game.judging + game.deceiving + game.features + game.reconstruction)
-    judge = gradients(model(made, recorded).judging)
-    game = model(made, recorded)
+    judge = gradients(model(made, recorded, SPEAKERS[: len(made)]).judging)
+    game = model(made, recorded, SPEAKERS[: len(made)])
     postnet = gradients(game.deceiving + game.features + game.reconstruction)
     assert judge and all(name.startswith("discriminator.") for name in judge)
     assert postnet and all(name.startswith("acoustic.postnet.") for name in postnet)
@@ -55,9 +58,9 @@ def test_each_player_learns_from_its_own_loss_alone(model):
 def test_the_game_is_least_squares(model):
     made, recorded = torch.randn(1, 80, 24) - 5, torch.randn(1, 80, 24) - 5
     model.eval()
-    game = model(made, recorded)
-    real = model.discriminator(recorded.transpose(1, 2)).score
-    fake = model.discriminator(model.refine(made).transpose(1, 2)).score
+    game = model(made, recorded, SPEAKERS[: len(made)])
+    real = model.discriminator(recorded.transpose(1, 2), SPEAKERS[:1]).score
+    fake = model.discriminator(model.refine(made).transpose(1, 2), SPEAKERS[:1]).score
     torch.testing.assert_close(game.judging, F.mse_loss(real, torch.ones_like(real)) + fake.square().mean())
     torch.testing.assert_close(game.deceiving, F.mse_loss(fake, torch.ones_like(fake)))
 
@@ -65,12 +68,19 @@ def test_the_game_is_least_squares(model):
 def test_a_score_sees_a_patch_and_no_more(model):
     mel = torch.randn(1, 96, 80)
     mel.requires_grad_()
-    score = model.discriminator(mel).score
+    score = model.discriminator(mel, SPEAKERS[:1]).score
     score[0, 0, score.shape[2] // 2, score.shape[3] // 2].backward()
     seen = mel.grad[0].ne(0)
     frames, bands = seen.any(1).nonzero(), seen.any(0).nonzero()
     assert int(frames.max() - frames.min()) + 1 == 25
     assert int(bands.max() - bands.min()) + 1 == 61
+
+
+def test_it_judges_each_speaker_by_that_speaker(model):
+    mel = torch.randn(1, 32, 80) - 5
+    one, other = (model.discriminator(mel, SPEAKERS[i : i + 1]).score for i in (0, 1))
+    assert not torch.allclose(one, other)
+    assert PatchDiscriminator(PatchDiscriminatorConfig(channels=4))(mel).score.shape == one.shape
 
 
 @pytest.fixture

@@ -130,7 +130,7 @@ class AcousticDataset(Dataset[AcousticItem]):
     ) -> None:
         self.clips, self.cache = list(clips), cache
         self.ids = [encode(clip.text) for clip in self.clips]
-        self.speakers = [_speaker(clip, speakers) for clip in self.clips]
+        self.speakers = [speaker_index(clip, speakers) for clip in self.clips]
         self.alignments: list[Alignment] | None = None
         for clip, ids in zip(self.clips, self.ids, strict=True):
             if not ids:
@@ -183,7 +183,7 @@ def _padded(rows: Sequence[Tensor], length: int) -> Tensor:
     return padded
 
 
-def _speaker(clip: Clip, speakers: Sequence[str]) -> int:
+def speaker_index(clip: Clip, speakers: Sequence[str]) -> int:
     if clip.speaker not in speakers:
         known = ", ".join(speakers)
         raise InputError(f"clip '{clip.id}': its speaker '{clip.speaker}' is not among the model's ({known})")

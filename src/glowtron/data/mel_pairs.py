@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from glowtron.data.cache import Cache
+from glowtron.data.dataset import speaker_index
 from glowtron.data.given_mels import GivenMels
 from glowtron.data.manifest import Clip
 from glowtron.data.sampler import Key, generator_of
@@ -23,6 +24,8 @@ class MelPairs(NamedTuple):
     """(B, M, T) by the decoder, before the postnet."""
     recorded: Tensor
     """(B, M, T) of the recording."""
+    speaker: Tensor
+    """(B,) int64."""
 
 
 class MelPairDataset(Dataset[MelPairs]):
@@ -32,8 +35,16 @@ class MelPairDataset(Dataset[MelPairs]):
     """
 
     def __init__(
-        self, clips: Sequence[Clip], cache: Cache, mels: GivenMels, *, segment_frames: int | None, seed: int
+        self,
+        clips: Sequence[Clip],
+        cache: Cache,
+        mels: GivenMels,
+        *,
+        speakers: Sequence[str],
+        segment_frames: int | None,
+        seed: int,
     ) -> None:
+        self.speakers = [speaker_index(clip, speakers) for clip in clips]
         self.clips, self.cache, self.mels = list(clips), cache, mels
         self.segment_frames, self.seed = segment_frames, seed
 
@@ -50,9 +61,9 @@ class MelPairDataset(Dataset[MelPairs]):
             rng = generator_of(self.seed, "frames", key.epoch, key.item)
             first, length = int(rng.integers(length - self.segment_frames + 1)), self.segment_frames
         cut = [torch.from_numpy(np.array(mel[first : first + length].T, np.float32))[None] for mel in (made, recorded)]
-        return MelPairs(*cut)
+        return MelPairs(*cut, torch.tensor([self.speakers[key.item]]))
 
 
 def collate_mel_pairs(items: Sequence[MelPairs]) -> MelPairs:
     """Items of one length, together."""
-    return MelPairs(torch.cat([item.made for item in items]), torch.cat([item.recorded for item in items]))
+    return MelPairs(*(torch.cat(tensors) for tensors in zip(*items, strict=True)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
@@ -35,12 +36,15 @@ class PatchDiscriminator(nn.Module):
     Each score sees 25 frames of 61 bands: how speech looks, and next to nothing of what is said.
     """
 
-    def __init__(self, config: PatchDiscriminatorConfig) -> None:
+    def __init__(self, config: PatchDiscriminatorConfig, n_mels: int = 80, n_speakers: int = 1) -> None:
         super().__init__()
         c = config.channels
+        self.n_speakers = n_speakers
+        if n_speakers > 1:  # A second picture beside the mel, else one speaker could be made to look like another.
+            self.speaker = nn.Embedding(n_speakers, n_mels)
         # (in, out, kernel, stride), each over (frames, bands).
         shapes = (
-            (1, c, (3, 5), (1, 2)),
+            (1 if n_speakers == 1 else 2, c, (3, 5), (1, 2)),
             (c, 2 * c, (3, 5), (2, 2)),
             (2 * c, 4 * c, (3, 5), (2, 2)),
             (4 * c, 4 * c, (3, 3), (1, 1)),
@@ -51,9 +55,12 @@ class PatchDiscriminator(nn.Module):
             for n_in, n_out, kernel, stride in shapes
         )
 
-    def forward(self, mel: Tensor) -> Judgement:
-        """mel: (B, T, M)."""
+    def forward(self, mel: Tensor, speaker: Tensor | None = None) -> Judgement:
+        """mel: (B, T, M); speaker: (B,) indices, needed with several speakers."""
         x = ((mel - MEL_MEAN) / MEL_SPREAD)[:, None]
+        if self.n_speakers > 1:
+            assert speaker is not None, "a discriminator of several speakers has to be told which"
+            x = torch.cat((x, self.speaker(speaker)[:, None, None].expand_as(x)), dim=1)
         features: list[Tensor] = []
         *hidden, last = self.layers
         for layer in hidden:

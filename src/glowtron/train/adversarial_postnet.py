@@ -40,17 +40,17 @@ class AdversarialPostnet(nn.Module):
         refined: Tensor = x + self.acoustic.postnet(x, None).float()
         return refined.transpose(1, 2)
 
-    def forward(self, made: Tensor, recorded: Tensor) -> Game:
-        """made: (B, M, T) before the postnet; recorded: (B, M, T).
+    def forward(self, made: Tensor, recorded: Tensor, speaker: Tensor) -> Game:
+        """made: (B, M, T) before the postnet; recorded: (B, M, T); speaker: (B,).
 
         Each loss reaches the weights of its own player only: the discriminator judges the postnet's mel detached, and
         is held fixed where the postnet looks through it. So the sum of all may be minimised at once.
         """
         real, fake = recorded.transpose(1, 2), self.refine(made).transpose(1, 2)
-        of_real, of_fake = self.discriminator(real), self.discriminator(fake.detach())
+        of_real, of_fake = self.discriminator(real, speaker), self.discriminator(fake.detach(), speaker)
         judging = (of_real.score.float() - 1).square().mean() + of_fake.score.float().square().mean()
         held = {name: weight.detach() for name, weight in self.discriminator.named_parameters()}
-        seen: Judgement = functional_call(self.discriminator, held, (fake,))
+        seen: Judgement = functional_call(self.discriminator, held, (fake, speaker))
         deceiving = (seen.score.float() - 1).square().mean()
         pairs = zip(seen.features, of_real.features, strict=True)
         features = torch.stack([(a.float() - b.detach().float()).abs().mean() for a, b in pairs]).mean()

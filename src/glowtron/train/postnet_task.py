@@ -48,10 +48,21 @@ class PostnetTask:
         clips, held_out = split(clips, training.validation_clips, training.seed)
         self.left_out: dict[str, str] = {}
         self.clips, self.held_out_clips = self._usable(clips), self._usable(held_out)
-        self.dataset = MelPairDataset(self.clips, cache, mels, segment_frames=config.segment_frames, seed=training.seed)
+        self.dataset = self._dataset(self.clips, config.segment_frames)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(step_seed(training.seed, "weights"))
-            self.model: nn.Module = AdversarialPostnet(acoustic, PatchDiscriminator(config.discriminator))
+            opponent = PatchDiscriminator(config.discriminator, acoustic.n_mels, acoustic.config.n_speakers)
+            self.model: nn.Module = AdversarialPostnet(acoustic, opponent)
+
+    def _dataset(self, clips: Sequence[Clip], segment_frames: int | None) -> MelPairDataset:
+        return MelPairDataset(
+            clips,
+            self.cache,
+            self.mels,
+            speakers=self.config.acoustic.speakers,
+            segment_frames=segment_frames,
+            seed=self.config.training.seed,
+        )
 
     def _usable(self, clips: Sequence[Clip]) -> list[Clip]:
         kept = []
@@ -85,9 +96,7 @@ class PostnetTask:
 
     def held_out(self) -> Iterable[Batch]:
         """All held-out clips whole, one by one."""
-        whole = MelPairDataset(
-            self.held_out_clips, self.cache, self.mels, segment_frames=None, seed=self.config.training.seed
-        )
+        whole = self._dataset(self.held_out_clips, None)
         return batches(whole, self.held_out_clips, FixedOrder(len(self.held_out_clips), 1), collate_mel_pairs)
 
     def losses(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
@@ -97,11 +106,11 @@ class PostnetTask:
         deviation of the bands: 1 is right, and smooth mels are below. So no checkpoint counts as the best, and the
         newest is exported.
         """
-        made, recorded = batch.content
+        made, recorded, speaker = batch.content
         if not model.training:
             assert isinstance(model, AdversarialPostnet)
             return _compare(model.refine(made), recorded)
-        game = model(made, recorded)
+        game = model(made, recorded, speaker)
         config = self.config
         total = (
             game.judging
