@@ -81,6 +81,10 @@ MONEY = [
     ("a $5 bill", "a five dollar bill"),
     ("$20/month", "twenty dollars per month"),
     ("£3 10s. 6d. and 2s. 6d.", "three pounds ten shillings six pence and two shillings six pence"),
+    (
+        "€5,50, ₹1,00,000, R$5, 100円",
+        "five euros and fifty cents, one hundred thousand rupees, five reais, one hundred yen",
+    ),
     ("£1700", "one thousand seven hundred pounds"),
 ]
 DATES = [
@@ -100,6 +104,8 @@ DATES = [
     ("It was 5 p.m. He left at 6 pm today.", "it was five P M. he left at six P M today."),
     ("Tue 3/5, by 3/1, Mon-Fri, Jan.-Mar.", "tuesday march fifth, by march first, monday to friday, january to march"),
     ("John 3:16-17", "john three sixteen to seventeen"),
+    ("Mon, Tue and Wed. I sat, sun-burnt", "monday, tuesday and wednesday. i sat, sun-burnt"),
+    ("1:23.45 at UTC-5", "one twenty-three point four five at U T C minus five"),
     ("9am-5pm, 10:30-11:45", "nine A M to five P M, ten thirty to eleven forty-five"),
     ("July 4th, 1st, 22nd, 103rd, 1,000th", "july fourth, first, twenty-second, one hundred third, one thousandth"),
 ]
@@ -116,7 +122,15 @@ UNITS = [
     ("3'6\" tall", "three feet six inches tall"),
     ("6ft 2in, 6 ft. 1 in.", "six feet two inches, six feet one inch."),
     ("a 5in gap, 1 in 10", "a five inches gap, one in ten"),
-    ("x° at 40° N, ° alone", "x degrees at forty degrees N, alone"),
+    ("x° at 40° N, ° alone", "x degrees at forty degrees north, alone"),
+    ("40°26′46″N", "forty degrees twenty-six minutes forty-six seconds north"),
+    ("He is 5'11. It is 5 in. by 3 in.", "he is five feet eleven inches. it is five inches by three inches."),
+    (
+        "30 mpg, 60 fps, 20 sq. ft., 5 ppm",
+        "thirty miles per gallon, sixty frames per second, twenty square feet, five parts per million",
+    ),
+    ("3h20m, 3h 20min, 1'30\"", "three hours twenty minutes, three hours twenty minutes, one minute thirty seconds"),
+    ("1080p, 1.5bn, 2.5M, pH 7", "ten eighty P, one point five billion, two point five million, P H seven"),
     ("100 m² of 5 x 5 m", "one hundred square meters of five by five meters"),
     ("a 5-km run, a 14-year-old", "a five-kilometer run, a fourteen-year-old"),
     ("50%, 5-10%, 100 %, ~95%", "fifty percent, five to ten percent, one hundred percent, about ninety-five percent"),
@@ -156,6 +170,12 @@ NAMES = [
         "chapter four, world war two, scene two, chapters four and five",
     ),
     ("Charles I was king and I was not; XIX century", "charles the first was king and i was not; nineteenth century"),
+    ("N.B. the N.B.A.", "note well the N B A."),
+    ("WWI or WWII. A PhD.", "world war one or world war two. A P H D."),
+    ("MMXX and episode V. X marks", "twenty twenty and episode five. X marks"),
+    ("Tel. 020 7946 0958, eq. 5", "telephone zero two zero, seven nine four six, zero nine five eight, equation five"),
+    ("call 5551234567, 7000000000 men", "call five five five one two three four five six seven, seven billion men"),
+    ("4111 1111 1111 1111", "four one one one, one one one one, one one one one, one one one one"),
     ("J. D. Tippit of the U.S. Army", "J D tippit of the U S army"),
 ]
 CAPITALS = [
@@ -165,6 +185,8 @@ CAPITALS = [
     ("THE END of STRENGTHS", "the end of strengths"),
     ("A man, plan A, A4, vitamin A is", "a man, plan A, A four, vitamin A is"),
     ("mRNA, iOS, PhDs", "M R N A, I O S, P H D's"),
+    ("M&Ms, R&D; the 'A' team", "M and M's, R and D; the A team"),
+    ("hepatitis B. A man. It was I. I did. J. A. Smith", "hepatitis B. a man. it was i. i did. J A smith"),
     ("iPhone McDonald O'Brien I'm X-ray", "iphone mcdonald o'brien i'm X-ray"),
 ]
 ADDRESSES = [
@@ -172,14 +194,22 @@ ADDRESSES = [
     ("john.doe_1@mail.example.co.uk!", "john dot doe underscore one at mail dot example dot co dot U K!"),
     ("nasa.gov and bbc.co.uk", "nasa dot gov and B B C dot co dot U K"),
     ("#ThrowbackThursday @user_name #1", "hashtag throwback thursday at user name number one"),
-    ("end.It is 3.5 to node.js", "end. it is three point five to node. js"),
+    ("end.It is 3.5 to node.js", "end. it is three point five to node dot J S"),
+    (
+        "README.md, a.tar.gz, my_notes.txt. C++ and .NET",
+        "readme dot M D, a dot tar dot G Z, my notes dot T X T. C plus plus and dot net",
+    ),
+    ("http://a.com/p?x=1", "A dot com slash P question mark X equals one"),
+    ("python3.11 and 0x1F", "python three point eleven and zero X one F"),
+    ("TCP/IP, I/O, TL;DR", "T C P I P, I O, T L D R"),
+    ("x == 1, x != y, a <= b, 6 / 2", "x equals one, x is not equal to y, a is at most b, six divided by two"),
 ]
 CHARACTERS = [
     ("hello 😀 :-) world ¯\\_(ツ)_/¯ <3", "hello world"),
     ("(╯°□°)╯︵ ┻━┻ flip ( ͡° ͜ʖ ͡°) (ツ) (^_^)", "flip (tsu)"),
     ("(a) – (°C) – (→ 5) “(so)”", "(a) - (degrees C) - (five) (so)"),
     ("π, α-rays, Δt, 5 μm, Ω", "pi, alpha rays, delta t, five micrometers, ohm"),
-    ("η Αθήνα", "i athina"),
+    ("η Αθήνα, Ωραία", "i athina, oraia"),
     ("北京 привет łódź", "bei jing privet lodz"),
     ("“quoted” ‘single’ it’s 'tis 'n' goin'", "quoted single it's 'tis 'n' goin'"),
     ("yes… no -- what?? — so!!", "yes... no - what? - so!"),

@@ -55,7 +55,7 @@ def test_text_after_a_line_break_is_not_lost() -> None:
     assert nvidia.clean("one {AH0} two\nthree {AH0} four") == "one {AH0} two three {AH0} four"
 
 
-@pytest.mark.parametrize("text", ["$,5", "It cost $1.,5.", "9" * 40, "9" * 5000])
+@pytest.mark.parametrize("text", ["$,5", "It cost $1.,5.", "9" * 40, "9" * 5000, "$" + "9" * 5000])
 def test_what_the_program_cannot_read_is_named(text: str) -> None:
     with pytest.raises(InputError, match=r"cannot read the (amount|number) '"):
         nvidia.clean(text)

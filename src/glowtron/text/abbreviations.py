@@ -91,6 +91,8 @@ IRREGULAR = {
     "PhDs": "P H D's",
     "MSc": "M S C",
     "BSc": "B S C",
+    "pH": "P H",
+    "TL;DR": "T L D R",
     "c/o": "care of",
     "w/o": "without",
     "w/": "with ",
@@ -123,6 +125,10 @@ BEFORE_FIGURES = {
     "ed": "edition",
     "Rm": "room",
     "rm": "room",
+    "Tel": "telephone",
+    "tel": "telephone",
+    "Eq": "equation",
+    "eq": "equation",
     "Ext": "extension",
     "ext": "extension",
     "cap": "chapter",
@@ -175,13 +181,19 @@ _TITLE = re.compile(
 )
 _WORDLIKE_TITLES = frozenset("Gen Col Rep Pres Fr Det Hon Sen Ms".split())
 _OTHER = re.compile(rf"(?<![\w.])({_either(OTHERS)})\.(?!\w)")
-_IRREGULAR = re.compile(rf"(?<![\w.])({_either(IRREGULAR)})(?!\.)(?:(?<=[./])|(?!\w))")
+_IRREGULAR = re.compile(rf"(?<![\w.])({_either(IRREGULAR)})(?:(?<=[./])(?!\.|[A-Z]\.)|(?<![./])(?!\w|\.\w))")
 _BEFORE_FIGURES = re.compile(rf"(?<![\w.])({_either(BEFORE_FIGURES)})\.[ ]?(?=#?[0-9]|[IVXL]+\b|[A-Z]{{1,3}}-?[0-9])")
 _CIRCA = re.compile(r"(?<![\w.])c\.[ ]?(?=[1-9][0-9]{3}\b)")
 _MONTH = re.compile(rf"(?<![\w.])({_either(MONTHS)})(?:\.(?=[ ]?[0-9,])|(?=[ ][0-9]))")
 _MONTH_ALONE = re.compile(r"(?<![\w.])(Jan|Feb|Aug|Sept|Oct|Nov|Dec)\.(?=[ ][a-z]|[,;:)])")
 _MONTH_AFTER_DAY = re.compile(rf"(?<=[0-9][ -])({_either(MONTHS)})\b\.?(?![a-z])")
 _NAMED = DAYS | MONTHS
+_A_DAY = rf"(?:{_either(DAYS)})\b"
+_DAY_LIST = re.compile(
+    rf"(?<![\w.])(?:{_A_DAY}\.?(?:,[ ](?:and[ ]|or[ ])?|[ ](?:and|or)[ ])){{1,6}}"
+    rf"{_A_DAY}(?![\w-])(?:\.(?=[ ][a-z0-9]))?"
+)
+_DAY_NAME = re.compile(rf"\b({_either(DAYS)})\b\.?")
 _SPAN = re.compile(rf"(?<![\w.])({_either(_NAMED)})\.?[ ]?[-–][ ]?({_either(_NAMED)})\b\.?(?!\w)")
 _DAY = re.compile(rf"(?<![\w.])({_either(DAYS)})(?:\.(?=,|[ ][0-9JFMASOND])|(?=,?[ ](?:[0-9]|{_either(MONTHS)})))")
 _STREET_OR_SAINT = re.compile(r"(?<![\w.])(St|Ste)\b\.?(?![\w.])")
@@ -203,6 +215,7 @@ def expand(text: str) -> str:
     text = _CIRCA.sub("circa ", text)
     text = _BEFORE_FIGURES.sub(lambda match: BEFORE_FIGURES[match[1]] + " ", text)
     text = _SPAN.sub(lambda match: f"{_NAMED[match[1]]} to {_NAMED[match[2]]}", text)
+    text = _DAY_LIST.sub(lambda days: _DAY_NAME.sub(lambda day: DAYS[day[1]], days[0]), text)
     text = _MONTH.sub(lambda match: MONTHS[match[1]], text)
     text = _MONTH_AFTER_DAY.sub(lambda match: MONTHS[match[1]], text)
     text = _MONTH_ALONE.sub(lambda match: MONTHS[match[1]], text)

@@ -40,7 +40,7 @@ _MONARCHS = frozenset(
 _HEADINGS = frozenset(
     """chapter volume part book act scene section article title canto psalm phase type stage class grade level
     appendix figure table plate number war bowl apollo gemini mark session amendment verse corps case rule page
-    lesson unit exhibit vol chap no fig division group form schedule category""".split()
+    lesson unit exhibit vol chap no fig division group form schedule category episode""".split()
 )
 _ROMAN = re.compile(r"(?<![\w'.-])(?:([IVXLCDM]+)(?:(?![\w'])|(?='s))(\.(?!\w))?|([IVXL]+)(?:th|st|nd|rd)\b)")
 _SMALL_ROMAN = re.compile(r"(?<=[a-z] )([ivxl]{2,6}|[vx])(?![\w'])")
@@ -133,7 +133,7 @@ def _roman(match: re.Match[str]) -> str:
         return cardinal(number) + stop
     if before in _MONARCHS and number < 40 and (numeral != "I" or _is_first(match)):
         return "the " + ordinal(number) + stop
-    if len(numeral) >= 5 and 1000 < number < 2100:
+    if len(numeral) >= 4 and 1000 < number < 2100:
         return pairs(number) + (match[2] or "")
     if len(numeral) >= 2 and set(numeral) <= set("IVX") and (match[2] or numeral not in _AMBIGUOUS):
         if before.istitle() and before not in STARTERS and number < 6 and _full_name(match):
@@ -150,7 +150,8 @@ def _small_roman(match: re.Match[str]) -> str:
 
 
 def _is_heading(word: str) -> bool:
-    return word.lower() in _HEADINGS or word.lower().removesuffix("s") in _HEADINGS
+    known = word.lower() in _HEADINGS or word.lower().removesuffix("s") in _HEADINGS
+    return known and word != "mark"  # Which is what a sign or a spot is, too.
 
 
 def _back(match: re.Match[str]) -> tuple[str, int, int]:
@@ -196,6 +197,13 @@ def _dotted(match: re.Match[str]) -> str:
 def _initial(match: re.Match[str]) -> str:
     following = re.compile(r"[A-Z][a-z]*").match(match.string, match.end())
     before = word_before(match)
+    if (
+        following
+        and following[0] in ("A", "I")
+        and match[0].endswith(" ")
+        and match.string.startswith(" ", following.end())
+    ):
+        return match[0]  # "Vitamin B. A deficiency": no initial follows.
     if following and following[0] in STARTERS and len(following[0]) > 1 and not (before.istitle() and len(before) > 1):
         return match[0]
     return match[1] + " "
@@ -226,10 +234,10 @@ def _letter(match: re.Match[str]) -> str:
     if letter.islower() or text.startswith(NAMED, match.end()):
         return letter
     before, after = text[max(0, match.start() - 3) : match.start()], text[match.end() : match.end() + 3]
-    beside_letter = re.search(r"(?<![A-Za-z'])[A-Z] $", before) or re.match(r" [A-Z](?![A-Za-z'])", after)
+    beside_letter = re.search(r"(?<![A-Za-z'])[A-Z][ /]$", before) or re.match(r"[ /][A-Z](?![A-Za-z'])", after)
     if letter == "I":
         return "I" if beside_letter else "i"
-    if letter != "A" or beside_letter:
+    if letter != "A" or beside_letter or (before.endswith(("'", '"')) and after.startswith(before[-1])):
         return letter
     if re.match(r" ?[A-Za-z]", after):
         # "A man", "he said: A man", "Once Upon A Time" are articles; "vitamin A is" names the letter.

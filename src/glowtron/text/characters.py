@@ -39,6 +39,7 @@ _REPLACED = {
     "¡": "",
     "№": " No. ",
     "§": " section ",
+    "円": " yen ",
     "¶": " paragraph ",
     "÷": " divided by ",
     "±": " plus or minus ",
@@ -73,6 +74,7 @@ _GREEK = "\u0370-\u03ff\u1f00-\u1fff"
 _GREEK_WORD = re.compile(f"[{_GREEK}]{{2}}")
 # µ and Ω before or after other letters or figures are units.
 _GREEK_LETTER = re.compile(r"[\u0391-\u03a8\u03b1-\u03bb\u03bd-\u03c9]|μ(?!\w)")
+_OMEGA = re.compile(f"(?<=[{_GREEK}])Ω|Ω(?=[{_GREEK}])")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});")
 _TAG = re.compile(
     r"</?(?:a|b|i|u|p|br|hr|em|li|ul|ol|tt|td|tr|th|h[1-6]|div|span|code|pre|sub|sup|strong|small)(?:\s[^<>]{0,200})?/?>"
@@ -91,8 +93,8 @@ def plain(text: str) -> str:
         text = _TAG.sub(" ", text)
     if not text.isascii() or not text.isprintable():
         text = _FACE.sub(" ", text)
-        if not _GREEK_WORD.search(text):
-            text = _GREEK_LETTER.sub(_letter_name, text)
+        # Alone, Ω is an ohm and the others are letters' names.
+        text = _OMEGA.sub("O", text) if _GREEK_WORD.search(text) else _GREEK_LETTER.sub(_letter_name, text)
         text = "".join([_plain(character) for character in text])
     if "\n" in text:
         text = "\n".join(_without_drawings(text.split("\n")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from glowtron.text.abbreviations import ends_sentence
-from glowtron.text.numbers import DIGITS, cardinal, ordinal, pairs
+from glowtron.text.numbers import DIGITS, cardinal, digits, ordinal, pairs
 
 MONTHS = ("January February March April May June July August September October November December").split()
 _MONTH = "|".join(MONTHS)
@@ -38,6 +38,8 @@ _TIME = re.compile(
     r"|(?<![\w.:/])(?<![0-9],)([01]?[0-9]|2[0-4]):([0-5][0-9])(?::([0-5][0-9])(?:\.[0-9]{1,9})?)?"
     r"(?:[ ]?(h(?:rs|ours)?)\b\.?)?(?:Z\b)?(?![0-9:]|\.[0-9])"
 )
+# A lap of 1:23.45.
+_LAP = re.compile(r"(?<![\w.:,/])([0-9]{1,2}):([0-5][0-9])\.([0-9]{1,3})(?![\w:.]|[ ]?[AaPp]\.?[Mm]\b)")
 # "10:30-11:45", "9am - 5pm".
 _SPAN = re.compile(
     r"((?<=[0-9]):[0-9]{2}(?:[ ]?[AaPp]\.?[Mm]\b\.?)?|(?<=[0-9])[ ]?[AaPp]\.?[Mm]\b\.?)[ ]?[-–][ ]?"
@@ -61,6 +63,7 @@ def dates(text: str) -> str:
 
 def times(text: str) -> str:
     """`text` with its times of day in words. A ratio such as 3:1 is none."""
+    text = _LAP.sub(lambda match: f"{_clock(match[1], match[2], None, False)} point {digits(match[3])}", text)
     text = _SPAN.sub(r"\1 to ", text)
     text = _VERSES.sub(r"\1:\2 to \3", text)
     text = _TIME.sub(_time, text)

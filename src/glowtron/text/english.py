@@ -22,7 +22,16 @@ from glowtron.text.units import quantities
 from glowtron.text.web import addresses
 
 _SIGN_WORDS = (
-    (re.compile(r"(?<!\w)([A-Z]{1,4})&([A-Z]{1,4})(?!\w)"), lambda match: f"{spell(match[1])} and {spell(match[2])}"),
+    (
+        re.compile(r"(?<!\w)([A-Z]{1,4})&([A-Z]{1,4})(s?)(?!\w)"),  # AT&T, M&Ms
+        lambda match: f"{spell(match[1])} and {spell(match[2])}" + ("'s" if match[3] else ""),
+    ),
+    (re.compile(r"(?<=[\w)])[ ]?!=[ ]?(?=[\w(-])"), " is not equal to "),
+    (re.compile(r"(?<=[\w)])[ ]?==[ ]?(?=[\w(-])"), " equals "),
+    (re.compile(r"(?<=[\w)])[ ]?<=[ ]?(?=[\w(-])"), " is at most "),
+    (re.compile(r"(?<=[\w)])[ ]?>=[ ]?(?=[\w(-])"), " is at least "),
+    (re.compile(r"\b(UTC|GMT)-(?=[0-9])"), r"\1 minus "),
+    (re.compile(r"(?<=[0-9)])[ ]/[ ](?=[0-9(])"), " divided by "),
     (re.compile(r"(?<=[\w.)])[ ]?&[ ]?(?=[\w(])|&"), " and "),
     (re.compile(r"(?<=\w)\+\+"), " plus plus "),
     (re.compile(r"(?<![0-9][eE])(?<=[\w)])[ ]?\+[ ]?(?=[\w(])|(?<!\S)\+(?=\w)"), " plus "),
@@ -49,7 +58,7 @@ _CONTINENTAL = re.compile(r"(?<![\w.,])([0-9]{1,3}(?:\.[0-9]{3}){1,8}),([0-9]{2}
 _GROUPED = re.compile(
     r"(?<![\w.,])(?<![0-9] )(?:[0-9]{1,2}(?:,[0-9]{2}){1,6},[0-9]{3}"
     r"|[0-9]{1,3}(?:\.[0-9]{3}){2,9}|[0-9]{1,3}(?: [0-9]{3}){2,9})"
-    r"(?![\w,]|[ .][0-9])"
+    r"(?!\w|[ .,][0-9])"
 )
 
 # What punctuation the symbol table lacks, and what a voice has never seen, becomes what it knows. \ue000 is HELD.

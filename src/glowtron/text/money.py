@@ -35,7 +35,8 @@ SIGNS = {
     "₿": Currency("bitcoin", "bitcoins"),
 }
 _NATIONS = {"US": "U S", "C": "canadian", "CA": "canadian", "A": "australian", "AU": "australian", "NZ": "new zealand"}
-_NATIONS |= {"HK": "hong kong", "S": "singapore", "R": "brazilian"}
+_NATIONS |= {"HK": "hong kong", "S": "singapore", "R": ""}
+_REAL = Currency("real", "reais", "centavo", "centavos")
 CODES = {
     "USD": Currency("U S dollar", "U S dollars", "cent", "cents"),
     "GBP": Currency("british pound", "british pounds", "penny", "pence"),
@@ -56,7 +57,7 @@ _SUM = re.compile(
 )
 _SUM_AFTER = re.compile(rf"{START}({NUMBER}){_SCALE}[ ]?(?:({_SIGN})(?![0-9])|({'|'.join(CODES)})(?!\w))")
 _SUM_WITH_CODE = re.compile(rf"(?<!\w)({'|'.join(CODES)})[ ]?({NUMBER}){_SCALE}")
-_COMMA_EURO = re.compile(r"€[ ]?([0-9]{1,9}),([0-9]{2})(?![0-9,.])")
+_COMMA_EURO = re.compile(r"€[ ]?([0-9]{1,9}),([0-9]{2})(?![0-9]|[,.][0-9])")
 _CENTS = re.compile(rf"{START}({NUMBER})[ ]?¢")
 _OLD_ENGLISH = re.compile(
     r"£([0-9,]{1,12})[ ]?([0-9]{1,2})s\.?(?:[ ]?([0-9]{1,2})d\b\.?)?|(?<![\w.])([0-9]{1,2})s\.[ ]?([0-9]{1,2})d\b\.?"
@@ -85,7 +86,9 @@ def sums(text: str) -> str:
 def _sum(match: re.Match[str]) -> str:
     minus, nation, sign, minus_inside, number, lower_scale, upper, scale = match.groups()
     currency = SIGNS[sign]
-    if nation:
+    if nation == "R" and sign == "$":
+        currency = _REAL
+    elif nation:
         currency = Currency(f"{_NATIONS[nation]} {currency.one}", f"{_NATIONS[nation]} {currency.many}", *currency[2:])
     words = "minus " if minus or minus_inside else ""
     if upper:

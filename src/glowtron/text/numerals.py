@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from glowtron.text.capitals import NAMED
-from glowtron.text.numbers import NUMBER, SIGN, START, cardinal, decade, digits, ordinal, pairs, spoken
+from glowtron.text.numbers import NUMBER, SCALES, SIGN, START, cardinal, decade, digits, ordinal, pairs, spoken
 
 # With these before it, a number of four figures is a year: "in 1895", "summer of 1914".
 _YEAR_BEFORE = frozenset(
@@ -64,8 +64,14 @@ _PHONE = re.compile(
     r"|(?<![\w.,/-])(\+[0-9]{1,3}(?:[ -][0-9]{1,5}){1,6})(?![\w])"
     r"|(?<![\w.,/-])([0-9]{3}-[0-9]{4})(?![\w]|[.,-][0-9])"
 )
+# "020 7946 0958" in Britain; the sixteen figures of a card.
+_SPACED = re.compile(r"(?<![\w.,/-])(0[0-9]{2,4}(?: [0-9]{3,4}){1,3}|[0-9]{4}(?: [0-9]{4}){3})(?![\w]|[.,-][0-9])")
+_LONG = re.compile(r"(?<![\w.,/$£€-])([1-9][0-9]{9,14})(?<!000)(?![\w%]|[.,:/-][0-9])")
 _GROUPS = re.compile(r"(?<![\w.,/-])([0-9]+(?:-[0-9]+){2,12})(?![\w-])")
 _VERSION = re.compile(r"(?:(?<![\w.])[vV]\.?|(?<![\w.,]))([0-9]{1,5}(?:\.[0-9]{1,5}){2,6})(?![\w]|\.[0-9])")
+_GLUED_VERSION = re.compile(r"(?<![\w.])([A-Za-z]{2,20})([0-9]{1,3}(?:\.[0-9]{1,4}){1,4})(?![\w]|\.[0-9])")
+_LINES = re.compile(r"(?<![\w.])([1-9][0-9]{2,3})([pi])(?![\w])")
+_SCALED = re.compile(rf"{START}({NUMBER})[ ]?(bn|mn|tn)\b|{START}([0-9]{{1,6}}\.[0-9]{{1,3}})([KMB])(?![\w/])")
 _NAMED_VERSION = re.compile(
     r"(?:(?<![\w.])[vV]|\b([Vv]ersion|[Pp]ython)[ ])([0-9]{1,4})(?:\.([0-9]{1,4}))?(?![\w]|\.[0-9])"
 )
@@ -86,13 +92,18 @@ _WINDOW = 24
 
 def telephones(text: str) -> str:
     """`text` with its telephone numbers in words, figure by figure."""
-    return _PHONE.sub(_phone, text)
+    text = _PHONE.sub(_phone, text)
+    text = _SPACED.sub(lambda match: ", ".join(digits(group) for group in match[1].split()), text)
+    return _LONG.sub(lambda match: digits(match[1]), text)  # Ten figures without commas count nothing.
 
 
 def figures(text: str) -> str:
     """`text` with every figure in words."""
     text = _VERSION.sub(_version, text)
     text = _NAMED_VERSION.sub(_named_version, text)
+    text = _GLUED_VERSION.sub(lambda match: f"{match[1]} {' point '.join(map(spoken, match[2].split('.')))}", text)
+    text = _LINES.sub(lambda match: f"{pairs(int(match[1]))} {match[2].upper()}", text)
+    text = _SCALED.sub(_scaled, text)
     text = _YEAR_RANGE.sub(_year_range, text)
     text = _GROUPS.sub(lambda match: ", ".join(digits(group) for group in match[1].split("-")), text)
     text = _DECADE.sub(lambda match: decade(match[1]), text)
@@ -145,6 +156,10 @@ def _version(match: re.Match[str]) -> str:
 def _named_version(match: re.Match[str]) -> str:
     minor = f" point {spoken(match[3])}" if match[3] else ""
     return f"{match[1] or 'version'} {spoken(match[2])}{minor}"
+
+
+def _scaled(match: re.Match[str]) -> str:
+    return f"{spoken(match[1] or match[3])} {SCALES[(match[2] or match[4]).lower()]}"
 
 
 def _year_range(match: re.Match[str]) -> str:

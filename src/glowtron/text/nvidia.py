@@ -108,12 +108,12 @@ def _dollars(match: re.Match[str]) -> str:
         return amount + " dollars"
     if "," in amount:
         raise InputError(f"the published text frontend cannot read the amount '{match[0]}'; write it without commas")
-    number, hundredths = int(dollars or 0), int(cents or 0)
+    number, hundredths = dollars.lstrip("0"), cents.lstrip("0")
     parts = []
     if number:
-        parts.append(f"{number} dollar" + ("" if number == 1 else "s"))
+        parts.append(f"{number} dollar" + ("" if number == "1" else "s"))
     if hundredths:
-        parts.append(f"{hundredths} cent" + ("" if hundredths == 1 else "s"))
+        parts.append(f"{hundredths} cent" + ("" if hundredths == "1" else "s"))
     return ", ".join(parts) or "zero dollars"
 
 

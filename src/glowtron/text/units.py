@@ -35,6 +35,19 @@ UNITS = {
     "mi": ("mile", "miles"),
     "MPH": ("mile per hour", "miles per hour"),
     "mph": ("mile per hour", "miles per hour"),
+    "mpg": ("mile per gallon", "miles per gallon"),
+    "fps": ("frame per second", "frames per second"),
+    "bpm": ("beat per minute", "beats per minute"),
+    "ppm": ("part per million", "parts per million"),
+    "sq ft": ("square foot", "square feet"),
+    "sq. ft.": ("square foot", "square feet"),
+    "sq. ft": ("square foot", "square feet"),
+    "sq mi": ("square mile", "square miles"),
+    "sq. mi.": ("square mile", "square miles"),
+    "sq m": ("square meter", "square meters"),
+    "sq. m": ("square meter", "square meters"),
+    "cu ft": ("cubic foot", "cubic feet"),
+    "cu. ft.": ("cubic foot", "cubic feet"),
     "kph": ("kilometer per hour", "kilometers per hour"),
     "kmh": ("kilometer per hour", "kilometers per hour"),
     "rpm": ("revolution per minute", "revolutions per minute"),
@@ -69,6 +82,10 @@ UNITS = {
     "MB": ("megabyte", "megabytes"),
     "GB": ("gigabyte", "gigabytes"),
     "TB": ("terabyte", "terabytes"),
+    "kbit": ("kilobit", "kilobits"),
+    "Mbit": ("megabit", "megabits"),
+    "Gbit": ("gigabit", "gigabits"),
+    "Gbps": ("gigabit per second", "gigabits per second"),
     "kbps": ("kilobit per second", "kilobits per second"),
     "Mbps": ("megabit per second", "megabits per second"),
     "W": ("watt", "watts"),
@@ -79,6 +96,7 @@ UNITS = {
     "V": ("volt", "volts"),
     "kV": ("kilovolt", "kilovolts"),
     "mA": ("milliampere", "milliamperes"),
+    "kN": ("kilonewton", "kilonewtons"),
     "J": ("joule", "joules"),
     "kJ": ("kilojoule", "kilojoules"),
     "cal": ("calorie", "calories"),
@@ -102,15 +120,22 @@ _QUANTITY = re.compile(
 )
 _FRACTION_UNIT = re.compile(rf"{START}(?:({NUMBER})[ -])?{_FRACTION}(?:([ -]?)({_UNIT})(?![\w/]))?")
 _FEET_INCHES = re.compile(
-    r"(?<![\w.])([0-9]{1,3})(?:'|[ ]?ft\b\.?)[ ]?([0-9]{1,2}(?:\.[0-9])?)(?:\"|''?|in\b|[ ]in(?=[,.;:)]|$))"
+    r"(?<![\w.])([0-9]{1,3})(?:(')|[ ]?ft\b\.?)[ ]?([0-9]{1,2}(?:\.[0-9])?)"
+    r"(?:\"|''?|in\b|[ ]in(?:\.(?=[ ][a-z])|(?=[,.;:)]|$)))"
 )
+# A person of 5'11.
+_HEIGHT = re.compile(r"(?<![\w.'])([3-8])'(1[01]|[0-9])(?![\w'\"/]|[.,:-][0-9])")
+_ANGLE = re.compile(r"(?<![\w.])([0-9]{1,3})°[ ]?([0-9]{1,2})'[ ]?(?:([0-9]{1,2}(?:\.[0-9]{1,3})?)(?:\"|''))?")
+_COMPASS = re.compile(r"(?<=[0-9][°'\"])[ ]?([NSEW])(?![\w'])")
+_COMPASS_NAMES = {"N": " north", "S": " south", "E": " east", "W": " west"}
+_DURATION = re.compile(r"(?<![\w.,])([0-9]{1,3})[ ]?h[ ]?([0-9]{1,2})[ ]?m(?:in)?(?![\w/])")
 _INCHES = re.compile(
     rf"{START}({NUMBER})(?:in\b(?!\.[a-z])"
     r"|\"(?=[ ](?:wide|tall|long|deep|high|thick|across|screen|monitor|pipe|x|by)\b|[ ]?x[ ]?[0-9]))"
 )
 _SCIENTIFIC = re.compile(r"(?<![\w.])([0-9]{1,12}(?:\.[0-9]{1,12})?)[eE]([+-]?[0-9]{1,3})(?![\w.])")
 _ADJECTIVE = re.compile(r"-[a-z]")
-_DIMENSION = re.compile(rf"{START}({NUMBER})(\s?)([x×*])\2(?=[0-9])")
+_DIMENSION = re.compile(rf"{START}(?!0x[0-9A-Fa-f]+\b)({NUMBER})(\s?)([x×*])\2(?=[0-9])")
 _ARITHMETIC = re.compile(r"[ ]?[0-9.,]{1,12}[ ]?(?:=|equals|\^|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻])")
 _PER_LETTERS = re.compile(
     r"(?<=[a-z])[ ]?/[ ]?(hour|hr|h|day|week|wk|month|mo|year|yr|kg|km|mile|person|night|min|minute|second|sec|s)\b"
@@ -124,7 +149,11 @@ _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
 def quantities(text: str) -> str:
     """`text` with its quantities in words."""
+    text = _COMPASS.sub(lambda match: _COMPASS_NAMES[match[1]], text)
+    text = _ANGLE.sub(_angle, text)
     text = _FEET_INCHES.sub(_feet_inches, text)
+    text = _HEIGHT.sub(lambda match: f"{spoken(match[1])} feet {_counted(match[2], 'inch', 'inches')}", text)
+    text = _DURATION.sub(_duration, text)
     text = _INCHES.sub(lambda match: spoken(match[1]) + (" inch" if match[1] == "1" else " inches"), text)
     text = _SCIENTIFIC.sub(lambda m: f"{spoken(m[1])} times ten to the power of {spoken(m[2].lstrip('+'))}", text)
     text = _DIMENSION.sub(_dimension, text)
@@ -139,8 +168,6 @@ def quantities(text: str) -> str:
 
 def _quantity(match: re.Match[str]) -> str:
     unit, number = match["unit"], match["number"]
-    if unit == "in." and ends_sentence(match) and match["joint"] != "":
-        return match[0]  # "He came in 5 in." is not likely, but nor is it sure.
     if unit == "s" and match["joint"] == "" and len(number) in (2, 4) and number.endswith("0"):
         return match[0]  # The 90s and the 1990s.
     one, many = UNITS[unit]
@@ -157,7 +184,7 @@ def _quantity(match: re.Match[str]) -> str:
         power = _POWERS[match["per_power"]] if match["per_power"] else ""
         name += f" per {per} {power}d" if power and timed else f" per {power} {per}".replace("  ", " ")
     words = f"{spoken(match['from'])} to " if match["from"] else ""
-    stop = "." if match["stop"] and ends_sentence(match) else ""
+    stop = "." if (match["stop"] or unit.endswith(".")) and ends_sentence(match) else ""
     return f"{words}{spoken(number)}{match['scale'] or ''}{'-' if match['joint'] == '-' else ' '}{name}{stop}"
 
 
@@ -180,10 +207,23 @@ def _fraction(match: re.Match[str]) -> str:
 
 
 def _feet_inches(match: re.Match[str]) -> str:
-    feet, inches = match.groups()
-    return (
-        f"{spoken(feet)} {'foot' if feet == '1' else 'feet'} {spoken(inches)} {'inch' if inches == '1' else 'inches'}"
-    )
+    feet, mark, inches = match.groups()
+    if mark and float(inches) >= 12:  # 1'30"
+        return f"{_counted(feet, 'minute', 'minutes')} {_counted(inches, 'second', 'seconds')}"
+    return f"{_counted(feet, 'foot', 'feet')} {_counted(inches, 'inch', 'inches')}"
+
+
+def _angle(match: re.Match[str]) -> str:
+    words = f"{_counted(match[1], 'degree', 'degrees')} {_counted(match[2], 'minute', 'minutes')}"
+    return words + (f" {_counted(match[3], 'second', 'seconds')}" if match[3] else "")
+
+
+def _duration(match: re.Match[str]) -> str:
+    return f"{_counted(match[1], 'hour', 'hours')} {_counted(match[2], 'minute', 'minutes')}"
+
+
+def _counted(number: str, one: str, many: str) -> str:
+    return f"{spoken(number)} {one if number == '1' else many}"
 
 
 def _dimension(match: re.Match[str]) -> str:

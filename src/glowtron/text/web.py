@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from glowtron.text.capitals import spell
+from glowtron.text.capitals import NAMED, spell
 from glowtron.text.numbers import digits
 
 # Endings that make a bare name an address; others need http:// or www.
@@ -15,6 +15,13 @@ _URL = re.compile(r"\b(?:https?|ftp)://([^\s<>\"\ue000]+)|(?<![\w.@/])(www\.[^\s
 _BARE = re.compile(
     rf"(?<![\w.@/-])((?:[a-zA-Z][\w-]{{0,62}}\.){{1,4}}(?:{_ENDINGS})(?:/[^\s<>\"\ue000]*)?)(?![\w@-])(?!\.\w)"
 )
+_EXTENSIONS = (
+    "avi|bat|bmp|c|cfg|conf|cpp|css|csv|dll|doc|docx|exe|flac|gif|go|gz|h|htm|html|ini|java|jpeg|jpg|js|json|jsx|log|md|mov"
+    "|mp3|mp4|odt|pdf|php|png|ppt|pptx|py|rar|rb|rs|sh|sql|svg|tar|tex|tmp|ts|tsx|txt|wav|webp|xls|xlsx|xml|yaml|yml|zip"
+)
+_FILE = re.compile(rf"(?<![\w@])((?:[\w-]{{1,40}}\.){{1,3}}(?:{_EXTENSIONS}))(?![\w@-]|\.\w)")
+_DOT_NET = re.compile(r"(?<![\w.])\.(NET)\b")
+_SAID = frozenset("avi bat doc docx gif go java jpeg json log tar tex wav yaml zip".split())
 _TRAILING = ".,;:!?'\")]}"
 _HASHTAG = re.compile(r"(?<![\w&])#(\w*[A-Za-z]\w*)")
 _HANDLE = re.compile(r"(?<![\w.])@([A-Za-z]\w*)")
@@ -46,9 +53,17 @@ def addresses(text: str) -> str:
         text = _URL.sub(lambda match: _address(match[1] or match[2]), text)
     if "." in text:
         text = _BARE.sub(lambda match: _address(match[1]), text)
+        text = _FILE.sub(_file, text)
+        text = _DOT_NET.sub(r"dot net", text)
     if "#" in text:
         text = _HASHTAG.sub(lambda match: "hashtag " + _CAMEL.sub(" ", match[1]), text)
     return text
+
+
+def _file(match: re.Match[str]) -> str:
+    *names, extension = match[1].split(".")
+    stem = " dot ".join(_CAMEL.sub(" ", name) for name in names)
+    return f"{stem} dot {extension if extension in _SAID else spell(extension) + NAMED}"
 
 
 def _address(address: str) -> str:
@@ -63,5 +78,6 @@ def _part(part: str) -> str:
         return digits(part)
     if part.isalpha():
         word = part.lower()
-        return spell(word) if len(word) == 1 or not re.search("[aeiouy]", word) or word in ("uk", "io", "ai") else word
+        spelt = len(word) == 1 or not re.search("[aeiouy]", word) or word in ("uk", "io", "ai")
+        return spell(word) + NAMED if spelt else word
     return _SIGNS.get(part, " ")
