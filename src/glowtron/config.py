@@ -306,15 +306,15 @@ class OptimizerConfig:
     """Share of a weight that is taken off it, times `lr`, each step (`adamw`), or added to its gradient (`adam`)."""
     clip_norm: float = 1.0
     """Largest norm of the gradient; 0: not clipped."""
-    schedule: Literal["constant", "cosine", "steps"] = "constant"
+    schedule: Literal["constant", "cosine"] = "constant"
     """Shape of the learning rate after warm-up; `cosine` falls to `final_share` of `lr` where the run is to end, by
-    `max_steps` or `max_epochs`; `steps` falls as `anneal` says."""
+    `max_steps` or `max_epochs`; `constant` stays but for what `anneal` says."""
     warmup_steps: int = 0
     """Steps over which the rate rises from 0."""
     final_share: float = 0.01
     """Where `cosine` ends, as a share of `lr`."""
     anneal: tuple[tuple[float, float], ...] = ()
-    """Pairs for `steps`: from when on, and at which share of `lr`; such as [[500, 0.1], [1000, 0.01]]."""
+    """Pairs: from when on, and at which share of `lr`; such as [[500, 0.1], [1000, 0.01]]."""
     anneal_unit: Literal["epochs", "steps"] = "epochs"
     """What `anneal` counts in."""
 
@@ -325,7 +325,7 @@ class OptimizerConfig:
             times == sorted(set(times)) and min(times, default=1) > 0, f"anneal must rise from over 0, got {times}"
         )
         _require(all(share >= 0 for _, share in self.anneal), "shares of lr in anneal must not be under 0")
-        _require(bool(self.anneal) == (self.schedule == "steps"), "schedule 'steps' and anneal go together; give both")
+        _require(not self.anneal or self.schedule == "constant", f"anneal needs schedule constant, not {self.schedule}")
         _not_negative(self, "weight_decay", "clip_norm", "warmup_steps")
         for name in ("beta1", "beta2"):
             _require(0 <= getattr(self, name) < 1, f"{name} must be in [0, 1), got {getattr(self, name)}")

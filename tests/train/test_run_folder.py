@@ -2,6 +2,8 @@
 
 import errno
 import json
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from glowtron.errors import InputError
 from glowtron.train import checkpoints
 from glowtron.train.checkpoints import Progress
 from glowtron.train.loop import train
-from glowtron.train.run_folder import differences, held
+from glowtron.train.run_folder import differences, held, in_turn
 
 DATA = {"clips": 7}
 
@@ -123,3 +125,25 @@ def test_differences_name_keys_on_both_sides_and_deep_down():
         "b.new (null then, 0 now)",
     ]
     assert differences(then, then) == []
+
+
+def test_a_folder_is_filled_by_one_after_the_other(tmp_path):
+    inside, order = threading.Event(), []
+
+    def second():
+        inside.wait()
+        with in_turn(tmp_path / "cache"):
+            order.append("second")
+
+    other = threading.Thread(target=second)
+    other.start()
+    with in_turn(tmp_path / "cache"):
+        inside.set()
+        time.sleep(0.1)
+        order.append("first")
+    other.join()
+    assert order == ["first", "second"]
+    (tmp_path / "file").touch()
+    with in_turn(tmp_path / "file" / "cache"):
+        order.append("whoever writes there says what is wrong")
+    assert len(order) == 3

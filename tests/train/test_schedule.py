@@ -36,7 +36,7 @@ def test_rate_is_over_zero_and_never_over_the_top(step, warmup, max_steps, final
 
 
 def test_annealing_takes_the_share_of_the_latest_time_reached():
-    config = OptimizerConfig(lr=1.0, schedule="steps", anneal=((2, 0.3), (3.5, 0.1)))
+    config = OptimizerConfig(lr=1.0, anneal=((2, 0.3), (3.5, 0.1)))
     assert [learning_rate(step, config, 9, 10) for step in (0, 19, 20, 34, 35, 99)] == [1, 1, 0.3, 0.3, 0.1, 0.1]
     steps = replace(config, anneal_unit="steps", warmup_steps=2)
     assert [learning_rate(step, steps, 9, 10) for step in range(5)] == [0.5, 1, 0.3, 0.3, 0.1]
@@ -48,13 +48,12 @@ def test_annealing_takes_the_share_of_the_latest_time_reached():
         ({"anneal": ((5, 0.1), (5, 0.01))}, "anneal must rise"),
         ({"anneal": ((0, 0.1),)}, "anneal must rise from over 0"),
         ({"anneal": ((1, -0.1),)}, "shares of lr in anneal must not be under 0"),
-        ({}, "schedule 'steps' and anneal go together"),
-        ({"schedule": "cosine", "anneal": ((1, 0.1),)}, "schedule 'steps' and anneal go together"),
+        ({"schedule": "cosine", "anneal": ((1, 0.1),)}, "anneal needs schedule constant, not cosine"),
     ],
 )
 def test_annealing_that_makes_no_sense_is_refused(changes, said):
     with pytest.raises(ValueError, match=said):
-        OptimizerConfig(**{"schedule": "steps", **changes})
+        OptimizerConfig(**changes)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ def describe(device: torch.device) -> dict[str, Any]:
         "device": torch.cuda.get_device_name(device)
         if is_cuda
         else f"{_cpu_name()}, {torch.get_num_threads()} threads",
+        "glowtron": version("glowtron"),
         "host": platform.node(),
         "python": platform.python_version(),
         "torch": torch.__version__,

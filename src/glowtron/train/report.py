@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from glowtron import __version__
 from glowtron import config as configuration
 from glowtron.errors import InputError
 from glowtron.train.export import read_config
@@ -48,7 +47,7 @@ def make_report(run: Path, single: Path | None = None) -> dict[str, Any]:
     losses = [line for line in read_metrics(run) if line.get("split") == "validation" and "loss" in line]
     trained = [line for line in read_metrics(run) if line.get("split") == "train" and "loss" in line]
     return {
-        "program": f"glowtron {__version__}",
+        "program": f"glowtron {result['machine']['glowtron']}",
         "model": config.type,
         "convergence": {
             "criterion": f"validation loss at most {result['target_val_loss']}"

@@ -22,6 +22,7 @@ from glowtron.train.forced_mels import load_acoustic
 from glowtron.train.loop import Outcome, train
 from glowtron.train.origin import begin
 from glowtron.train.postnet_task import PostnetTask
+from glowtron.train.run_folder import in_turn
 from glowtron.train.state import Stops, Task
 from glowtron.train.vocoder_task import VocoderTask
 
@@ -73,7 +74,8 @@ def run_training(
         raise InputError("--mels is for vocoders and postnets; an acoustic model learns the recordings' own")
     decoded = Cache(cache or run / "cache", mel)
     shown = not quiet and sys.stderr.isatty() and os.environ.get("RANK", "0") == "0"  # torchrun starts many of us.
-    with tqdm(total=len(clips), unit="clip", desc="reading", disable=not shown, leave=False) as bar:
+    bar = tqdm(total=len(clips), unit="clip", desc="reading", disable=not shown, leave=False)
+    with bar, in_turn(decoded.folder):
         decoded.fill(clips, lambda done: bar.update(done - bar.n))
     given = GivenMels(mels, mel) if mels is not None else None
     task: Task

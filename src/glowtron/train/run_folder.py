@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,23 @@ def _lock(handle: int, run: Path) -> None:
         raise InputError(f"{run}: another process is training there; wait for it, or give another --run") from error
     except OSError:
         return  # Some network drives have no locks; there nobody can look out for others.
+
+
+@contextmanager
+def in_turn(folder: Path) -> Iterator[None]:
+    """Inside, other processes of this machine that want the same folder wait, so that they find the work done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # Whoever writes into it will say so.
+        yield
+        return
+    try:
+        with suppress(OSError):  # Some network drives have no locks; there the work is done twice.
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _claim(run: Path, files: Mapping[str, Any]) -> None:

@@ -20,15 +20,13 @@ def last_step(training: TrainingConfig, n_items: int) -> int:
 def learning_rate(step: int, config: OptimizerConfig, last: int, steps_per_epoch: float) -> float:
     """Rate of the step that starts after `step` steps are done; `last`: steps of the whole run.
 
-    Rises in a straight line over `warmup_steps`, then stays (`constant`), falls along half a cosine to
-    `final_share * lr` at the end (`cosine`; Loshchilov & Hutter 2017, without restarts), or is the share of `lr` that
-    `anneal` gives for the time (`steps`, as published for Tacotron 2).
+    Rises in a straight line over `warmup_steps`, then is the share of `lr` that `anneal` gives for the time, as in the
+    published training of Tacotron 2 (`constant`), or falls along half a cosine to `final_share * lr` at the end
+    (`cosine`; Loshchilov & Hutter 2017, without restarts).
     """
     if step < config.warmup_steps:
         return config.lr * (step + 1) / config.warmup_steps
     if config.schedule == "constant":
-        return config.lr
-    if config.schedule == "steps":
         now = step / steps_per_epoch if config.anneal_unit == "epochs" else step
         return config.lr * next((share for since, share in reversed(config.anneal) if now >= since), 1.0)
     done = (step - config.warmup_steps) / max(1, last - config.warmup_steps)
