@@ -21,11 +21,13 @@ from glowtron.audio import Audio, concatenate
 from glowtron.checkpoint import StoredVoice, VoiceFile
 from glowtron.config import GriffinLimConfig
 from glowtron.errors import InputError, nearest
+from glowtron.fast.waveglow import FastWaveGlow, accelerate_waveglow
 from glowtron.mel import FLOOR, log_mel
 from glowtron.models.denoiser import Denoiser
 from glowtron.models.griffin_lim import GriffinLim
 from glowtron.models.mel_correction import MelCorrection
 from glowtron.models.tacotron2 import Spoken
+from glowtron.models.waveglow import WaveGlow
 from glowtron.speaking.faults import judge
 from glowtron.speaking.options import DEFAULTS, SynthesisOptions
 from glowtron.speaking.silence import fade, heard, pause
@@ -117,10 +119,10 @@ class Voice:
     ) -> Voice:
         """Load a voice that ships, by its name, or any voice from its folder; None: the first that ships.
 
-        device: `auto` (CUDA where there is any), `cpu`, `cuda` or `cuda:1`. precision: `fp32`, which `auto` is, or
-        `bf16`, which computes matrix products in bfloat16. lexicon: a file of your own pronunciations, lines of
-        `word PH0 PH1 ...`, for voices that read phones. Raises InputError for an unknown voice, device or precision,
-        for a damaged folder, and for a faulty lexicon.
+        device: `auto` (CUDA where there is any), `cpu`, `cuda` or `cuda:1`. precision: `fp32`; `bf16`, which computes
+        matrix products in bfloat16; or `auto`, which is fp32, and bf16 for a WaveGlow on a CPU that has instructions
+        for it. lexicon: a file of your own pronunciations, lines of `word PH0 PH1 ...`, for voices that read phones.
+        Raises InputError for an unknown voice, device or precision, for a damaged folder, and for a faulty lexicon.
         """
         return cls(checkpoint.load_voice(find_voice(source)), device=device, precision=precision, lexicon=lexicon)
 
@@ -321,7 +323,7 @@ class Voice:
             raise InputError(
                 f"voice '{self.config.name}' has no WaveGlow; import one, or choose the vocoder griffin-lim"
             )
-        waveglow, own = self.vocoder, self.config.vocoding
+        waveglow, own = self._waveglow, self.config.vocoding
         sigma = own.sigma if options.sigma is None else options.sigma
         rounds = own.correction if options.correction is None else options.correction
         correct = MelCorrection(self.mel, self.device)
@@ -335,6 +337,12 @@ class Voice:
             return denoiser(wave, options.denoise) if denoiser else wave
 
         return vocode
+
+    @cached_property
+    def _waveglow(self) -> WaveGlow | FastWaveGlow:
+        """The vocoder as it runs fastest here, its weights packed at the first use."""
+        assert self.vocoder is not None
+        return accelerate_waveglow(self.vocoder, self.precision) if self.device.type == "cpu" else self.vocoder
 
     def _audio(self, wave: Tensor) -> Audio:
         return Audio(wave[0].float().cpu().numpy(), self.mel.sample_rate)
