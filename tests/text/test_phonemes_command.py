@@ -2,17 +2,20 @@
 
 import io
 import json
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import pytest
 
 from glowtron.cli import main
 from glowtron.config import TextConfig
 from glowtron.text.frontend import make_frontend
+from glowtron.text.phonemes import Source
 from glowtron.text.symbols import text_ids
 
 
@@ -127,6 +130,22 @@ def test_say_speaks_by_the_lexicon(run: Callable[..., Result], tiny_voice: Path)
     result = run("say", "--voice", tiny_voice, "--device", "cpu", "--lexicon", "words.txt", "Hi.")
     assert result.status == 2 and "words.txt: this voice reads letters and uses no lexicon" in result.err
     assert not Path("speech.wav").exists()
+
+
+def test_the_page_on_text_shows_what_is_printed(run: Callable[..., Result]) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "text.md").read_text(encoding="utf-8")
+    (lexicon,) = re.findall(r"```text\n(# words\.txt.*?)```", page, re.S)
+    Path("words.txt").write_text(lexicon, encoding="utf-8")
+    shown = re.findall(r"```console\n\$ glowtron (.*?)\n(.*?)```", page, re.S)
+    assert len(shown) >= 3
+    for command, output in shown:
+        assert run(*shlex.split(command)).out == output
+    rows = re.findall(r"^\| (`.*`) \| (.*?) \|$", page, re.M)
+    readings = [row for row in rows if row[0].strip("`") not in get_args(Source)]
+    assert len(readings) >= 11
+    for written, read in readings:
+        pieces = re.findall("`(.*?)`", written)
+        assert ", ".join(make_frontend(TextConfig()).clean(piece) for piece in pieces) == read
 
 
 def test_it_does_not_load_torch() -> None:
