@@ -32,18 +32,24 @@ def free_port() -> int:
 
 
 def launch(*arguments, nodes=1) -> list[subprocess.Popen]:
-    """Agents that start two processes: both as one node, or each as a node of its own."""
+    """Agents that start the toy in two processes: both as one node, or each as a node of its own."""
+    return start([[toy.__file__, *arguments]] * nodes)
+
+
+def start(programs: list[list]) -> list[subprocess.Popen]:
+    """An agent of torchrun for each program and its arguments, two processes in all."""
+    nodes = len(programs)
     torchrun = [sys.executable, "-m", "torch.distributed.run", f"--nnodes={nodes}", f"--nproc-per-node={2 // nodes}"]
     where = ["--master-addr=127.0.0.1", f"--master-port={free_port()}"]
     return [
         subprocess.Popen(
-            [*torchrun, *where, f"--node-rank={node}", toy.__file__, *map(str, arguments)],
+            [*torchrun, *where, f"--node-rank={node}", *map(str, program)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
-        for node in range(nodes)
+        for node, program in enumerate(programs)
     ]
 
 
@@ -154,3 +160,17 @@ def test_a_node_that_is_killed_ends_the_other_within_a_minute_with_a_word(tmp_pa
     assert not list(run.glob(".step*"))
     together(run)
     assert saved < checkpoints.steps(run)[-1] == 20
+
+
+def test_a_node_without_its_data_ends_the_other_with_a_word(tiny_corpus, tmp_path):
+    command = ["-m", "--", "glowtron", "train", "vocoder", "--config", "compact-vocoder", "--run", tmp_path / "run"]
+    command += ["--device", "cpu", "--set", "training.validation_clips=2"]
+    agents = start([[*command, "--data", data] for data in (tiny_corpus, tmp_path / "nowhere")])
+    try:
+        said = [agent.communicate(timeout=PATIENCE_S)[0] for agent in agents]
+    finally:
+        for agent in agents:
+            agent.kill()
+    assert "process 0 of 2 has lost another one" in said[0]
+    assert "nowhere/metadata.csv: cannot be read" in said[1]
+    assert not (tmp_path / "run" / "result.json").exists()

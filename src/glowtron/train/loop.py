@@ -86,7 +86,9 @@ def train(
                 Log(run, state.progress.step, last, enabled=is_main, quiet=quiet) as log,
             ):
                 setting = Setting(task, run, accelerator, share, last, stops or Stops(), log)
-                return go(setting, state, interruption, data)
+                outcome = go(setting, state, interruption, data)
+        accelerator.end_training()  # The processes part, which the libraries want done before the program ends.
+        return outcome
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
@@ -95,7 +97,7 @@ def train(
         ) from error
     finally:
         # accelerate keeps its settings for the whole process; another call may want others.
-        AcceleratorState._reset_state(reset_partial_state=accelerator.num_processes == 1)
+        AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
 
 
 def go(setting: Setting, state: State, interruption: Interruption, data: Mapping[str, Any]) -> Outcome:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.utils import broadcast
 from torch import Tensor, nn
 
@@ -16,6 +17,15 @@ from glowtron.train.average import Average
 
 _LOST = ("connection closed", "connection reset", "connection refused", "broken pipe", "timed out", "socket")
 """What the transports say when the other side is gone."""
+
+
+def meet(device: str) -> None:
+    """Let the processes of a run know each other, if it has several, so that each notices when another one fails.
+
+    `device`: as in `train`.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        PartialState(cpu=device == "cpu")
 
 
 def total(accelerator: Accelerator, values: Sequence[float]) -> list[float]:

@@ -22,6 +22,7 @@ from glowtron.train.forced_mels import load_acoustic
 from glowtron.train.loop import Outcome, train
 from glowtron.train.origin import begin
 from glowtron.train.postnet_task import PostnetTask
+from glowtron.train.processes import meet
 from glowtron.train.run_folder import in_turn
 from glowtron.train.state import Stops, Task
 from glowtron.train.vocoder_task import VocoderTask
@@ -56,6 +57,7 @@ def run_training(
     """
     if not data:
         raise InputError("give at least one --data")
+    meet(device)
     clips = read_corpora(data, root, needs_text=not isinstance(config, VocoderRun))
     measured = _measured(config, alignments)
     acoustic = None
