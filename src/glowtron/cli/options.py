@@ -20,7 +20,7 @@ voice_option = click.option(
 lexicon_option = click.option(
     "--lexicon",
     metavar="FILE",
-    help="Your own pronunciations, lines such as: glowtron G L OW1 T R AA2 N (see: glowtron phonemes --help).",
+    help="Your own pronunciations: a file of lines such as siobhan SH AH0 V AO1 N (see: glowtron phonemes --help).",
 )
 
 root_option = click.option(

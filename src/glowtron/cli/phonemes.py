@@ -39,7 +39,10 @@ def phonemes(
     Of each sentence its words with all figures and abbreviations written out, and the phones of each word. What is
     not simply in the dictionary says where it is from: your lexicon, a homograph (chosen by its neighbours), the weak
     form of a function word, the name of a letter, derived from other words, inline {HH AH0 L OW1}, or guessed from its
-    letters. Guesses are worth a look: correct them in a file and give it to say and align as --lexicon.
+    letters.
+
+    Guesses are worth a look: list them with --unknown, mend them, and give the file to say as --lexicon. A lexicon has
+    a word and its ARPAbet phones a line, every vowel with its stress (1 main, 2 lesser, 0 none).
 
     \b
     Examples:
