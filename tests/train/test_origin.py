@@ -68,6 +68,7 @@ def test_one_speaker_has_no_table_and_one_that_gets_company_sounds_as_before(tin
     one = acoustic_run(tiny_voice, ("carl",))
     model = acoustic_model(one)
     assert begin(model, one, tiny_voice)["fresh"] == []
+    assert "speaker.weight" not in model.state_dict()
     two = acoustic_run(tiny_voice, ("carl", "dora"))
     config = VoiceFile(name="carl", acoustic=one.acoustic)
     save_voice(StoredVoice(config, model), tmp_path / "carl")
@@ -80,6 +81,22 @@ def test_one_speaker_has_no_table_and_one_that_gets_company_sounds_as_before(tin
             two_speakers.eval().encode(ids, lengths, torch.tensor([speaker])).values,
             model.eval().encode(ids, lengths).values,
         )
+
+
+@pytest.mark.parametrize(("name", "row"), [("bob", lambda table: table[1]), ("carl", lambda table: table.mean(0))])
+def test_who_is_left_alone_speaks_as_in_company(tiny_voice, name, row):
+    config = acoustic_run(tiny_voice, (name,))
+    model = acoustic_model(config)
+    begin(model, config, tiny_voice)
+    theirs = load_voice(tiny_voice).acoustic
+    context = torch.randn(4, 16)
+    heard = context + row(theirs.speaker.weight)
+    for part, n_before in (("attention_rnn", 8), ("decoder_rnn", 16), ("projection", 16), ("stop", 16)):
+        before = torch.randn(4, n_before)
+        alone = getattr(model, part)(torch.cat((before, context), dim=1))
+        among = getattr(theirs, part)(torch.cat((before, heard), dim=1))
+        for one, two in zip(alone, among, strict=True):
+            torch.testing.assert_close(one, two)
 
 
 @pytest.mark.parametrize("prefix", ["embedding", "attention", "encoder.lstm"])

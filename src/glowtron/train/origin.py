@@ -106,16 +106,34 @@ def _unfolded(source: Source) -> nn.Module:
 def _seat_speakers(
     theirs: dict[str, Tensor], fresh: Mapping[str, Tensor], then: Sequence[str], now: Sequence[str]
 ) -> dict[str, Any]:
-    """Make the table of speakers in `theirs` one of the speakers `now`; says who is known and who new."""
+    """Make the table of speakers in `theirs` one of the speakers `now`, or do without; says who is known."""
     table = theirs.pop(_SPEAKERS, None)
     wanted = fresh.get(_SPEAKERS)
     known = [name for name in now if name in then]
-    if wanted is not None and (table is None or table.shape[1] == wanted.shape[1]):
+
+    def row(name: str) -> Tensor:
+        assert table is not None
+        return table[list(then).index(name)] if name in then else table.mean(0)
+
+    if wanted is None and table is not None:
+        _fold(theirs, row(now[0]))
+    elif wanted is not None and table is None:
         # Where there was one speaker nothing was added to the encoded text, and zeros add nothing.
-        mean = torch.zeros_like(wanted[0]) if table is None else table.mean(0)
-        rows = [mean if table is None or name not in then else table[list(then).index(name)] for name in now]
-        theirs[_SPEAKERS] = torch.stack(rows)
+        theirs[_SPEAKERS] = torch.zeros_like(wanted)
+    elif table is not None:
+        theirs[_SPEAKERS] = torch.stack([row(name) for name in now])
     return {"speakers_known": known, "speakers_new": [name for name in now if name not in then]}
+
+
+def _fold(theirs: dict[str, Tensor], row: Tensor) -> None:
+    """Give what reads encoded texts in which `row` is no longer added the bias that it was.
+
+    Attention weights have the sum 1, so this changes nothing but the attention itself, whose keys have no bias, and the
+    first step, which has read nothing yet.
+    """
+    for reader in ("attention_rnn.{}_ih", "decoder_rnn.{}_ih", "projection.{}", "stop.{}"):
+        weight, bias = theirs[reader.format("weight")], reader.format("bias")
+        theirs[bias] = theirs[bias] + weight[:, -len(row) :] @ row
 
 
 def _check_fits(folder: Path, theirs: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
