@@ -18,25 +18,22 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from glowtron.fast.dilated import PairedTaps, Taps
+from glowtron.fast.dilated import Dilated, PairedDilated
 from glowtron.models.wavenet import NormedLinear, WaveNet
 
 CONSTANT = 8
 """Channels, the first of them 1, that carry a bias: products like a multiple of eight."""
-BLOCK_ROWS = 1024
-"""Rows a block: enough for a product to be efficient, few enough for the gates to stay in the cache."""
-
-
+BLOCK_ROWS = 2048
+"""Rows for each thread that are multiplied at once: a product likes many."""
 GATE_ROWS = 512
+"""Rows for each thread that pass the gates at once: few enough to stay in its cache."""
 
 
 class _Layer(NamedTuple):
-    """The matrices of a gated layer, each (in, out)."""
+    """The products of a gated layer."""
 
-    condition: Tensor
-    """(K + CONSTANT, 2C)"""
-    taps: Taps
-    """(C, 2C) each."""
+    enter: Dilated
+    """(C,) and its conditioning (K + CONSTANT,) -> (2C,)"""
     out: Tensor
     """(C + CONSTANT, C + S) residual and skip; the last layer's has skip only, (C + CONSTANT, S)."""
 
@@ -44,19 +41,20 @@ class _Layer(NamedTuple):
 class Workspace:
     """Memory for the gated layers over at most `n_rows` rows; one call at a time may use it."""
 
-    def __init__(self, n_rows: int, margin: int, width: int, scratch_width: int, dtype: torch.dtype) -> None:
-        block = min(n_rows, BLOCK_ROWS)
+    def __init__(self, layers: list[_Layer], width: int, n_rows: int, margin: int) -> None:
+        dtype, n_threads = layers[0].out.dtype, torch.get_num_threads()
         self.n_rows, self.margin = n_rows, margin
         self.hidden = torch.empty(n_rows, width)
         # The layer that is being computed reads one of them and writes the other, both as the products want them.
         self.seen = [torch.zeros(n_rows + 2 * margin, width, dtype=dtype) for _ in range(2)]
-        self.total = torch.empty(block, 2 * width, dtype=dtype)
-        self.scratch = torch.empty(block, scratch_width, dtype=dtype)
-        block = min(n_rows, GATE_ROWS)
-        self.curves = torch.empty(block, 2 * width)
-        self.gated = torch.ones(block, width + CONSTANT, dtype=dtype)
-        self.gate = self.gated[:, :width] if dtype == torch.float32 else torch.empty(block, width)
-        self.out = torch.empty(2 * block * width, dtype=dtype)
+        self.block = min(n_rows, BLOCK_ROWS * n_threads)
+        self.total = torch.empty(self.block, 2 * width, dtype=dtype)
+        self.scratch = torch.empty(max(layer.enter.scratch_size(self.block) for layer in layers), dtype=dtype)
+        self.gate_block = min(n_rows, GATE_ROWS * n_threads)
+        self.curves = torch.empty(self.gate_block, 2 * width)
+        self.gated = torch.ones(self.gate_block, width + CONSTANT, dtype=dtype)
+        self.gate = torch.empty(self.gate_block, width) if dtype != torch.float32 else self.gated[:, :width]
+        self.out = torch.empty(2 * self.gate_block * width, dtype=dtype)
 
     def begin(self, n_rows: int) -> None:
         """Put zeros around the first `n_rows` rows: what lies outside a sound."""
@@ -77,7 +75,7 @@ class FastWaveNet:
         self.end: Tensor | None = net.end.weight.t().contiguous()  # (width, n_out)
         self.skip_bias: Tensor = net.end.bias.detach().clone()
         # Pairs save products, but cost passes, which only products in float32 outweigh.
-        make_taps = PairedTaps if dtype == torch.float32 and taps == 3 else Taps
+        dilated_layer = PairedDilated if dtype == torch.float32 and taps == 3 else Dilated
         end_first = net.end.out_features < width
 
         halves = torch.cat((torch.ones(width), torch.full((width,), 0.5))).to(self.start)[:, None]
@@ -92,13 +90,11 @@ class FastWaveNet:
             if end_first:
                 out = torch.cat((out[:-width], net.end.weight @ out[-width:]))
             condition = torch.cat((conditions[i], (condition_biases[i] + dilated.bias)[:, None]), dim=1)
-            self.layers.append(
-                _Layer(
-                    self._pack(condition * halves, CONSTANT - 1),
-                    make_taps([self._pack(tap * halves) for tap in weight.chunk(taps, dim=1)]),
-                    self._pack(out, CONSTANT - 1),
-                )
+            enter = dilated_layer(
+                self._pack(condition * halves, CONSTANT - 1),
+                [self._pack(tap * halves) for tap in weight.chunk(taps, dim=1)],
             )
+            self.layers.append(_Layer(enter, self._pack(out, CONSTANT - 1)))
         if end_first:
             self.end = None
         self.n_skip = net.end.out_features if end_first else width
@@ -110,7 +106,7 @@ class FastWaveNet:
     def reserve(self, n_rows: int, n_batch: int) -> Workspace:
         """Memory for calls with up to `n_rows` rows, of steps of `n_batch` items."""
         margin = max(self.dilations) * (self.n_taps // 2) * n_batch
-        return Workspace(n_rows, margin, self.width, self.layers[0].taps.scratch_width, self.dtype)
+        return Workspace(self.layers, self.width, n_rows, margin)
 
     def __call__(self, x: Tensor, conditioning: Tensor, space: Workspace) -> Tensor:
         """(G, B, n_in) float32 and (G, B, K + CONSTANT) in this network's type -> (G, B, n_out) float32."""
@@ -120,24 +116,17 @@ class FastWaveNet:
         torch.addmm(self.start_bias, x, self.start, out=space.hidden[:n_rows])
         space.seen[0][space.margin : space.margin + n_rows] = space.hidden[:n_rows]
         skip = x.new_zeros(n_rows, self.n_skip)
-        for i, layer in enumerate(self.layers):
-            for first in range(0, n_rows, BLOCK_ROWS):
-                rows = slice(first, min(first + BLOCK_ROWS, n_rows))
-                self._run_block(layer, self.dilations[i] * n_batch, conditioning, skip, space, rows)
+        for layer, dilation in zip(self.layers, self.dilations, strict=True):
+            for first in range(0, n_rows, space.block):
+                rows = conditioning[first : first + space.block]
+                total = space.total[: len(rows)]
+                seen, start = space.seen[0], space.margin + first
+                layer.enter.write(rows, seen, start, dilation * n_batch, total, space.scratch)
+                for start in range(0, len(total), space.gate_block):
+                    self._gate(layer, total[start : start + space.gate_block], skip, space, first + start)
             space.seen.reverse()
         output: Tensor = (skip if self.end is None else skip @ self.end) + self.skip_bias
         return output.view(-1, n_batch, output.shape[1])
-
-    def _run_block(
-        self, layer: _Layer, step: int, conditioning: Tensor, skip: Tensor, space: Workspace, rows: slice
-    ) -> None:
-        """One layer over some rows: add to `skip` and, for the next layer, to `space.hidden`."""
-        n_rows, first = rows.stop - rows.start, space.margin + rows.start
-        total = space.total[:n_rows]
-        torch.mm(conditioning[rows], layer.condition, out=total)
-        layer.taps.add(space.seen[0], first, step, total, space.scratch)
-        for start in range(0, n_rows, GATE_ROWS):
-            self._gate(layer, total[start : start + GATE_ROWS], skip, space, rows.start + start)
 
     def _gate(self, layer: _Layer, total: Tensor, skip: Tensor, space: Workspace, first: int) -> None:
         """From what enters the gates (R, 2C) of the rows from `first` on to what the layer adds."""
