@@ -18,8 +18,8 @@ from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 from glowtron.models.waveglow import WaveGlow
 from glowtron.train import checkpoints
 
-LAPPED_CORRECTION = 16
-"""Rounds that a flow over a lapped transform is given (docs/adr/0005)."""
+LAPPED_VOCODING = VocodingConfig(sigma=0.25, correction=16)
+"""How a flow over a lapped transform is best run (docs/adr/0005)."""
 
 
 class Trained(NamedTuple):
@@ -97,7 +97,7 @@ def _with(voice: StoredVoice, trained: Trained) -> StoredVoice:
     if isinstance(config, VocoderRun):
         assert isinstance(model, WaveGlow)
         lapped = isinstance(config.vocoder.analysis, LappedConfig)
-        vocoding = VocodingConfig(correction=LAPPED_CORRECTION if lapped else 0)
+        vocoding = LAPPED_VOCODING if lapped else VocodingConfig()
         return replace(voice, config=replace(voice.config, vocoder=config.vocoder, vocoding=vocoding), vocoder=model)
     assert isinstance(model, Tacotron2)
     # An attention taught by measured alignments knows where to go next, and is best held to it.
