@@ -21,12 +21,13 @@ from glowtron.audio import Audio, concatenate
 from glowtron.checkpoint import StoredVoice, VoiceFile
 from glowtron.config import GriffinLimConfig
 from glowtron.errors import InputError, nearest
+from glowtron.fast.tacotron2 import FastTacotron2, accelerate_tacotron2
 from glowtron.fast.waveglow import FastWaveGlow, accelerate_waveglow
 from glowtron.mel import FLOOR, log_mel
 from glowtron.models.denoiser import Denoiser
 from glowtron.models.griffin_lim import GriffinLim
 from glowtron.models.mel_correction import MelCorrection
-from glowtron.models.tacotron2 import Spoken
+from glowtron.models.tacotron2 import Spoken, Tacotron2
 from glowtron.models.waveglow import WaveGlow
 from glowtron.speaking.faults import judge
 from glowtron.speaking.options import DEFAULTS, SynthesisOptions
@@ -61,7 +62,7 @@ class Utterance(NamedTuple):
     pause_s: float
     """Seconds of silence that follow in the text; 0 after its last words."""
     mel: Tensor
-    """(M, T)"""
+    """(M, T), as it is at rate 1."""
     alignment: Tensor
     """(S, N) attention weights, a row for each decoder step and a column for each symbol of these words."""
     stopped: bool
@@ -120,9 +121,10 @@ class Voice:
         """Load a voice that ships, by its name, or any voice from its folder; None: the first that ships.
 
         device: `auto` (CUDA where there is any), `cpu`, `cuda` or `cuda:1`. precision: `fp32`; `bf16`, which computes
-        matrix products in bfloat16; or `auto`, which is fp32, and bf16 for a WaveGlow on a CPU that has instructions
-        for it. lexicon: a file of your own pronunciations, lines of `word PH0 PH1 ...`, for voices that read phones.
-        Raises InputError for an unknown voice, device or precision, for a damaged folder, and for a faulty lexicon.
+        matrix products in bfloat16; or `auto`, which on a CPU that has instructions for it is int8 in the decoder's
+        LSTMs and bf16 in the postnet and in a WaveGlow, and else fp32. lexicon: a file of your own pronunciations,
+        lines of `word PH0 PH1 ...`, for voices that read phones. Raises InputError for an unknown voice, device or
+        precision, for a damaged folder, and for a faulty lexicon.
         """
         return cls(checkpoint.load_voice(find_voice(source)), device=device, precision=precision, lexicon=lexicon)
 
@@ -258,19 +260,17 @@ class Voice:
     def _generate(
         self, ids: Sequence[Tensor], generators: Sequence[torch.Generator], speaker: int, max_frames: int | None
     ) -> Spoken:
-        assert self.acoustic is not None
         decoding = self.config.decoding
         if max_frames is not None:
             decoding = replace(decoding, max_frames=max_frames)
         with self._autocast():
-            spoken: Spoken = self.acoustic.generate(
+            return self._tacotron2.generate(
                 pad_sequence(list(ids), batch_first=True).to(self.device),
                 torch.tensor([len(row) for row in ids], device=self.device),
                 decoding,
                 generators,
                 speaker=torch.full((len(ids),), speaker, device=self.device),
             )
-        return spoken
 
     def _split(self, line: Line) -> list[Line]:
         """A line in two or more, cut where one breathes or else between words."""
@@ -288,16 +288,16 @@ class Voice:
         if take.faults:
             message = f"{', '.join(take.faults)} ({n_frames} frames, attempt {take.attempt + 1}): '{line.text}'"
             warnings.warn(message, FaultWarning, stacklevel=3)
-        mel = stretch(take.mel, options.rate)
-        wave = vocode(mel[None], self._generator(options.seed, line.place, "wave"))
+        wave = vocode(take.mel[None], self._generator(options.seed, line.place, "wave"))
         if self.config.decoding.monotonic:
             wave = fade(wave, self.mel.sample_rate)
+        audio = self._audio(wave)
         return Utterance(
             text=line.text,
             sentence=sentence,
-            audio=self._audio(wave),
+            audio=audio._replace(samples=stretch(audio.samples, options.rate, audio.sample_rate)),
             pause_s=0.0 if is_last else pause(line.ending, options.pause_s) / options.rate,
-            mel=mel,
+            mel=take.mel,
             alignment=take.alignment,
             stopped=take.stopped,
             faults=take.faults,
@@ -339,6 +339,12 @@ class Voice:
         return vocode
 
     @cached_property
+    def _tacotron2(self) -> Tacotron2 | FastTacotron2:
+        """The acoustic model as it runs fastest here, its weights packed at the first use."""
+        assert self.acoustic is not None
+        return accelerate_tacotron2(self.acoustic, self.precision) if self.device.type == "cpu" else self.acoustic
+
+    @cached_property
     def _waveglow(self) -> WaveGlow | FastWaveGlow:
         """The vocoder as it runs fastest here, its weights packed at the first use."""
         assert self.vocoder is not None
@@ -348,7 +354,9 @@ class Voice:
         return Audio(wave[0].float().cpu().numpy(), self.mel.sample_rate)
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+        # What is made fast for a CPU was given its precision when its weights were packed.
+        wanted = self.precision == "bf16" and self.device.type != "cpu"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=wanted)
 
     def _generator(self, seed: int, place: int | str, purpose: str) -> torch.Generator:
         """Noise of one purpose in one sentence, unrelated to that of any other."""

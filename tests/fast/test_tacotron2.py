@@ -250,7 +250,7 @@ def test_places_move_as_the_models_attention(seed: int, n_symbols: int, sharpnes
         assert moved == (place.symbol != before)
         assert place.dwelt == int(cumulative[0, place.symbol])
         ended, survival = finish(stop, weights, cumulative, survival, lengths, dwells)
-        assert place.finishes(float(stop)) == bool(ended)
+        assert place.finishes(float(stop.logit())) == bool(ended)
         assert place.survival == pytest.approx(float(survival), abs=1e-4)
 
 

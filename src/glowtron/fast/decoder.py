@@ -38,10 +38,14 @@ class DecoderWeights:
         self.sizes = (p, config.attention_rnn_channels, c, config.decoder_rnn_channels)
         self.kernel = config.location_kernel
         self.n_mels = model.n_mels
-        self.prenet = [cast(nn.Linear, layer).weight.t().contiguous() for layer in model.prenet.layers]
+        # Dropout makes what it keeps larger, each layer's in the matrix after it; so here it only has to cut off.
+        larger = 1 / (1 - config.prenet_dropout)
+        first, second = (cast(nn.Linear, layer).weight for layer in model.prenet.layers)
+        self.prenet = [first.t().contiguous(), (second * larger).t().contiguous()]
         # The model's attention LSTM sees [squeezed, context] and its own hidden; rows here hold the hidden between.
         ih, hh = model.attention_rnn.weight_ih, model.attention_rnn.weight_hh
-        self.attention_rnn = pack_gates(model.attention_rnn, torch.cat((ih[:, :p], hh, ih[:, p:]), dim=1), pack)
+        sees = torch.cat((ih[:, :p] * larger, hh, ih[:, p:]), dim=1)
+        self.attention_rnn = pack_gates(model.attention_rnn, sees, pack)
         ih, hh = model.decoder_rnn.weight_ih, model.decoder_rnn.weight_hh
         self.decoder_rnn = pack_gates(model.decoder_rnn, torch.cat((ih, hh), dim=1), pack)
         self.query = model.attention.query.weight.t().contiguous()
@@ -103,7 +107,7 @@ class DecoderRun:
         self.attention_rnn = Cell(weights.attention_rnn, self.row[:, : p + a + c], self.attention_h)
         self.decoder_rnn = Cell(weights.decoder_rnn, self.row[:, p:], self.decoder_h)
         self.decoded = self.row[:, p + a :]
-        self.hidden = [new(batch, p) for _ in weights.prenet[1:]]
+        self.hidden, self.zeros = new(batch, p), new(batch, p)
         self.frame = new(batch, weights.n_mels)
         # Last and cumulative attention weights, with zeros on either side, and the windows that filters see of them.
         taps, reach = 2 * weights.kernel, weights.kernel // 2
@@ -137,16 +141,17 @@ class DecoderRun:
         n_outputs = self.weights.projection.shape[1]
         return Steps(self.row.new_empty(n_steps, batch, n_outputs), self.row.new_zeros(n_steps, batch, n_symbols))
 
-    def step(self, keep: tuple[Tensor, ...], outputs: Tensor, alignment: Tensor) -> None:
+    def step(self, limits: tuple[Tensor, Tensor], outputs: Tensor, alignment: Tensor) -> None:
         """Take one step.
 
-        keep: dropout masks (B, P) of the prenet's layers. Written: outputs (B, r * M + 1), the frames and the stop
-        logit, and alignment (B, N), zeros before.
+        limits: (B, P) for each layer of the prenet, 0 where its dropout drops and more than any number where it keeps.
+        Written: outputs (B, r * M + 1), the frames and the stop logit, and alignment (B, N), zeros before.
         """
         weights = self.weights
         x = self.frame
-        for matrix, kept, out in zip(weights.prenet, keep, (*self.hidden, self.squeezed), strict=True):
-            x = torch.mm(x, matrix, out=out).relu_().mul_(kept)
+        for matrix, limit, out in zip(weights.prenet, limits, (self.hidden, self.squeezed), strict=True):
+            # Relu and dropout at once.
+            x = torch.clamp(torch.mm(x, matrix, out=out), self.zeros, limit, out=out)
         self.attention_rnn.step()
         if self.places is None:
             self._propose(alignment)
@@ -180,12 +185,11 @@ class DecoderRun:
             self.cumulatives[row, place.symbol] += 1
             chosen[row, place.symbol] = 1
 
-    def ending(self, stop_logits: Tensor, stop_threshold: float) -> list[int]:
-        """Rows whose text ends with the step just taken; stop_logits: (B,)."""
+    def ending(self, stop_logits: Sequence[float], stop_threshold: float) -> list[int]:
+        """Rows whose text ends with the step just taken; stop_threshold: as a logit, for attention that is soft."""
         if self.places is None:
-            return (stop_logits.sigmoid() > stop_threshold).nonzero()[:, 0].tolist()
-        stops = stop_logits.sigmoid().tolist()
-        return [row for row, place in enumerate(self.places) if place.finishes(stops[row])]
+            return [row for row, logit in enumerate(stop_logits) if logit > stop_threshold]
+        return [row for row, place in enumerate(self.places) if place.finishes(stop_logits[row])]
 
     def keep(self, rows: list[int]) -> DecoderRun:
         """The run of these texts only."""

@@ -5,6 +5,7 @@ There it is thirty operations on tensors of a few numbers, a quarter of a compac
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,9 +40,9 @@ class Place:
         self.dwelt, self.survival = 1, 1.0
         return True
 
-    def finishes(self, stop: float) -> bool:
-        """Whether speech ends with the step just taken; stop: the network's probability of stopping now."""
+    def finishes(self, stop_logit: float) -> bool:
+        """Whether speech ends with the step just taken; stop_logit: of the network's probability of stopping now."""
         if self.symbol < len(self.longest) - 1:
             return False
-        self.survival *= 1 - stop
+        self.survival *= 0.5 - 0.5 * math.tanh(stop_logit / 2)  # 1 - sigmoid, without overflow.
         return self.survival < 0.5 or self.dwelt >= self.longest[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -25,6 +26,10 @@ _PACKING: dict[str, Pack] = {"fp32": Float32Matrix, "bf16": BFloat16Matrix, "int
 
 _AT_ONCE = 64
 """Decoder steps between allocations."""
+
+
+_MORE_THAN_ANY = 1e38
+"""No activation of the prenet is as large."""
 
 
 class MelChunk(NamedTuple):
@@ -188,15 +193,17 @@ class FastTacotron2:
         noise = _Noise(self._prenet, generators, like=run.row)
         rows = list(range(len(ids)))  # Of the texts that `run` speaks.
         speaking = set(rows)
-        left = _n_steps(options, r)
+        left, stop_threshold = _n_steps(options, r), _logit(options.stop_threshold)
         while left and speaking:
             outputs, alignment = run.room(min(left, n_at_once))
+            steps, stop_logits = list(zip(outputs.unbind(), alignment.unbind(), strict=True)), outputs[..., -1].numpy()
             ended: set[int] = set()
             n_taken = 0
-            while n_taken < len(outputs) and not ended:
-                output = outputs[n_taken]
-                run.step(noise.masks(), output, alignment[n_taken])
-                ended = speaking.intersection(rows[i] for i in run.ending(output[:, -1], options.stop_threshold))
+            while n_taken < len(steps) and not ended:
+                run.step(noise.limits(), *steps[n_taken])
+                ended = speaking.intersection(
+                    rows[i] for i in run.ending(stop_logits[n_taken].tolist(), stop_threshold)
+                )
                 n_taken += 1
             frames = outputs[:n_taken, :, :-1].unflatten(2, (r, self.n_mels)).transpose(0, 1).flatten(1, 2)
             yield _Segment(rows, frames, alignment[:n_taken].transpose(0, 1), sorted(ended))
@@ -236,25 +243,33 @@ class FastTacotron2:
 
 
 class _Noise:
-    """The prenet's dropout masks, step after step; each text has its own generator."""
+    """The prenet's dropout, step after step; each text has its own generator."""
 
     def __init__(self, prenet: Prenet, generators: Sequence[torch.Generator], like: Tensor) -> None:
         self.prenet, self.generators, self.like = prenet, list(generators), like
-        self.left: list[Tensor] = []
+        self.left: list[tuple[Tensor, Tensor]] = []
 
-    def masks(self) -> tuple[Tensor, ...]:
-        """(B, P) for each of the prenet's layers."""
+    def limits(self) -> tuple[Tensor, Tensor]:
+        """Of the next step; see `DecoderRun.step`."""
         if not self.left:
             # Many steps at a time, and as many as the model draws, so that the noise is the same.
             drawn = [self.prenet.draw(64, like=self.like, generator=generator) for generator in self.generators]
-            self.left = list(torch.stack(drawn, dim=2).unbind(1))[::-1]
-        return self.left.pop().unbind()
+            first, second = torch.stack(drawn, dim=2) * _MORE_THAN_ANY  # (S, B, P) each
+            self.left = list(zip(first.unbind(), second.unbind(), strict=True))[::-1]
+        return self.left.pop()
 
     def keep(self, rows: list[int]) -> None:
         """Go on for these texts only."""
         self.generators = [self.generators[row] for row in rows]
-        self.left = [masks[:, rows] for masks in self.left]
+        self.left = [(first[rows], second[rows]) for first, second in self.left]
 
 
 def _n_steps(options: DecodingOptions, reduction_factor: int) -> int:
     return -(-options.max_frames // reduction_factor)
+
+
+def _logit(probability: float) -> float:
+    """What the sigmoid makes a probability of."""
+    if not 0 < probability < 1:
+        return math.inf if probability >= 1 else -math.inf
+    return math.log(probability / (1 - probability))
