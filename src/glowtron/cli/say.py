@@ -15,9 +15,9 @@ from glowtron.cli.options import lexicon_option, synthesis_options, voice_option
 from glowtron.cli.output import check_folder, progress_bar, summary
 from glowtron.cli.script import STREAM, read_script
 from glowtron.errors import InputError
+from glowtron.speaking.options import DEFAULTS, FASTEST, SLOWEST, SynthesisOptions
 
 if TYPE_CHECKING:
-    from glowtron.speaking.options import SynthesisOptions
     from glowtron.voice import Voice
 
 
@@ -47,17 +47,17 @@ class Job(NamedTuple):
 @click.option("--speaker", metavar="NAME", help="Who speaks, in a voice of several.  [default: the first]")
 @click.option(
     "--rate",
-    type=click.FloatRange(0.7, 1.4),
+    type=click.FloatRange(SLOWEST, FASTEST),
     metavar="NUMBER",
-    default=1.0,
+    default=DEFAULTS.rate,
     show_default=True,
-    help="Speed, from 0.7 to 1.4 times the speaker's own; the pitch stays.",
+    help=f"Speed, from {SLOWEST} to {FASTEST} times the speaker's own; the pitch stays.",
 )
 @click.option(
     "--pause",
     type=click.FloatRange(0, 60),
     metavar="SECONDS",
-    default=0.4,
+    default=DEFAULTS.pause_s,
     show_default=True,
     help="Silence between sentences; twice that between paragraphs.",
 )
@@ -87,7 +87,6 @@ def say(text: tuple[str, ...], file: str | None, output: str | None, each_line: 
     jobs = _line_jobs(script, output) if each_line else [_whole_job(script, output)]
     _check_outputs(jobs)
 
-    from glowtron.speaking.options import SynthesisOptions
     from glowtron.voice import Voice
 
     voice_name, lexicon, device, quiet = (options.pop(name) for name in ("voice", "lexicon", "device", "quiet"))
