@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import Grouping, WaveGlow
 from glowtron.models.wavenet import NormedLinear, WaveNet
 
@@ -38,6 +39,42 @@ def realistic_weights(model: WaveGlow, generator: torch.Generator) -> WaveGlow:
         model.analysis.bias.zero_()
     else:
         model.analysis.scale_out.weight.normal_(std=0.02, generator=generator)
+    return model
+
+
+@torch.no_grad()
+def realistic_acoustic_weights(model: Tacotron2, generator: torch.Generator) -> Tacotron2:
+    """Draw the model's weights anew so that it works as a trained one does, and return it. It never stops.
+
+    An untrained Tacotron 2 attends everywhere alike and says one frame for ever, so that nothing goes wrong when its
+    weights are rounded. Here matrices are drawn at the gains (variance times inputs, square root) that training gave a
+    compact one: 1.2 from what LSTMs are told and 0.9 from what they remember, 2.2 for queries and keys, 3.9 for
+    energies. Batch normalisation finds a variance of about 1, frames spread by about 2 around -5.
+    """
+    model.embedding.weight.normal_(generator=generator)
+    for convolution in model.encoder.convolutions:
+        _draw(convolution, math.sqrt(2), generator)
+    for i, convolution in enumerate(model.postnet.convolutions):
+        _draw(convolution, 1.6 if i else 1 / MEL_RMS, generator)
+    for lstm in (model.encoder.lstm, model.attention_rnn, model.decoder_rnn):
+        for name, parameter in lstm.named_parameters():
+            gain = 1.2 if "weight_ih" in name else 0.9
+            parameter.normal_(
+                std=gain / math.sqrt(parameter.shape[-1]) if "weight" in name else 0.06, generator=generator
+            )
+    for layer, gain in (
+        *zip(model.prenet.layers, (0.6, 0.9), strict=True),
+        (model.attention.query, 2.2),
+        (model.attention.key, 2.2),
+        (model.attention.location, 1.2),
+        (model.attention.location_dense, 1.2),
+        (model.attention.energy, 3.9),
+        (model.projection, 6.0),
+        (model.stop, 2.4),
+    ):
+        _draw(layer, gain, generator)
+    model.projection.bias.sub_(5)
+    model.stop.bias.fill_(-30)
     return model
 
 
