@@ -363,7 +363,7 @@ class TrainingConfig:
     log_every: int = 10
     """Steps between lines of metrics."""
     workers: int = 0
-    """Processes that read data; 0 reads in the training process."""
+    """Processes that read data; 0 reads in a thread of the training process."""
 
     def __post_init__(self) -> None:
         _positive(self, "batch_size", "accumulate", "validate_every", "checkpoint_every")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import torch
@@ -60,7 +61,18 @@ def batches(
     collate: Callable[[Any], Any],
     workers: int = 0,
 ) -> Iterator[Batch]:
-    """The dataset's items in the given order, read by `workers` processes ahead of time (0: read when asked for)."""
+    """The dataset's items in the given order, read ahead of time by `workers` processes (0: by a thread)."""
+    read = _read(dataset, clips, order, collate, workers)
+    return read if workers else _ahead(read)
+
+
+def _read(
+    dataset: Dataset[Any],
+    clips: Sequence[Clip],
+    order: Iterable[list[Key]],
+    collate: Callable[[Any], Any],
+    workers: int,
+) -> Iterator[Batch]:
     loader = DataLoader(
         dataset,
         batch_sampler=order,
@@ -70,10 +82,20 @@ def batches(
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=_leave_signals_to_parent,
         persistent_workers=False,
+        generator=torch.Generator(),  # Else it would draw a number from everyone's.
     )
     # The order is a pure function, so walking it beside the loader names what the loader reads.
     for keys, content in zip(order, loader, strict=True):
         yield Batch([clips[key.item].id for key in keys], content)
+
+
+def _ahead(read: Iterator[Batch]) -> Iterator[Batch]:
+    """The same batches, each read while the one before is learnt from."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        coming = pool.submit(next, read, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, read, None)
+            yield batch
 
 
 def _leave_signals_to_parent(_: int) -> None:
