@@ -140,7 +140,9 @@ def fit(setting: Setting, state: State, clock: Clock, interruption: Interruption
     state.model.train()
     while not ended:
         with clock.waiting():
-            parts = [send_to_device(next(batches), accelerator.device) for _ in range(training.accumulate)]
+            parts = [
+                send_to_device(next(batches), accelerator.device, non_blocking=True) for _ in range(training.accumulate)
+            ]
         values, amount = take_step(setting, state, parts)
         clock.count(amount)
         progress.step += 1
