@@ -88,7 +88,7 @@ def test_utterances_answer_the_sentences_in_order(voice):
     done = list(voice.utterances(THREE))
     assert [utterance.text for utterance in done] == voice.sentences(THREE)
     for utterance in done:
-        assert utterance.stopped
+        assert utterance.attention.stopped
         assert utterance.mel.shape == (80, 20)
         # Characters and frames of this sentence, not of the longest beside it.
         assert utterance.alignment.shape == (1, len(voice._frontend.ids(utterance.text)))
@@ -119,7 +119,7 @@ def test_the_folder_says_how_to_decode(endless):
     )
     (utterance,) = endless.utterances("Hello.")
     assert utterance.mel.shape[1] == 60
-    assert not utterance.stopped
+    assert not utterance.attention.stopped
 
 
 @pytest.mark.parametrize("vocoder", [None, "waveglow", "griffin-lim"])

@@ -29,7 +29,7 @@ from glowtron.models.griffin_lim import GriffinLim
 from glowtron.models.mel_correction import MelCorrection
 from glowtron.models.tacotron2 import Spoken, Tacotron2
 from glowtron.models.waveglow import WaveGlow
-from glowtron.speaking.faults import judge
+from glowtron.speaking.faults import Attention, judge, n_end_symbols
 from glowtron.speaking.options import DEFAULTS, SynthesisOptions
 from glowtron.speaking.silence import fade, heard, pause
 from glowtron.speaking.stretch import stretch
@@ -65,8 +65,8 @@ class Utterance(NamedTuple):
     """(M, T), as it is at rate 1."""
     alignment: Tensor
     """(S, N) attention weights, a row for each decoder step and a column for each symbol of these words."""
-    stopped: bool
-    """False where the frame limit cut it."""
+    attention: Attention
+    """What the attention did."""
     faults: tuple[str, ...]
     """What went wrong in the end, in words; empty: nothing."""
     attempts: int
@@ -232,12 +232,12 @@ class Voice:
         takes = []
         for i, line in enumerate(lines):
             mel, alignment = self._heard(spoken, i, ids[i])
-            stopped = bool(spoken.stopped[i])
-            judgement = judge(alignment.float().cpu().numpy(), stopped, self._frame_s * mel.shape[1] / len(alignment))
-            faults = judgement.faults if self._attempts(options) or not stopped else ()
+            stopped, step_s = bool(spoken.stopped[i]), self._frame_s * mel.shape[1] / len(alignment)
+            attention = judge(alignment.float().cpu().numpy(), stopped, step_s, n_end_symbols(ids[i].tolist()))
+            faults = attention.faults if self._attempts(options) or not stopped else ()
             if spoken.mel_lengths[i] == 0:
                 faults = ("said nothing",)
-            takes.append(Take(line, attempt, mel, alignment, stopped, faults))
+            takes.append(Take(line, attempt, mel, alignment, attention, faults))
         return takes
 
     def _heard(self, spoken: Spoken, row: int, ids: Tensor) -> tuple[Tensor, Tensor]:
@@ -299,7 +299,7 @@ class Voice:
             pause_s=0.0 if is_last else pause(line.ending, options.pause_s) / options.rate,
             mel=take.mel,
             alignment=take.alignment,
-            stopped=take.stopped,
+            attention=take.attention,
             faults=take.faults,
             attempts=take.attempt + 1,
             is_part="." in line.place,

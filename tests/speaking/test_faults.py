@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from glowtron.speaking.faults import LONGEST_TAIL_S, judge
+from glowtron.speaking.faults import LONGEST_DWELL_S, LONGEST_TAIL_S, judge, n_end_symbols
+from glowtron.text.symbols import text_ids
 
 STEP_S = 0.05
 
@@ -71,3 +72,28 @@ def test_racing_through_a_text_is_not_speaking_it() -> None:
     attention = judge(walk([*range(0, 120, 3), 119], 120), True, STEP_S)
     assert attention.reached_end and not attention.skips and attention.races and not attention.complete
     assert attention.symbols_per_s == pytest.approx(60, rel=0.06)
+
+
+def test_sticking_at_a_symbol_is_a_fault_also_in_turns_with_its_neighbour() -> None:
+    n_steps = int(1.2 * LONGEST_DWELL_S / STEP_S)
+    stuck = [place for place in range(40) for _ in range(n_steps if place == 20 else 3)]
+    attention = judge(walk(stuck, 40), True, STEP_S)
+    assert attention.dwells and attention.faults == ("stuck at a sound",)
+    assert attention.longest_dwell_s == pytest.approx(1.2 * LONGEST_DWELL_S, abs=STEP_S)
+    swinging = steady()[:60] + [19, 20] * n_steps + steady()[60:]
+    assert judge(walk(swinging, 40), True, STEP_S).dwells
+
+
+def test_the_marks_after_the_last_sound_may_pass_unattended() -> None:
+    """`any.")` may be spoken to its end without a look at any of its marks, but not without its last letter."""
+    assert [n_end_symbols(text_ids(text)) for text in ("any", "any.", "(any).", "{EH1 N IY0}!?'", "a", ".")] == [
+        2, 2, 3, 4, 2, 2
+    ]  # fmt: skip
+    assert judge(walk(steady(37), 40), True, STEP_S, n_end=4).complete
+    assert not judge(walk(steady(36), 40), True, STEP_S, n_end=4).reached_end
+    assert not judge(walk(steady(37), 40), True, STEP_S).reached_end
+
+
+def test_faults_are_told_in_words() -> None:
+    assert judge(walk(steady(), 40), True, STEP_S).faults == ()
+    assert judge(walk(steady(30), 40), False, STEP_S).faults == ("did not stop", "did not reach its end")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glowtron.speaking.faults import judge
 from glowtron.speaking.takes import Line, Take, perform
 
 Faults = Callable[[Line, int], tuple[str, ...]]
@@ -24,7 +26,8 @@ class Reader:
     def __call__(self, lines: Sequence[Line], attempt: int) -> list[Take]:
         self.asked.append([(line.place, attempt) for line in lines])
         nothing = torch.zeros(1, 1)
-        return [Take(line, attempt, nothing, nothing, True, self.faults(line, attempt)) for line in lines]
+        attention = judge(np.ones((1, 1), np.float32), True, 0.1)
+        return [Take(line, attempt, nothing, nothing, attention, self.faults(line, attempt)) for line in lines]
 
 
 def halves(line: Line) -> list[Line]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from glowtron.audio import Audio, concatenate
 from glowtron.evaluate.sentences import Sentence
-from glowtron.speaking.faults import Attention, judge
+from glowtron.speaking.faults import Attention
 from glowtron.speaking.options import SynthesisOptions
 from glowtron.voice import FaultWarning, Voice
 
@@ -45,16 +45,12 @@ def speak(
             # What it warns of is what is measured here.
             warnings.simplefilter("ignore", FaultWarning)
             pieces = list(voice.utterances(sentence.text, options))
-        alignments = [piece.alignment.float().cpu().numpy() for piece in pieces]
         yield Speech(
             sentence,
             concatenate([piece.with_pause for piece in pieces]),
-            [
-                judge(alignment, piece.stopped, piece.audio.duration_s / len(alignment))
-                for alignment, piece in zip(alignments, pieces, strict=True)
-            ],
+            [piece.attention for piece in pieces],
             any(piece.attempts > 1 or piece.is_part for piece in pieces),
-            alignments[0],
+            pieces[0].alignment.float().cpu().numpy(),
         )
         if progress is not None:
             progress(1)

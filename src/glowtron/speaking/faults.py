@@ -6,13 +6,17 @@ phonemes, spaces and punctuation included).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glowtron.text.symbols import FIRST_SOUND
+
 END_SYMBOLS = 2
-"""The end of a text is its last two symbols: the last one is mostly punctuation, which may pass unattended."""
+"""The end of a text is its last two symbols at least: the last one is mostly a mark, which may pass unattended."""
 LARGEST_STEP = 4
 """Symbols: a step forward or a fall back by more than this is a skip or a repeat, less is soft attention at work."""
 LONGEST_TAIL_S = 1.0
@@ -27,7 +31,7 @@ class Attention(NamedTuple):
     """What the attention did while a sentence was spoken."""
 
     reached_end: bool
-    """Whether some step had its place among the last two symbols."""
+    """Whether some step had its place at the last sound or after it."""
     stopped: bool
     """Whether the model ended the sentence by itself, before the limit of frames."""
     largest_jump: int
@@ -88,11 +92,16 @@ class Attention(NamedTuple):
         return not self.faults
 
 
-def judge(alignment: NDArray[np.float32], stopped: bool, step_s: float) -> Attention:
+def n_end_symbols(ids: Sequence[int]) -> int:
+    """How many symbols at the end of a text are its end: the last letter or phone with the marks after it."""
+    return max(END_SYMBOLS, 1 + len(list(takewhile(lambda index: index < FIRST_SOUND, reversed(ids)))))
+
+
+def judge(alignment: NDArray[np.float32], stopped: bool, step_s: float, n_end: int = END_SYMBOLS) -> Attention:
     """Judge one sentence by its alignment.
 
     alignment: (T, N), weights of N symbols in each of T steps, padding cut off, T and N at least 1; step_s: seconds
-    between the alignment's rows.
+    between the alignment's rows; n_end: the last symbols, any of which is the end.
     """
     assert alignment.ndim == 2 and alignment.size > 0, alignment.shape
     n_steps, n_symbols = alignment.shape
@@ -104,7 +113,7 @@ def judge(alignment: NDArray[np.float32], stopped: bool, step_s: float) -> Atten
     # One step back and forth again is not heard: a fall counts by what two neighbouring steps have in common.
     held = np.minimum(falls[:-1], falls[1:])
     behind = np.concatenate([[False], held > LARGEST_STEP])
-    at_end = np.flatnonzero(place >= n_symbols - END_SYMBOLS)
+    at_end = np.flatnonzero(place >= n_symbols - n_end)
     return Attention(
         reached_end=len(at_end) > 0,
         stopped=bool(stopped),

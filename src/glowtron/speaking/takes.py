@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 
 from torch import Tensor
 
+from glowtron.speaking.faults import Attention
 from glowtron.text.sentences import Ending
 
 _SPLITS = 2
@@ -36,8 +37,7 @@ class Take(NamedTuple):
     """(M, T)"""
     alignment: Tensor
     """(S, N)"""
-    stopped: bool
-    """False where the frame limit cut it."""
+    attention: Attention
     faults: tuple[str, ...]
     """What is wrong with it; empty: nothing."""
 
