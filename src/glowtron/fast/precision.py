@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,17 +10,14 @@ import torch
 from glowtron.errors import InputError, nearest
 
 PRECISIONS = ("auto", "bf16", "fp32")
-
-# Instructions that multiply bfloat16 as such, fastest first, by the names the system gives them.
-_BF16_INSTRUCTIONS = {"amx_bf16": "AMX-BF16", "avx512_bf16": "AVX512-BF16"}
-# Built for a processor without them, oneDNN emulates bfloat16: as exact, several times as slow as float32.
+CPU_INFO = Path("/proc/cpuinfo")
 
 
 class Capabilities(NamedTuple):
     """What a processor has that decides how fast products are."""
 
     bf16: str | None
-    """The instructions that multiply bfloat16 matrices; None: there are none."""
+    """The instructions that multiply bfloat16 matrices faster than float32; None: there are none."""
 
 
 class Precision(NamedTuple):
@@ -40,16 +36,16 @@ class Precision(NamedTuple):
 
 def find_capabilities() -> Capabilities:
     """What this machine's processor has, as far as this torch can use it."""
-    if not torch.backends.mkldnn.is_available():
-        return Capabilities(bf16=None)
-    flags = processor_flags()
-    return Capabilities(next((name for flag, name in _BF16_INSTRUCTIONS.items() if flag in flags), None))
+    # Without AMX, bfloat16 reached half of float32's rate by AVX512-BF16 and a fifth by emulation, where it could be
+    # measured (ADR 0008).
+    has_amx = torch.backends.mkldnn.is_available() and "amx_bf16" in processor_flags()
+    return Capabilities(bf16="AMX" if has_amx else None)
 
 
 def processor_flags() -> frozenset[str]:
     """Names of the processor's abilities; none where the system does not tell."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        lines = CPU_INFO.read_text(encoding="utf-8").splitlines()
     except OSError:
         return frozenset()
     return frozenset(word for line in lines if line.startswith("flags") for word in line.partition(":")[2].split())
@@ -68,5 +64,5 @@ def choose_precision(wanted: str, capabilities: Capabilities | None = None) -> P
     if found:
         return Precision("bf16", f"bf16: this processor multiplies it with {found}")
     if wanted == "bf16":
-        return Precision("bf16", "bf16 as asked; this processor has no instructions for it, so fp32 may be faster")
-    return Precision("fp32", f"fp32: this processor ({platform.machine()}) has no instructions for bf16 that we know")
+        return Precision("bf16", "bf16 as asked, though this processor has no AMX and may be faster in fp32")
+    return Precision("fp32", "fp32: this processor has no AMX, without which bf16 may be slower")
