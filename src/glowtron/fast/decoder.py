@@ -141,11 +141,12 @@ class DecoderRun:
         n_outputs = self.weights.projection.shape[1]
         return Steps(self.row.new_empty(n_steps, batch, n_outputs), self.row.new_zeros(n_steps, batch, n_symbols))
 
-    def step(self, limits: tuple[Tensor, Tensor], outputs: Tensor, alignment: Tensor) -> None:
+    def step(self, limits: tuple[Tensor, Tensor], outputs: Tensor, last: Tensor, alignment: Tensor) -> None:
         """Take one step.
 
         limits: (B, P) for each layer of the prenet, 0 where its dropout drops and more than any number where it keeps.
-        Written: outputs (B, r * M + 1), the frames and the stop logit, and alignment (B, N), zeros before.
+        Written: outputs (B, r * M + 1), the frames and the stop logit, of which `last` is the last frame (B, M); and
+        alignment (B, N), zeros before.
         """
         weights = self.weights
         x = self.frame
@@ -163,7 +164,7 @@ class DecoderRun:
             self._move_on(self.places, alignment)
         self.decoder_rnn.step()
         torch.addmm(weights.projection_bias, self.decoded, weights.projection, out=outputs)
-        self.frame = outputs[:, -1 - weights.n_mels : -1]
+        self.frame = last
 
     def _propose(self, out: Tensor) -> None:
         """Attention weights (B, N) of this step."""

@@ -196,14 +196,17 @@ class FastTacotron2:
         left, stop_threshold = _n_steps(options, r), _logit(options.stop_threshold)
         while left and speaking:
             outputs, alignment = run.room(min(left, n_at_once))
-            steps, stop_logits = list(zip(outputs.unbind(), alignment.unbind(), strict=True)), outputs[..., -1].numpy()
+            stop_logits = outputs[..., -1].numpy()
+            steps = list(
+                zip(outputs.unbind(), outputs[..., -1 - self.n_mels : -1].unbind(), alignment.unbind(), strict=True)
+            )
             ended: set[int] = set()
             n_taken = 0
             while n_taken < len(steps) and not ended:
                 run.step(noise.limits(), *steps[n_taken])
-                ended = speaking.intersection(
-                    rows[i] for i in run.ending(stop_logits[n_taken].tolist(), stop_threshold)
-                )
+                ending = run.ending(stop_logits[n_taken].tolist(), stop_threshold)
+                if ending:
+                    ended = speaking.intersection(rows[i] for i in ending)
                 n_taken += 1
             frames = outputs[:n_taken, :, :-1].unflatten(2, (r, self.n_mels)).transpose(0, 1).flatten(1, 2)
             yield _Segment(rows, frames, alignment[:n_taken].transpose(0, 1), sorted(ended))
