@@ -13,7 +13,6 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from glowtron import __version__
 from glowtron.data.storage import unwritable
 from glowtron.errors import InputError, reason
 
@@ -102,7 +101,7 @@ def _size(path: Path) -> int:
 def _fetch_rest(url: str, part: Path, progress: Progress | None, timeout_s: float) -> bool:
     """Append to `part` what it lacks; whether it is whole then. Raises what urllib and sockets raise."""
     begun = _size(part)
-    headers = {"User-Agent": f"glowtron/{__version__}"} | ({"Range": f"bytes={begun}-"} if begun else {})
+    headers = {"User-Agent": "glowtron"} | ({"Range": f"bytes={begun}-"} if begun else {})
     try:
         reply = urlopen(Request(url, headers=headers), timeout=timeout_s)
     except HTTPError as error:

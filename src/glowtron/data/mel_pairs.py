@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -60,10 +61,14 @@ class MelPairDataset(Dataset[MelPairs]):
         if self.segment_frames is not None:
             rng = generator_of(self.seed, "frames", key.epoch, key.item)
             first, length = int(rng.integers(length - self.segment_frames + 1)), self.segment_frames
-        cut = [torch.from_numpy(np.array(mel[first : first + length].T, np.float32))[None] for mel in (made, recorded)]
-        return MelPairs(*cut, torch.tensor([self.speakers[key.item]]))
+
+        def segment(mel: NDArray[np.float32]) -> Tensor:
+            return torch.from_numpy(np.array(mel[first : first + length].T, np.float32))[None]
+
+        return MelPairs(segment(made), segment(recorded), torch.tensor([self.speakers[key.item]]))
 
 
 def collate_mel_pairs(items: Sequence[MelPairs]) -> MelPairs:
     """Items of one length, together."""
-    return MelPairs(*(torch.cat(tensors) for tensors in zip(*items, strict=True)))
+    made, recorded, speaker = (torch.cat(tensors) for tensors in zip(*items, strict=True))
+    return MelPairs(made, recorded, speaker)

@@ -1,0 +1,255 @@
+"""Sizes and meanings of models and of what goes in and out of them."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from glowtron.config.checks import STRICT, positive, require
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class MelConfig:
+    """How sound becomes a log-mel spectrogram (`glowtron.log_mel`)."""
+
+    sample_rate: int = 22_050
+    """Hz."""
+    n_fft: int = 1024
+    """Samples in a Fourier transform."""
+    hop_length: int = 256
+    """Samples between frames."""
+    win_length: int = 1024
+    """Samples under the periodic Hann window, at most `n_fft`."""
+    n_mels: int = 80
+    """Bands."""
+    f_min: float = 0.0
+    """Hz, the lower edge of the lowest band."""
+    f_max: float = 8000.0
+    """Hz, the upper edge of the highest band."""
+
+    def __post_init__(self) -> None:
+        positive(self, "sample_rate", "n_fft", "hop_length", "win_length", "n_mels")
+        require(self.win_length <= self.n_fft, f"win_length {self.win_length} is over n_fft {self.n_fft}")
+        require(
+            0 <= self.f_min < self.f_max <= self.sample_rate / 2,
+            f"need 0 <= f_min < f_max <= sample_rate / 2, got {self.f_min}, {self.f_max}, {self.sample_rate}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TextConfig:
+    """How text becomes symbol ids (`glowtron.text`)."""
+
+    frontend: Literal["nvidia", "english"] = "english"
+    """`nvidia` cleans as the published weights expect, faults included; `english` is the project's own."""
+    phonemes: bool = False
+    """Whether words are looked up and given to the model as ARPAbet symbols (only with `english`)."""
+
+    def __post_init__(self) -> None:
+        require(
+            not (self.phonemes and self.frontend == "nvidia"),
+            "phonemes need frontend 'english': the published weights read characters",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Tacotron2Config:
+    """Sizes of a Tacotron 2 (Shen et al. 2018). The defaults are the published weights' 28,193,153 parameters."""
+
+    type: Literal["tacotron2"] = "tacotron2"
+    n_symbols: int = 148
+    """Rows of the symbol embedding; id 0 is padding."""
+    n_speakers: int = 1
+    """One is exactly the published network; more add a learned embedding to the encoder's output."""
+    mask_padding: bool = True
+    """Whether padding is kept out of convolutions and batch statistics; False lets it leak as the published programs
+    do, which changes nothing for a text alone."""
+    embedding_channels: int = 512
+    """Width of a symbol's embedding."""
+    encoder_channels: int = 512
+    """Width of the encoder's convolutions and, both directions together, of its LSTM."""
+    encoder_layers: int = 3
+    """Convolutions before the encoder's LSTM."""
+    encoder_kernel: int = 5
+    """Symbols under an encoder convolution; odd."""
+    prenet_channels: int = 256
+    """Width of both prenet layers."""
+    attention_rnn_channels: int = 1024
+    """Width of the attention LSTM."""
+    attention_channels: int = 128
+    """Width in which queries and keys are compared."""
+    location_filters: int = 32
+    """Filters over the previous and the cumulative attention weights."""
+    location_kernel: int = 31
+    """Symbols under a location filter; odd."""
+    decoder_rnn_channels: int = 1024
+    """Width of the decoder LSTM."""
+    reduction_factor: int = 1
+    """Mel frames made in one decoder step; the last of them is fed back."""
+    postnet_channels: int = 512
+    """Width of the postnet's convolutions."""
+    postnet_layers: int = 5
+    """Convolutions in the postnet, the last without tanh."""
+    postnet_kernel: int = 5
+    """Frames under a postnet convolution; odd."""
+    prenet_dropout: float = 0.5
+    """Share of prenet activations dropped, at inference too."""
+    encoder_dropout: float = 0.5
+    """Share of activations dropped after encoder convolutions in training."""
+    attention_dropout: float = 0.0
+    """Share of what the attention compares, queries and encoded symbols, dropped in training."""
+    rnn_dropout: float = 0.1
+    """Share of both decoder LSTMs' outputs dropped in training."""
+    postnet_dropout: float = 0.5
+    """Share of activations dropped after postnet convolutions in training."""
+
+    def __post_init__(self) -> None:
+        counts = [f.name for f in fields(self) if f.type == "int"]
+        positive(self, *counts)
+        for name in ("encoder_kernel", "location_kernel", "postnet_kernel"):
+            require(getattr(self, name) % 2 == 1, f"{name} must be odd, got {getattr(self, name)}")
+        require(self.encoder_channels % 2 == 0, f"encoder_channels must be even, got {self.encoder_channels}")
+        for name in ("prenet_dropout", "encoder_dropout", "attention_dropout", "rnn_dropout", "postnet_dropout"):
+            require(0 <= getattr(self, name) < 1, f"{name} must be in [0, 1), got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class GroupingConfig:
+    """Samples enter the flow in groups, conditioned through a learned upsampling (Prenger et al. 2018)."""
+
+    type: Literal["grouping"] = "grouping"
+    group_size: int = 8
+    """Samples in a group, which are the flow's channels; even."""
+    upsample_kernel: int = 1024
+    """Samples under the transposed convolution that upsamples the mel."""
+
+    def __post_init__(self) -> None:
+        positive(self, "group_size", "upsample_kernel")
+        require(self.group_size % 2 == 0, f"group_size must be even, got {self.group_size}")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class LappedConfig:
+    """Samples enter the flow through an orthonormal lapped transform, so that each channel is a frequency.
+
+    Each coefficient is divided by a scale that a small network reads off the mel.
+    """
+
+    type: Literal["lapped"] = "lapped"
+    hop_length: int = 256
+    """Samples a transform frame advances by, which is the number of the flow's channels; even."""
+    scale_channels: int = 128
+    """Width of the network that reads the coefficients' scale off the mel."""
+
+    def __post_init__(self) -> None:
+        positive(self, "hop_length", "scale_channels")
+        require(self.hop_length % 2 == 0, f"hop_length must be even, got {self.hop_length}")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class WaveNetConfig:
+    """Sizes of the non-causal WaveNet inside each coupling (Prenger et al. 2018, sec. 2.1)."""
+
+    n_layers: int = 8
+    """Gated layers."""
+    n_channels: int = 256
+    """Width of the residual stream."""
+    kernel_size: int = 3
+    """Steps under a dilated convolution; odd."""
+    dilation_cycle: int = 8
+    """Dilations are 2 ** (layer % dilation_cycle)."""
+
+    def __post_init__(self) -> None:
+        positive(self, "n_layers", "n_channels", "kernel_size", "dilation_cycle")
+        require(self.kernel_size % 2 == 1, f"kernel_size must be odd, got {self.kernel_size}")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class WaveGlowConfig:
+    """Sizes of a WaveGlow (Prenger et al. 2018). The defaults are the published 256-channel network."""
+
+    type: Literal["waveglow"] = "waveglow"
+    mel: MelConfig = MelConfig()
+    analysis: Annotated[GroupingConfig | LappedConfig, Field(discriminator="type")] = GroupingConfig()
+    """How samples become the flow's channels."""
+    n_flows: int = 12
+    """Pairs of a 1x1 convolution and a coupling."""
+    early_every: int = 4
+    """Channels leave before each flow whose index is a multiple of this (not before flow 0)."""
+    early_size: int = 2
+    """Channels that leave early each time; 0: none leave."""
+    mixing: Literal["rotation", "permutation"] = "rotation"
+    """What the 1x1 convolutions start as."""
+    alternate_halves: bool = False
+    """Whether the halves swap roles in flows of odd index (the model published before the first release)."""
+    wavenet: WaveNetConfig = WaveNetConfig()
+
+    def __post_init__(self) -> None:
+        positive(self, "n_flows", "early_every")
+        require(self.early_size >= 0 and self.early_size % 2 == 0, f"early_size must be even, got {self.early_size}")
+        left = self.n_channels - self.early_size * ((self.n_flows - 1) // self.early_every)
+        require(left >= 2, f"early outputs leave {left} of {self.n_channels} channels; lower early_size or n_flows")
+        if isinstance(self.analysis, GroupingConfig):
+            require(
+                self.mel.hop_length % self.analysis.group_size == 0,
+                f"mel.hop_length {self.mel.hop_length} is no multiple of group_size {self.analysis.group_size}",
+            )
+
+    @property
+    def n_channels(self) -> int:
+        """Channels that enter the first flow."""
+        return self.analysis.group_size if isinstance(self.analysis, GroupingConfig) else self.analysis.hop_length
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class GriffinLimConfig:
+    """Phase reconstruction without a network (Griffin & Lim 1984; Perraudin et al. 2013)."""
+
+    type: Literal["griffin-lim"] = "griffin-lim"
+    mel: MelConfig = MelConfig()
+    n_iterations: int = 60
+    """Rounds of inverse and forward transform."""
+    momentum: float = 0.99
+    """Acceleration of Perraudin et al.; 0 is the plain algorithm."""
+
+    def __post_init__(self) -> None:
+        positive(self, "n_iterations")
+        require(0 <= self.momentum < 1, f"momentum must be in [0, 1), got {self.momentum}")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class VocodingConfig:
+    """How a voice's WaveGlow wants to be run, as measured for it."""
+
+    sigma: float = 0.7
+    """Standard deviation of the noise: 1.0 in training, calmer below."""
+    correction: int = 0
+    """Rounds in which the sound's bands are given the loudness that the mel asks for."""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.sigma <= 2, f"sigma must be from 0 to 2, got {self.sigma}")
+        require(0 <= self.correction <= 100, f"correction must be from 0 to 100, got {self.correction}")
+
+
+VocoderConfig = Annotated[WaveGlowConfig | GriffinLimConfig, Field(discriminator="type")]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class AcousticConfig:
+    """An acoustic model with all that its input and output mean."""
+
+    model: Tacotron2Config = Tacotron2Config()
+    text: TextConfig = TextConfig()
+    mel: MelConfig = MelConfig()
+    speakers: tuple[str, ...] = ("speaker",)
+    """Names, in the order of the speaker embedding."""
+
+    def __post_init__(self) -> None:
+        require(
+            len(self.speakers) == self.model.n_speakers,
+            f"{len(self.speakers)} speaker names for model.n_speakers {self.model.n_speakers}",
+        )
+        require(len(set(self.speakers)) == len(self.speakers), f"speakers repeat: {', '.join(self.speakers)}")

@@ -1,0 +1,187 @@
+"""Everything that decides the weights a training run ends with, but for the data."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from pydantic.dataclasses import dataclass
+
+from glowtron.config.checks import STRICT, not_negative, positive, require
+from glowtron.config.models import AcousticConfig, WaveGlowConfig
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class PatchDiscriminatorConfig:
+    """Sizes of the network that learns to tell made mels from real ones, in training only."""
+
+    channels: int = 32
+    """Width of the first layer; the later ones have two and four times as many."""
+
+    def __post_init__(self) -> None:
+        positive(self, "channels")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class OptimizerConfig:
+    """How weights move."""
+
+    type: Literal["adam", "adamw"] = "adam"
+    """`adam` adds weight decay to the gradient, `adamw` decouples it."""
+    lr: float = 1e-3
+    """Learning rate at the top of the schedule."""
+    beta1: float = 0.9
+    """Decay a step of the mean gradient."""
+    beta2: float = 0.999
+    """Decay a step of the mean squared gradient."""
+    eps: float = 1e-8
+    """Added to the root of the latter."""
+    weight_decay: float = 0.0
+    """Share of a weight that is taken off it, times `lr`, each step (`adamw`), or added to its gradient (`adam`)."""
+    clip_norm: float = 1.0
+    """Largest norm of the gradient; 0: not clipped."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """Shape of the learning rate after warm-up; `cosine` falls to `final_share` of `lr` where the run is to end, by
+    `max_steps` or `max_epochs`; `constant` stays but for what `anneal` says."""
+    warmup_steps: int = 0
+    """Steps over which the rate rises from 0."""
+    final_share: float = 0.01
+    """Where `cosine` ends, as a share of `lr`."""
+    anneal: tuple[tuple[float, float], ...] = ()
+    """Pairs: from when on, and at which share of `lr`; such as [[500, 0.1], [1000, 0.01]]."""
+    anneal_unit: Literal["epochs", "steps"] = "epochs"
+    """What `anneal` counts in."""
+
+    def __post_init__(self) -> None:
+        positive(self, "lr", "eps")
+        times = [time for time, _ in self.anneal]
+        require(times == sorted(set(times)) and min(times, default=1) > 0, f"anneal must rise from over 0, got {times}")
+        require(all(share >= 0 for _, share in self.anneal), "shares of lr in anneal must not be under 0")
+        require(not self.anneal or self.schedule == "constant", f"anneal needs schedule constant, not {self.schedule}")
+        not_negative(self, "weight_decay", "clip_norm", "warmup_steps")
+        for name in ("beta1", "beta2"):
+            require(0 <= getattr(self, name) < 1, f"{name} must be in [0, 1), got {getattr(self, name)}")
+        require(0 <= self.final_share <= 1, f"final_share must be from 0 to 1, got {self.final_share}")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TrainingConfig:
+    """What every training run has."""
+
+    seed: int = 1234
+    """Of the first weights, the order of data, and all noise."""
+    batch_size: int = 16
+    """Clips or segments a step, over all processes and parts."""
+    accumulate: int = 1
+    """Parts that a process takes its share of a batch in, one after the other, to save memory."""
+    max_steps: int | None = 100_000
+    """Where training ends; None: `max_epochs` alone says it."""
+    max_epochs: float | None = None
+    """Where training ends, in times through the data; of this and `max_steps` what comes first."""
+    precision: Literal["bf16", "fp16", "tf32", "fp32"] = "bf16"
+    """`bf16` runs matrix products under autocast; weights, losses and log-determinants stay in float32. `fp16` does so
+    in half precision, the loss scaled, and `tf32` keeps float32 but for the products' inputs: both on CUDA only."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    ema_decay: float = 0.0
+    """Decay a step of the running average of weights that is validated and exported; 0: none is kept."""
+    validation_clips: int = 20
+    """Clips of each speaker kept out of training, chosen by the seed."""
+    validate_every: int = 500
+    """Steps between validations, pictures and samples."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints."""
+    keep_checkpoints: int = 2
+    """Newest checkpoints that stay."""
+    log_every: int = 10
+    """Steps between lines of metrics."""
+    workers: int = 0
+    """Processes that read data; 0 reads in a thread of the training process."""
+
+    def __post_init__(self) -> None:
+        positive(self, "batch_size", "accumulate", "validate_every", "checkpoint_every")
+        positive(self, "keep_checkpoints", "log_every")
+        require(self.max_steps is not None or self.max_epochs is not None, "give max_steps, max_epochs or both")
+        positive(self, *(name for name in ("max_steps", "max_epochs") if getattr(self, name) is not None))
+        require(
+            self.batch_size % self.accumulate == 0,
+            f"batch_size {self.batch_size} cannot be cut into accumulate {self.accumulate} equal parts",
+        )
+        not_negative(self, "validation_clips", "workers")
+        require(0 <= self.ema_decay < 1, f"ema_decay must be in [0, 1), got {self.ema_decay}")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class AcousticRun:
+    """`glowtron train acoustic`: everything that decides the weights, but for the data."""
+
+    type: Literal["acoustic"] = "acoustic"
+    acoustic: AcousticConfig = AcousticConfig()
+    training: TrainingConfig = TrainingConfig()
+    count_padding: bool = False
+    """Whether means of the loss divide by padded frames too, as the published programs do."""
+    max_clip_s: float = 12.0
+    """Longer clips are left out, and named."""
+    guide: Literal["none", "diagonal", "measured"] = "none"
+    """What the attention is taught by besides the loss: nothing, the diagonal, or measured alignments."""
+    guide_weight: float = 1.0
+    """Weight of the attention's own loss."""
+    forced_share: float = 1.0
+    """Share of steps in which the decoder attends by the measured alignment itself (only with `guide` measured)."""
+
+    def __post_init__(self) -> None:
+        positive(self, "max_clip_s")
+        not_negative(self, "guide_weight")
+        require(0 <= self.forced_share <= 1, f"forced_share must be from 0 to 1, got {self.forced_share}")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class VocoderRun:
+    """`glowtron train vocoder`: everything that decides the weights, but for the data."""
+
+    type: Literal["vocoder"] = "vocoder"
+    vocoder: WaveGlowConfig = WaveGlowConfig()
+    training: TrainingConfig = TrainingConfig()
+    segment_length: int = 16_000
+    """Samples in a segment."""
+    sigma: float = 1.0
+    """Standard deviation of the noise the flow is trained to reach."""
+    dither: float = 1e-4
+    """Standard deviation of the noise added to the audio, so that silence cannot drive the loss to infinity."""
+
+    def __post_init__(self) -> None:
+        positive(self, "segment_length", "sigma")
+        not_negative(self, "dither")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class PostnetRun:
+    """`glowtron train postnet`: a trained acoustic model's postnet learns to make mels that look real.
+
+    Two networks play against each other (least squares: Mao et al. 2017); all else in the acoustic model stays.
+    """
+
+    type: Literal["postnet"] = "postnet"
+    acoustic: AcousticConfig = AcousticConfig()
+    """Of the model that is refined, which the run takes from there."""
+    monotonic: bool = True
+    """Whether that model speaks with monotonic attention."""
+    discriminator: PatchDiscriminatorConfig = PatchDiscriminatorConfig()
+    training: TrainingConfig = TrainingConfig()
+    segment_frames: int = 64
+    """Mel frames in a segment."""
+    reconstruction_weight: float = 1.0
+    """Weight of the mean absolute difference from the recording's mel."""
+    feature_weight: float = 1.0
+    """Weight of the same between the discriminator's features of both (Larsen et al. 2016)."""
+
+    def __post_init__(self) -> None:
+        positive(self, "segment_frames")
+        not_negative(self, "reconstruction_weight", "feature_weight")
+
+
+RunConfig: TypeAlias = AcousticRun | VocoderRun | PostnetRun
+
+
+def run_class(kind: str) -> type[AcousticRun] | type[VocoderRun] | type[PostnetRun] | None:
+    """The class of a run's configuration, by its `type`; None for an unknown one."""
+    classes = (AcousticRun, VocoderRun, PostnetRun)
+    return next((one for one in classes if one.type == kind), None)
