@@ -1,0 +1,132 @@
+"""`glowtron bench acoustic`: text to mels, against the published Tacotron 2 written plainly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from glowtron.bench.agreement import free_running
+from glowtron.bench.child import Child
+from glowtron.bench.distance import mel_error
+from glowtron.bench.measurement import Measured, Settings, measure
+from glowtron.bench.models import AcousticModel, find_acoustic, ids_of, n_frames_of
+from glowtron.bench.plain_tacotron2 import PlainTacotron2
+from glowtron.bench.result import compared, figures
+from glowtron.errors import InputError
+from glowtron.fast.decoder import DecoderRun
+from glowtron.fast.tacotron2 import FastTacotron2, accelerate_tacotron2
+
+
+class AcousticWork(NamedTuple):
+    """What is done in a run."""
+
+    model: str
+    """`tacotron2`, `compact`, or a voice."""
+    seconds: float = 5.0
+    """Of speech, each text: as many characters as LJSpeech's reader says in that time, and as many mel frames."""
+    batch: int = 1
+    """Texts, all alike: none ends before the others, which would favour us."""
+    seed: int = 0
+
+
+class Acoustic:
+    """Texts to mels, from the same noise every time: ours, the plain one, or the exact one (see `Vocoder`)."""
+
+    def __init__(self, work: AcousticWork, kind: Literal["fast", "plain", "exact"], precision: str = "fp32") -> None:
+        self.work, found = work, find_acoustic(work.model, work.seed)
+        mel = found.config.mel
+        self.ids, self.lengths = ids_of(found, work.seconds, work.batch)
+        self.speaker = torch.zeros_like(self.lengths)
+        self.n_frames = n_frames_of(work.seconds, mel)
+        # Nothing but the number of frames is to end it, at least where the attention is that of the paper.
+        self.decoding = replace(found.decoding, max_frames=self.n_frames, stop_threshold=1.0)
+        self.parts: dict[str, Callable[..., Any]] = {}
+        self.facts: dict[str, Any] = {
+            "weights": found.weights,
+            "symbols": self.ids.shape[1],
+            "attention": "monotonic" if self.decoding.monotonic else "as published",
+        }
+        self.frame_s = mel.hop_length / mel.sample_rate
+        self.generate = {"fast": self._fast, "plain": self._plain, "exact": self._exact}[kind](found, precision)
+
+    def _fast(self, found: AcousticModel, precision: str) -> Callable[[], Tensor]:
+        fast = accelerate_tacotron2(found.model, precision)
+        self.facts |= {"precision": fast.precision, "why": fast.why}
+        self.parts = {
+            "encoder": FastTacotron2._encode,
+            "decoder steps": DecoderRun.step,
+            "postnet": FastTacotron2._refine,
+        }
+        return lambda: (
+            fast.generate(self.ids, self.lengths, self.decoding, self._generators(), speaker=self.speaker).mel
+        )
+
+    def _plain(self, found: AcousticModel, _: str) -> Callable[[], Tensor]:
+        if self.decoding.monotonic:
+            raise InputError("the published algorithm has no monotonic attention")
+        plain = PlainTacotron2(found.model.config, found.config.mel.n_mels).eval()
+        plain.copy_weights(found.model)
+        self.facts |= {"precision": "fp32", "why": "Conv1d over (B, C, T) and an LSTMCell a step, as published"}
+        return lambda: plain.generate(self.ids, self.lengths, self.n_frames, 1.0)[0].after
+
+    def _exact(self, found: AcousticModel, _: str) -> Callable[[], Tensor]:
+        model = found.model
+        return lambda: (
+            model.generate(self.ids, self.lengths, self.decoding, self._generators(), speaker=self.speaker).mel
+        )
+
+    def _generators(self) -> list[torch.Generator]:
+        return [torch.Generator().manual_seed(self.work.seed + i) for i in range(self.work.batch)]
+
+    @torch.inference_mode()
+    def run(self) -> NDArray[np.float32]:
+        """Mels (B, M, T)."""
+        return np.asarray(self.generate().float().numpy())
+
+    def marks(self) -> Mapping[str, float]:
+        """None."""
+        return {}
+
+
+def bench_acoustic(work: AcousticWork, settings: Settings) -> dict[str, Any]:
+    """All figures as JSON values. Raises InputError for an unknown model or precision."""
+    ours, plain = measure(
+        partial(Acoustic, work, "fast", settings.precision), partial(Acoustic, work, "plain"), settings
+    )
+    with Child(partial(Acoustic, work, "exact"), settings.threads) as child:
+        frame_s, exact = child.ask(_frame_s), child.ask(Acoustic.run)
+    n_frames = ours.output.shape[2]
+
+    def rates(seconds: float) -> dict[str, float]:
+        total = n_frames * work.batch
+        return {"rtf": seconds / (total * frame_s), "mel_frames_per_s": total / seconds}
+
+    error: dict[str, Any] = {"against": "the model in float32, same noise", **mel_error(ours.output, exact)}
+    if isinstance(plain, Measured):
+        # Its prenet draws noise of its own, so they are compared without any, on a few steps.
+        with Child(partial(find_acoustic, work.model, work.seed), settings.threads) as other:
+            error["plain_differs_by"] = other.ask(_agreement)
+    own = figures(ours, rates) | compared(ours, plain, rates)
+    return {
+        "what": "acoustic",
+        "model": work.model,
+        "batch": work.batch,
+        "audio_s": n_frames * frame_s,
+        **own,
+        "error": error,
+    }
+
+
+def _frame_s(acoustic: Acoustic) -> float:
+    return acoustic.frame_s
+
+
+def _agreement(found: AcousticModel) -> float:
+    return free_running(found.model, n_symbols=20, n_frames=24)

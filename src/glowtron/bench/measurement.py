@@ -1,0 +1,166 @@
+"""How something is measured: warm-up, runs in turns with what it is compared with, memory, and where the time goes.
+
+Whatever else the machine does meets all that are measured alike, since they take turns; each has a process of its own.
+"""
+
+from __future__ import annotations
+
+import cProfile
+import inspect
+import pstats
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from numpy.typing import NDArray
+
+from glowtron.bench.child import Child
+from glowtron.errors import InputError
+from glowtron.train.machine import peak_memory_gb
+
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+"""`cpu` is time on the processor, summed over threads, for machines that are busy with other things."""
+
+
+NOT_MEASURED = "not measured: "
+
+
+class Settings(NamedTuple):
+    """What all measurements have."""
+
+    runs: int = 7
+    """Timed ones."""
+    warm_up: int = 2
+    """Runs before them."""
+    threads: int = 0
+    """Of matrix products; 0: as torch chooses."""
+    seed: int = 0
+    """Of weights and noise."""
+    clock: str = "wall"
+    plain: bool = True
+    """Whether the plain implementation is measured, too."""
+    precision: str = "auto"
+
+
+class Subject(Protocol):
+    """What is measured."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What the result tells of it, such as its precision and why."""
+
+    @property
+    def parts(self) -> Mapping[str, Callable[..., Any]]:
+        """Functions of its inside, none within another, whose share of the time is told."""
+
+    def run(self) -> NDArray[Any]:
+        """Do it once; returns what it gave, the same each time."""
+
+    def marks(self) -> Mapping[str, float]:
+        """Seconds from the start of the last run to its events, such as the first sound."""
+
+
+class Measured(NamedTuple):
+    """What came of it."""
+
+    facts: dict[str, Any]
+    seconds: list[float]
+    """Of each timed run."""
+    marks: list[dict[str, float]]
+    """Of each timed run."""
+    output: NDArray[Any]
+    """What a run gave."""
+    loaded_gb: float
+    """Highest memory of the process until the first run: interpreter, torch, the weights and their packing."""
+    peak_gb: float
+    """Highest memory of the process until after the last run."""
+    parts: dict[str, float]
+    """Shares of a run's time, measured in one more run under Python's profiler."""
+    threads: int
+
+    def median(self) -> float:
+        """Seconds."""
+        return statistics.median(self.seconds)
+
+
+def measure(
+    ours: Callable[[], Subject], plain: Callable[[], Subject] | None, settings: Settings
+) -> tuple[Measured, Measured | str]:
+    """Run both in turns, each made in a process of its own. Where there is nothing plain to compare with, returns why.
+
+    Raises InputError where ours cannot be made.
+    """
+    why = NOT_MEASURED + "--no-plain"
+    with ExitStack() as stack:
+        children: dict[str, Child[Subject]] = {"ours": stack.enter_context(Child(ours, settings.threads))}
+        if settings.plain and plain is not None:
+            try:
+                children["plain"] = stack.enter_context(Child(plain, settings.threads))
+            except InputError as error:
+                why = NOT_MEASURED + str(error)
+        found = _take_turns(children, settings)
+    return found["ours"], found.get("plain", why)
+
+
+def _take_turns(children: Mapping[str, Child[Subject]], settings: Settings) -> dict[str, Measured]:
+    found = {}
+    loaded = {name: child.ask(_memory) for name, child in children.items()}
+    timed: dict[str, list[tuple[float, dict[str, float]]]] = {name: [] for name in children}
+    for _ in range(settings.warm_up + settings.runs):
+        for name, child in children.items():
+            timed[name].append(child.ask(_time, settings.clock))
+    for name, child in children.items():
+        runs = timed[name][settings.warm_up :]
+        found[name] = Measured(
+            facts=child.ask(_facts),
+            seconds=[seconds for seconds, _ in runs],
+            marks=[marks for _, marks in runs],
+            loaded_gb=loaded[name],
+            peak_gb=child.ask(_memory),
+            output=child.ask(_output),
+            parts=child.ask(_shares),
+            threads=child.ask(_threads),
+        )
+    return found
+
+
+def _time(subject: Subject, clock: str) -> tuple[float, dict[str, float]]:
+    start = CLOCKS[clock]()
+    subject.run()
+    return CLOCKS[clock]() - start, dict(subject.marks())
+
+
+def _memory(_: Subject) -> float:
+    return peak_memory_gb(torch.device("cpu"))
+
+
+def _facts(subject: Subject) -> dict[str, Any]:
+    return dict(subject.facts)
+
+
+def _output(subject: Subject) -> NDArray[Any]:
+    return subject.run()
+
+
+def _threads(_: Subject) -> int:
+    return torch.get_num_threads()
+
+
+def _shares(subject: Subject) -> dict[str, float]:
+    """Share of a run's time within each of its parts, and in none of them."""
+    parts = subject.parts
+    if not parts:
+        return {}
+    profile = cProfile.Profile()
+    profile.runcall(subject.run)
+    stats = pstats.Stats(profile)
+    total: float = stats.total_tt  # type: ignore[attr-defined]
+    shares = {}
+    for name, function in parts.items():
+        code = inspect.unwrap(function).__code__
+        entry = stats.stats.get((code.co_filename, code.co_firstlineno, code.co_name))  # type: ignore[attr-defined]
+        shares[name] = entry[3] / total if entry else 0.0  # Cumulative: with all that it calls.
+    return shares | {"other": max(0.0, 1 - sum(shares.values()))}

@@ -1,0 +1,121 @@
+"""Models to measure, by name: full-size ones drawn here, so that nobody has to download them, and those of voices."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from glowtron.bench.weights import realistic_acoustic_weights, realistic_weights
+from glowtron.checkpoint import StoredVoice, VoiceFile, load_voice
+from glowtron.config import AcousticConfig, MelConfig, Tacotron2Config, WaveGlowConfig, WaveNetConfig
+from glowtron.errors import InputError
+from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
+from glowtron.models.waveglow import WaveGlow
+from glowtron.text.frontend import make_frontend
+from glowtron.voices import find_voice
+
+COMPACT = "compact"
+"""The first voice that ships."""
+WAVEGLOWS = {
+    "waveglow-256": WaveGlowConfig(),
+    "waveglow-512": WaveGlowConfig(wavenet=WaveNetConfig(n_channels=512)),
+}
+TACOTRON2 = "tacotron2"
+CHARACTERS_PER_S = 1_308_678 / 86_117
+"""Of LJSpeech 1.1, whole."""
+SENTENCE = "The birch canoe slid on the smooth planks, and the juice of lemons makes fine punch. "
+"""What is spoken again and again (Harvard sentences 1 and 5)."""
+SIGMA = 0.6
+MEL_MEAN, MEL_SPREAD = -5.5, 2.5
+"""Of log-mels of speech."""
+
+
+class VocoderModel(NamedTuple):
+    """A vocoder and how it is run."""
+
+    model: WaveGlow
+    sigma: float
+    weights: str
+    """Where they are from, in words."""
+
+
+class AcousticModel(NamedTuple):
+    """An acoustic model, what it reads and how it is run."""
+
+    model: Tacotron2
+    config: AcousticConfig
+    decoding: DecodingOptions
+    weights: str
+    """Where they are from, in words."""
+
+
+DRAWN = "drawn at the scale of trained ones"
+
+
+def find_vocoder(name: str, seed: int) -> VocoderModel:
+    """`waveglow-256`, `waveglow-512`, `compact`, or a voice's. Raises InputError if there is none of that name."""
+    if name in WAVEGLOWS:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = realistic_weights(WaveGlow(WAVEGLOWS[name]), torch.Generator().manual_seed(seed))
+        return VocoderModel(model.eval(), SIGMA, DRAWN)
+    stored = find_stored(name, (*WAVEGLOWS, COMPACT))
+    if stored.vocoder is None:
+        raise InputError(f"voice '{stored.config.name}' has no WaveGlow to measure; choose another")
+    return VocoderModel(stored.vocoder.eval(), stored.config.vocoding.sigma, f"of the voice {stored.config.name}")
+
+
+def find_acoustic(name: str, seed: int) -> AcousticModel:
+    """`tacotron2`, `compact`, or a voice's. Raises InputError if there is none of that name."""
+    if name == TACOTRON2:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = realistic_acoustic_weights(Tacotron2(Tacotron2Config()), torch.Generator().manual_seed(seed))
+        return AcousticModel(model.eval(), AcousticConfig(), DecodingOptions(), DRAWN)
+    stored = find_stored(name, (TACOTRON2, COMPACT))
+    if stored.acoustic is None or stored.config.acoustic is None:
+        raise InputError(f"voice '{stored.config.name}' has no acoustic model to measure; choose another")
+    weights = f"of the voice {stored.config.name}"
+    return AcousticModel(stored.acoustic.eval(), stored.config.acoustic, stored.config.decoding, weights)
+
+
+def find_stored(name: str, known: tuple[str, ...]) -> StoredVoice:
+    """A voice that ships or a folder's; `compact` is the first that ships."""
+    try:
+        return load_voice(find_voice(None if name == COMPACT else name))
+    except InputError as error:
+        raise InputError(f"no model '{name}' (known: {', '.join(known)}, a voice's name or folder): {error}") from error
+
+
+def full_size_voice(seed: int) -> StoredVoice:
+    """Tacotron 2 and WaveGlow as published, with drawn weights: it speaks noise, as fast as a trained one speaks."""
+    acoustic, vocoder = find_acoustic(TACOTRON2, seed), find_vocoder("waveglow-256", seed)
+    config = VoiceFile(
+        name="full-size", acoustic=acoustic.config, vocoder=vocoder.model.config, decoding=acoustic.decoding, attempts=0
+    )
+    return StoredVoice(config, acoustic.model, vocoder.model)
+
+
+def text_of(seconds: float) -> str:
+    """As many characters as a reader says in that time."""
+    n = max(1, round(seconds * CHARACTERS_PER_S))
+    return (SENTENCE * (n // len(SENTENCE) + 1))[:n].rstrip(" ,")
+
+
+def ids_of(model: AcousticModel, seconds: float, batch: int) -> tuple[Tensor, Tensor]:
+    """Ids (B, N) of texts as long as `seconds` of speech, and their lengths (B,)."""
+    ids = make_frontend(model.config.text).ids(text_of(seconds))
+    return torch.tensor([ids] * batch), torch.full((batch,), len(ids))
+
+
+def n_frames_of(seconds: float, mel: MelConfig) -> int:
+    """Whole mel frames in that time, one at least."""
+    return max(1, round(seconds * mel.sample_rate / mel.hop_length))
+
+
+def drawn_mel(mel: MelConfig, batch: int, n_frames: int, seed: int) -> Tensor:
+    """Log-mels (B, M, T) with the mean and spread of those of speech."""
+    generator = torch.Generator().manual_seed(seed)
+    return MEL_MEAN + MEL_SPREAD * torch.randn(batch, mel.n_mels, n_frames, generator=generator)

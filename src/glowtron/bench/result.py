@@ -1,0 +1,114 @@
+"""The figures of a measurement: as JSON values, as a file, as a table."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from glowtron.bench.measurement import NOT_MEASURED, Measured, Settings
+from glowtron.errors import InputError, reason
+from glowtron.train.machine import Power, describe
+
+Rates = Callable[[float], dict[str, float]]
+"""Figures of speed by name, such as `rtf`, from a run's seconds."""
+MEANINGS = {
+    "rtf": "real-time factor: compute time / audio time, of the whole batch",
+    "khz": "thousand samples of sound a second",
+    "mel_frames_per_s": "mel frames a second",
+    "samples_per_s": "samples of sound a second",
+    "ratio_to_plain": "times as fast as the published algorithm written plainly, float32",
+}
+
+
+def figures(measured: Measured, rates: Rates) -> dict[str, Any]:
+    """Speed, spread and memory of one of those that were measured, and what it says of itself."""
+    return {
+        **measured.facts,
+        "threads": measured.threads,
+        **rates(measured.median()),
+        "seconds": {
+            "median": measured.median(),
+            "fastest": min(measured.seconds),
+            "slowest": max(measured.seconds),
+            "each": measured.seconds,
+        },
+        "peak_memory_gb": measured.peak_gb,
+        "loaded_memory_gb": measured.loaded_gb,
+        **({"parts": measured.parts} if measured.parts else {}),
+    }
+
+
+def compared(ours: Measured, plain: Measured | str, rates: Rates) -> dict[str, Any]:
+    """How we stand to the plain implementation; where there is none, why."""
+    if isinstance(plain, str):
+        return {"ratio_to_plain": plain, "plain": plain}
+    return {"ratio_to_plain": plain.median() / ours.median(), "plain": figures(plain, rates)}
+
+
+class Surroundings:
+    """What the machine is and does while something is measured."""
+
+    def __init__(self) -> None:
+        self._load = os.getloadavg()
+        self._power = Power(torch.device("cpu"))
+
+    def tell(self, settings: Settings) -> dict[str, Any]:
+        """Under what the figures were taken."""
+        power = {
+            name: value if isinstance(value, float) else NOT_MEASURED + value
+            for name, value in self._power.mean().items()
+        }
+        machine = describe(torch.device("cpu"))
+        del machine["host"], machine["cuda"]
+        machine["device"] = machine["device"].rpartition(", ")[0]
+        shown = settings._asdict()
+        return {
+            "settings": {name: shown[name] for name in ("runs", "warm_up", "seed", "clock")},
+            "machine": {**machine, "cores": os.cpu_count(), "load_before": [round(load, 2) for load in self._load]},
+            "power": power,
+        }
+
+
+def write(result: Mapping[str, Any], path: Path) -> None:
+    """Write the file, whole or not at all. Raises InputError where it cannot be."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {reason(error)}; choose another --json") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def as_table(result: Mapping[str, Any]) -> str:
+    """The figures as Markdown: ours beside those of the plain implementation, where there are any."""
+    plain = result["plain"] if isinstance(result.get("plain"), Mapping) else {}
+    rows = [f"| {result['what']}: {result['model']} | glowtron | plain |", "|---|---|---|"]
+    for name, value in _flat({name: value for name, value in result.items() if name not in ("what", "model", "plain")}):
+        rows.append(f"| {name} | {_shown(value)} | {_shown(dict(_flat(plain)).get(name, ''))} |")
+    return "\n".join(rows) + "\n"
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
+    """Names as people read them; what stands within another is named after it."""
+    found: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found += _flat(value, f"{before}{name}: ")
+        elif name != "each":
+            found.append((before + name.replace("_", " "), value))
+    return found
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(_shown(one) for one in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

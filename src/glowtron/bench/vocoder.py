@@ -1,0 +1,114 @@
+"""`glowtron bench vocoder`: mels to sound, against the published WaveGlow written plainly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from glowtron.bench.child import Child
+from glowtron.bench.distance import relative, wave_error
+from glowtron.bench.measurement import Measured, Settings, measure
+from glowtron.bench.models import VocoderModel, drawn_mel, find_vocoder, n_frames_of
+from glowtron.bench.plain_waveglow import PlainWaveGlow
+from glowtron.bench.result import compared, figures
+from glowtron.config import MelConfig
+from glowtron.fast.dilated import Dilated, PairedDilated
+from glowtron.fast.waveglow import WaveStream, accelerate_waveglow
+from glowtron.fast.wavenet import FastWaveNet
+from glowtron.models.waveglow import WaveGlow, draw_noise
+
+
+class VocoderWork(NamedTuple):
+    """What is done in a run."""
+
+    model: str
+    """`waveglow-256`, `waveglow-512`, `compact`, or a voice."""
+    seconds: float = 5.0
+    """Of sound, each."""
+    batch: int = 1
+    seed: int = 0
+
+
+class Vocoder:
+    """Mels with the spread of speech to sound, from the same noise every time: ours, the plain one, or the exact one.
+
+    `fast` is ours in `precision`, `plain` the published algorithm, `exact` the model as it is trained, in float32.
+    """
+
+    def __init__(self, work: VocoderWork, kind: Literal["fast", "plain", "exact"], precision: str = "fp32") -> None:
+        self.work, found = work, find_vocoder(work.model, work.seed)
+        self.config, self.sigma = found.model.config, found.sigma
+        n_frames = n_frames_of(work.seconds, self.mel_config)
+        self.mel = drawn_mel(self.mel_config, work.batch, n_frames, work.seed)
+        self.parts: dict[str, Callable[..., Any]] = {}
+        self.facts: dict[str, Any] = {
+            "weights": found.weights,
+            "sigma": found.sigma,
+            "audio_s": n_frames * self.mel_config.hop_length / self.mel_config.sample_rate,
+        }
+        # What is not needed to speak goes, or it would count as memory.
+        self.generate = {"fast": self._fast, "plain": self._plain, "exact": self._exact}[kind](found, precision)
+
+    @property
+    def mel_config(self) -> MelConfig:
+        """Of the mels."""
+        return self.config.mel
+
+    def _fast(self, found: VocoderModel, precision: str) -> Callable[[list[Tensor]], Tensor]:
+        fast = accelerate_waveglow(found.model, precision)
+        self.facts |= {"precision": fast.precision, "why": fast.why}
+        self.parts = {
+            "conditioning": WaveStream._enter,
+            "dilated products": (PairedDilated if fast.precision == "fp32" else Dilated).write,
+            "gates, residual, skip": FastWaveNet._gate,
+        }
+        return lambda noise: fast.generate(self.mel, self.sigma, noise=noise)
+
+    def _plain(self, found: VocoderModel, _: str) -> Callable[[list[Tensor]], Tensor]:
+        plain = PlainWaveGlow(self.config)
+        plain.copy_weights(found.model)
+        plain.prepare_inference()
+        self.facts |= {"precision": "fp32", "why": "Conv1d over (B, C, T), as published"}
+        return lambda noise: plain.generate(self.mel, self.sigma, noise)
+
+    def _exact(self, found: VocoderModel, _: str) -> Callable[[list[Tensor]], Tensor]:
+        model: WaveGlow = found.model
+        return lambda noise: model.generate(self.mel, self.sigma, noise=noise)
+
+    @torch.inference_mode()
+    def run(self) -> NDArray[np.float32]:
+        """Sound (B, L)."""
+        noise = draw_noise(self.config, self.mel, torch.Generator().manual_seed(self.work.seed))
+        return np.asarray(self.generate(noise).float().numpy())
+
+    def marks(self) -> Mapping[str, float]:
+        """None."""
+        return {}
+
+
+def bench_vocoder(work: VocoderWork, settings: Settings) -> dict[str, Any]:
+    """All figures as JSON values. Raises InputError for an unknown model or precision."""
+    ours, plain = measure(partial(Vocoder, work, "fast", settings.precision), partial(Vocoder, work, "plain"), settings)
+    with Child(partial(Vocoder, work, "exact"), settings.threads) as child:
+        mel, exact = child.ask(_mel), child.ask(Vocoder.run)
+    total_s = ours.facts["audio_s"] * work.batch
+
+    def rates(seconds: float) -> dict[str, float]:
+        return {"rtf": seconds / total_s, "khz": total_s * mel.sample_rate / seconds / 1000}
+
+    error: dict[str, Any] = {"against": "the model in float32, same noise"}
+    error |= wave_error(ours.output, exact, mel)
+    if isinstance(plain, Measured):
+        error["plain_differs_by"] = relative(plain.output, exact)
+    own = figures(ours, rates) | compared(ours, plain, rates)
+    return {"what": "vocoder", "model": work.model, "batch": work.batch, **own, "error": error}
+
+
+def _mel(vocoder: Vocoder) -> MelConfig:
+    return vocoder.mel_config

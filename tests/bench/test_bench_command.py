@@ -1,0 +1,189 @@
+"""`glowtron bench`: tiny models in processes of their own; what the figures are called, and that they fit together."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from glowtron.bench.acoustic import AcousticWork, bench_acoustic
+from glowtron.bench.measurement import Settings
+from glowtron.bench.result import as_table
+from glowtron.bench.training import TrainingWork, bench_training
+from glowtron.bench.vocoder import VocoderWork, bench_vocoder
+from glowtron.bench.weights import realistic_acoustic_weights, realistic_weights
+from glowtron.checkpoint import StoredVoice, VoiceFile, save_voice
+from glowtron.cli import main
+from glowtron.config import AcousticConfig, Tacotron2Config, WaveGlowConfig, WaveNetConfig
+from glowtron.errors import InputError
+from glowtron.models.tacotron2 import Tacotron2
+from glowtron.models.waveglow import WaveGlow
+
+SETTINGS = Settings(runs=2, warm_up=1, threads=1)
+COMMON = {"what", "model", "precision", "why", "threads", "ratio_to_plain", "plain", "peak_memory_gb", "error", "parts"}
+VOCODER = WaveGlowConfig(n_flows=3, early_every=2, wavenet=WaveNetConfig(n_layers=2, n_channels=16))
+ACOUSTIC = AcousticConfig(
+    model=Tacotron2Config(
+        embedding_channels=16,
+        encoder_channels=16,
+        prenet_channels=8,
+        attention_rnn_channels=16,
+        attention_channels=8,
+        location_filters=4,
+        decoder_rnn_channels=16,
+        postnet_channels=8,
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def published_voice(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A voice folder of small models of the published kind."""
+    generator = torch.Generator().manual_seed(0)
+    tacotron2 = realistic_acoustic_weights(Tacotron2(ACOUSTIC.model), generator)
+    waveglow = realistic_weights(WaveGlow(VOCODER), generator)
+    folder = tmp_path_factory.mktemp("voices") / "small"
+    config = VoiceFile(name="small", acoustic=ACOUSTIC, vocoder=VOCODER)
+    save_voice(StoredVoice(config, tacotron2, waveglow), folder)
+    return str(folder)
+
+
+def assert_whole(result: dict[str, Any], *more: str) -> None:
+    """Names, units that fit together, and values that JSON knows."""
+    assert set(result) >= COMMON | set(more)
+    json.dumps(result, allow_nan=False)
+    seconds = result["seconds"]
+    assert seconds["fastest"] <= seconds["median"] <= seconds["slowest"]
+    assert len(seconds["each"]) == 2
+    assert 0 < result["loaded_memory_gb"] <= result["peak_memory_gb"] < 4
+    assert sum(result["parts"].values()) == pytest.approx(1, abs=1e-6)
+    assert all(share >= 0 for share in result["parts"].values())
+    assert as_table(result).startswith(f"| {result['what']}: {result['model']} | glowtron | plain |")
+    if isinstance(result["plain"], dict):
+        ratio = result["plain"]["seconds"]["median"] / seconds["median"]
+        assert result["ratio_to_plain"] == pytest.approx(ratio)
+        assert result["error"]["plain_differs_by"] < 1e-4
+    else:
+        assert result["ratio_to_plain"] == result["plain"]
+        assert result["plain"].startswith("not measured: ")
+
+
+def test_vocoder(published_voice: str) -> None:
+    result = bench_vocoder(VocoderWork(published_voice, seconds=0.2, batch=2), SETTINGS._replace(precision="bf16"))
+    assert_whole(result, "rtf", "khz", "audio_s")
+    assert result["precision"] == "bf16"
+    assert result["audio_s"] == pytest.approx(17 * 256 / 22_050)
+    # Both conventions tell the same: samples of the batch a second, and the time they take.
+    assert result["khz"] * result["rtf"] == pytest.approx(22.05)
+    assert 20 < result["error"]["snr_db"] < 80
+    assert result["parts"]["dilated products"] > 0
+
+
+def test_acoustic(published_voice: str) -> None:
+    result = bench_acoustic(AcousticWork(published_voice, seconds=0.3, batch=2), SETTINGS._replace(precision="fp32"))
+    assert_whole(result, "rtf", "mel_frames_per_s", "symbols")
+    assert result["mel_frames_per_s"] * result["rtf"] == pytest.approx(22_050 / 256)
+    assert result["error"]["log_mel_l1"] < 1e-4
+    assert result["parts"]["decoder steps"] > 0
+
+
+def test_without_a_plain_rival_the_reason_is_told(tiny_voice: Path) -> None:
+    result = bench_acoustic(AcousticWork(str(tiny_voice), seconds=0.3), SETTINGS)
+    assert_whole(result, "rtf")
+    assert "one speaker" in result["ratio_to_plain"]
+    result = bench_vocoder(VocoderWork(str(tiny_voice), seconds=0.1), SETTINGS._replace(plain=False))
+    assert_whole(result, "rtf")
+    assert result["plain"] == "not measured: --no-plain"
+    assert "plain_differs_by" not in result["error"]
+
+
+@pytest.mark.parametrize(
+    ("config", "unit"),
+    [
+        ({"type": "vocoder", "vocoder": {"n_flows": 2, "wavenet": {"n_layers": 2, "n_channels": 8}}}, "samples_per_s"),
+        (
+            {"type": "acoustic", "acoustic": {"model": {"decoder_rnn_channels": 16, "postnet_channels": 8}}},
+            "mel_frames_per_s",
+        ),
+    ],
+    ids=["vocoder", "acoustic"],
+)
+def test_training(config: dict[str, Any], unit: str, tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    file.write_text(json.dumps(config), encoding="utf-8")
+    work = TrainingWork(str(file), batch=2, segment=1000, frames=6)
+    result = bench_training(work, SETTINGS)
+    assert_whole(result, unit, "steps_per_s")
+    assert result[unit] / result["steps_per_s"] == pytest.approx(2000 if unit == "samples_per_s" else 12)
+    assert result["error"]["gradient_snr_db"] == "no difference" or result["error"]["gradient_snr_db"] > 10
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "known: waveglow-256"),
+        ('{"type": "postnet"}', "only runs of type vocoder or acoustic"),
+        ("[]", "only runs of type vocoder or acoustic"),
+        ('{"type": "acoustic", "guide": "measured"}', "guide"),
+        ('{"type": "vocoder", "colour": 1}', "colour"),
+    ],
+)
+def test_a_run_that_cannot_be_measured(text: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        bench_training(TrainingWork(str(file)), SETTINGS)
+
+
+def glowtron(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "glowtron", "bench", *(str(argument) for argument in arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_command_writes_figures_and_prints_a_table(published_voice: str, tmp_path: Path) -> None:
+    file = tmp_path / "new" / "out.json"
+    options = ("--seconds", 0.1, "--runs", 1, "--warm-up", 0, "--threads", 1)
+    done = glowtron("vocoder", "--model", published_voice, *options, "--json", file)
+    assert (done.returncode, done.stderr) == (0, "")
+    result = json.loads(file.read_text(encoding="utf-8"))
+    assert result["command"].endswith("--seconds 0.1 --threads 1 --runs 1 --warm-up 0")
+    assert {"settings", "machine", "power"} <= set(result)
+    assert result["power"]["gpu_w"].startswith("not measured: ")
+    assert result["threads"] == 1
+    assert isinstance(result["ratio_to_plain"], float)
+    assert "| rtf |" in done.stdout
+    assert [path.name for path in file.parent.iterdir()] == ["out.json"]
+
+
+def test_say_tells_when_the_first_sound_is_there(tiny_voice: Path, tmp_path: Path) -> None:
+    file = tmp_path / "say.json"
+    options = ("--text", "Hello. Again.", "--runs", 2, "--warm-up", 0, "--threads", 1, "--quiet", "--json", file)
+    done = glowtron("say", "--model", tiny_voice, *options)
+    assert (done.returncode, done.stdout) == (0, "")
+    result = json.loads(file.read_text(encoding="utf-8"))
+    assert_whole(result, "rtf", "first_sound_s", "cold_start_s")
+    assert 0 < result["first_sound_s"] < result["seconds"]["slowest"]
+    assert result["cold_start_s"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("vocoder", "--model", "waveglow-257"), "waveglow-256"),
+        (("train", "--model", "nothing"), "known: waveglow-256"),
+        (("say", "--text", " "), "empty"),
+        (("vocoder", "--json", "."), "is a folder"),
+        (("vocoder", "--runs", "0"), "--runs"),
+    ],
+)
+def test_the_command_refuses(arguments: tuple[str, ...], message: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["bench", *arguments])
+    out, err = capfd.readouterr()
+    assert (exit_.value.code, out) == (2, "")
+    assert err.startswith("glowtron: error: ")
+    assert message in err
+    assert err.count("\n") == 1, err
