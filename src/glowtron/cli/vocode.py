@@ -34,11 +34,13 @@ def vocode(input: str, output: str, voice: str | None, device: str, quiet: bool,
     conversion = read_header(input)
     audio = read_audio(input)
 
+    from glowtron.fast.threads import suit_threads
     from glowtron.speaking.options import SynthesisOptions
     from glowtron.voice import Voice
 
     chosen = SynthesisOptions(**options)
     speaker = Voice.load(voice, device=device)
+    suit_threads(speaker.vocoder)
     converted = conversion.conversion(speaker.mel.sample_rate)
     if converted and not quiet:
         click.echo(f"{input}: converted from {converted}", err=True)
