@@ -20,7 +20,7 @@ from glowtron.errors import InputError
 from glowtron.fast import tacotron2 as fast_tacotron2
 from glowtron.fast.monotonic import Place
 from glowtron.fast.precision import Capabilities
-from glowtron.fast.products import BFloat16Matrix, Float32Matrix, Int8Matrix, bfloat16_is_packed, int8_is_exact
+from glowtron.fast.products import Float32Matrix, Int8Matrix, bfloat16_is_packed, bfloat16_matrix, int8_is_exact
 from glowtron.fast.tacotron2 import accelerate_tacotron2
 from glowtron.importers import read_published
 from glowtron.models.monotonic import finish, move_on
@@ -192,7 +192,7 @@ def test_packed_products_are_close(precision: str, batch: int, n_in: int) -> Non
     x = torch.randn(batch, n_in + 5)[:, 2 : n_in + 2] * torch.logspace(-3, 3, batch)[:, None]
     exact, packed = torch.empty(batch, 52), torch.empty(batch, 52)
     Float32Matrix(weight, bias).reserve(batch).write(x, exact)
-    {"bf16": BFloat16Matrix, "int8": Int8Matrix}[precision](weight, bias).reserve(batch).write(x, packed)
+    {"bf16": bfloat16_matrix, "int8": Int8Matrix}[precision](weight, bias).reserve(batch).write(x, packed)
     assert ((packed - exact).norm(dim=1) < 0.012 * exact.norm(dim=1)).all()
 
 
@@ -280,7 +280,7 @@ def test_a_processor_without_vnni_is_found_out(isa: str) -> None:
     """oneDNN can be told to believe in a lesser processor, whose sums of bytes overflow or which has no bfloat16."""
     code = (
         "from glowtron.fast.products import *; import torch\n"
-        "print(int8_is_exact()); m = (BFloat16Matrix if bfloat16_is_packed() else Float32Matrix)\n"
+        "print(int8_is_exact()); m = (bfloat16_matrix if bfloat16_is_packed() else Float32Matrix)\n"
         "out = torch.empty(1, 4); m(torch.eye(4), torch.zeros(4)).write(torch.ones(1, 4), out); print(out.tolist())"
     )
     environment = os.environ | {"ONEDNN_MAX_CPU_ISA": isa}

@@ -7,6 +7,7 @@ decoding run makes its own by `product.reserve(batch)`.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -28,35 +29,48 @@ class Matrix(Protocol):
 
 
 class Float32Matrix:
-    """As it is, laid out for few rows."""
+    """As it is: in rows for few texts, in oneDNN's own order for more."""
+
+    FEW = 4
+    """Rows up to which the plain order is faster."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         self.weight = weight.float().t().contiguous()
         self.bias = bias.float()
 
-    def reserve(self, batch: int) -> Float32Matrix:
-        """Itself: nothing is kept between calls."""
-        return self
+    def reserve(self, batch: int) -> Product:
+        """See `Matrix`."""
+        return self if batch <= self.FEW or not torch.backends.mkldnn.is_available() else self._packed
+
+    @cached_property
+    def _packed(self) -> PackedMatrix:
+        return PackedMatrix(self.weight.t(), self.bias, torch.float32)
 
     def write(self, x: Tensor, out: Tensor) -> None:
         """See `Product`."""
         torch.addmm(self.bias, x, self.weight, out=out)
 
 
-class BFloat16Matrix:
-    """In bfloat16, in oneDNN's own order; sums are float32."""
+class PackedMatrix:
+    """In one dtype and oneDNN's own order; sums are float32."""
 
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.bfloat16().contiguous())
-        self.bias = bias.bfloat16()
+    def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.to(dtype).contiguous())
+        self.bias = bias.to(dtype)
 
-    def reserve(self, batch: int) -> BFloat16Matrix:
+    def reserve(self, batch: int) -> PackedMatrix:
         """Itself: nothing is kept between calls."""
         return self
 
     def write(self, x: Tensor, out: Tensor) -> None:
         """See `Product`."""
-        out.copy_(torch.ops.mkldnn._linear_pointwise(x.bfloat16(), self.weight, self.bias, "none", [], ""))
+        out.copy_(torch.ops.mkldnn._linear_pointwise(x.to(self.dtype), self.weight, self.bias, "none", [], ""))
+
+
+def bfloat16_matrix(weight: Tensor, bias: Tensor) -> PackedMatrix:
+    """A matrix rounded to bfloat16."""
+    return PackedMatrix(weight, bias, torch.bfloat16)
 
 
 class Int8Matrix:
@@ -146,7 +160,7 @@ def bfloat16_is_packed() -> bool:
     """Whether this machine and this torch multiply with packed matrices of bfloat16."""
     try:
         out = torch.empty(2, 32)
-        BFloat16Matrix(torch.ones(32, 128), torch.zeros(32)).write(torch.ones(2, 128), out)
+        bfloat16_matrix(torch.ones(32, 128), torch.zeros(32)).write(torch.ones(2, 128), out)
     except (AttributeError, RuntimeError):
         return False
     return bool((out == 128).all())

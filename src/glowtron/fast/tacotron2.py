@@ -16,13 +16,13 @@ from glowtron.fast.convolutions import FoldedConvolutions
 from glowtron.fast.decoder import DecoderRun, DecoderWeights, Pack
 from glowtron.fast.monotonic import Place
 from glowtron.fast.precision import Capabilities, Precision, choose_precision, find_capabilities
-from glowtron.fast.products import BFloat16Matrix, Float32Matrix, Int8Matrix, bfloat16_is_packed, int8_is_exact
+from glowtron.fast.products import Float32Matrix, Int8Matrix, bfloat16_is_packed, bfloat16_matrix, int8_is_exact
 from glowtron.models.monotonic import longest_dwells
 from glowtron.models.tacotron2 import DecodingOptions, Memory, Prenet, Spoken, Tacotron2, real
 
 PRECISIONS = ("auto", "int8", "bf16", "fp32")
 
-_PACKING: dict[str, Pack] = {"fp32": Float32Matrix, "bf16": BFloat16Matrix, "int8": Int8Matrix}
+_PACKING: dict[str, Pack] = {"fp32": Float32Matrix, "bf16": bfloat16_matrix, "int8": Int8Matrix}
 
 _AT_ONCE = 64
 """Decoder steps between allocations."""
@@ -99,6 +99,7 @@ class FastTacotron2:
         self._decoder = DecoderWeights(model, _PACKING[precision.name])
         encoder = model.encoder
         self._postnet = FoldedConvolutions(model.postnet, "tanh", last_is_linear=True, dtype=postnet_dtype)
+        # In bf16 the encoder would be 4 dB further from the model, all through the text, and a text 1 % sooner.
         self._encoder = FoldedConvolutions(encoder, "relu", last_is_linear=False, dtype=torch.float32)
         self._embedding, self._lstm, self._key = (
             copy.deepcopy(part).requires_grad_(False) for part in (model.embedding, encoder.lstm, model.attention.key)
