@@ -23,7 +23,7 @@ layers: .venv/.dev
 	$(BIN)/lint-imports
 
 bench: .venv/.core
-	$(BIN)/python benchmarks/train_waveglow.py --json benchmarks/train_waveglow.json
+	$(BIN)/python benchmarks/write_docs.py
 
 clean:
 	rm -rf .venv build dist demo.wav

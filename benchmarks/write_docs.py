@@ -1,0 +1,174 @@
+"""Take all figures of docs/benchmarks.md, or some of them, and write that page from what is in benchmarks/results.
+
+    python benchmarks/write_docs.py              measure all (half an hour on two cores) and write the page
+    python benchmarks/write_docs.py say vocoder  measure only those whose name begins so, and write the page
+    python benchmarks/write_docs.py --no-run     write the page
+
+The page is not written by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results"
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+RUNS = {
+    "vocoder-256-5s": "vocoder --model waveglow-256 --seconds 5",
+    "vocoder-256-20s": "vocoder --model waveglow-256 --seconds 20 --runs 3",
+    "vocoder-256-fp32": "vocoder --model waveglow-256 --seconds 5 --precision fp32",
+    "vocoder-512-5s": "vocoder --model waveglow-512 --seconds 5 --runs 3",
+    "vocoder-compact": "vocoder --model compact --seconds 5",
+    "acoustic-5s": "acoustic --model tacotron2 --seconds 5",
+    "acoustic-20s": "acoustic --model tacotron2 --seconds 20 --runs 3",
+    "acoustic-fp32": "acoustic --model tacotron2 --seconds 5 --precision fp32",
+    "acoustic-16-texts": "acoustic --model tacotron2 --seconds 5 --batch 16 --runs 3",
+    "acoustic-compact": "acoustic --model compact --seconds 5",
+    "say-compact": "say --model compact",
+    "say-full-size": "say --model full-size --seconds 5 --runs 3",
+    "train-waveglow-256": "train --model waveglow-256 --batch 2 --segment 8000",
+    "train-tacotron2": "train --model tacotron2 --batch 16 --frames 400 --runs 3",
+    "train-compact": "train --model compact --batch 16 --segment 8192",
+}
+TITLES = {
+    "vocoder": "Mels to sound",
+    "acoustic": "Text to mels",
+    "say": "Text to sound, end to end",
+    "train": "Training, whole steps",
+}
+SPEEDS = {
+    "vocoder": {"rtf": "real-time factor", "khz": "kHz"},
+    "acoustic": {"rtf": "real-time factor", "mel_frames_per_s": "mel frames/s"},
+    "say": {"rtf": "real-time factor", "first_sound_s": "first sound, s", "cold_start_s": "cold start, s"},
+    "train": {"samples_per_s": "samples/s", "mel_frames_per_s": "mel frames/s"},
+}
+INTRODUCTION = """\
+# Benchmarks
+Written by `python benchmarks/write_docs.py` (`make bench`) from the JSON files of `glowtron bench` in
+`benchmarks/results`, which hold every figure; the commands are given below, and work right after installation.
+
+*Plain* is the published algorithm written as one would today (`Conv1d` over (B, C, T), an `LSTMCell` a step, float32;
+`glowtron.bench.plain_waveglow`, `glowtron.bench.plain_tacotron2`). It takes turns with Glowtron in the same run, each
+in a process of its own; both have the same weights, and *plain differs by* is the relative difference of what they
+compute in float32. Figures are medians, with the fastest and the slowest run in brackets behind the first of them. The
+*real-time factor* is compute time / audio time of the whole batch, so lower is faster (others state the inverse).
+*Memory* is the highest of the process: interpreter, libraries, loading and packing of the weights included. Weights of
+full-size models are drawn at the scale of trained ones. *Exactness* is the distance from the same in float32, same
+noise: signal to noise, and the mean difference of log-mels; of training, signal to noise of the gradient. Where a
+figure is missing, the reason stands in its place.
+"""
+
+
+def main(arguments: list[str]) -> None:
+    """Measure what is asked for, then write the page."""
+    prefixes = [argument for argument in arguments if not argument.startswith("-")]
+    RESULTS.mkdir(exist_ok=True)
+    for name, command in RUNS.items():
+        if "--no-run" not in arguments and (not prefixes or name.startswith(tuple(prefixes))):
+            print(f"{name}: glowtron bench {command}", flush=True)
+            file = RESULTS / f"{name}.json"
+            bench = [sys.executable, "-m", "glowtron", "bench", *shlex.split(command)]
+            subprocess.run([*bench, "--quiet", "--json", str(file)], check=True)
+    found = {name: RESULTS / f"{name}.json" for name in RUNS}
+    results = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items() if path.exists()}
+    PAGE.write_text(page(results), encoding="utf-8")
+
+
+def page(results: dict[str, dict[str, Any]]) -> str:
+    """All of it."""
+    parts = [INTRODUCTION]
+    for what, title in TITLES.items():
+        some = [result for result in results.values() if result["what"] == what]
+        if some:
+            parts.append(f"## {title}\n{table(what, some)}")
+    parts.append("## How they were taken\n" + "\n".join(conditions(result) for result in results.values()) + "\n")
+    missing = [command for name, command in RUNS.items() if name not in results]
+    if missing:
+        parts.append("Not measured yet: " + ", ".join(f"`glowtron bench {command}`" for command in missing) + ".\n")
+    return "\n".join(parts)
+
+
+def table(what: str, results: list[dict[str, Any]]) -> str:
+    """A row for each result."""
+    names = {name: title for name, title in SPEEDS[what].items() if any(name in result for result in results)}
+    head = ["model", "size", "precision", *names.values(), "times plain", "memory, GB (plain)", "exactness"]
+    rows = [head, ["---"] * len(head)]
+    for result in results:
+        speeds = [speed(result, name) for name in names]
+        for i, text in enumerate(speeds):
+            if text:
+                speeds[i] = text + spread(result)
+                break
+        plain = result["plain"] if isinstance(result["plain"], dict) else {}
+        memory = f"{result['peak_memory_gb']:.2f}" + (f" ({plain['peak_memory_gb']:.2f})" if plain else "")
+        ratio = result["ratio_to_plain"]
+        rows.append(
+            [
+                result["model"],
+                size(result),
+                result["precision"],
+                *speeds,
+                f"**{ratio:.2f}**" if isinstance(ratio, float) else ratio,
+                memory,
+                exactness(result["error"]),
+            ]
+        )
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+
+
+def size(result: dict[str, Any]) -> str:
+    """What one run was of."""
+    batch = f"{result['batch']} x " if result.get("batch", 1) > 1 else ""
+    if result["what"] == "train":
+        return batch + (f"{result['segment']} samples" if "segment" in result else f"{result['frames']} frames")
+    return f"{batch}{result['audio_s']:.1f} s"
+
+
+def speed(result: dict[str, Any], name: str) -> str:
+    """A figure as people read it; a reason where it is none; nothing where it does not belong."""
+    value = result.get(name, "")
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def spread(result: dict[str, Any]) -> str:
+    """Fastest and slowest run, in the seconds that a run takes, as shares of the median."""
+    seconds = result["seconds"]
+    low, high = (seconds[name] / seconds["median"] - 1 for name in ("fastest", "slowest"))
+    return f" ({low:+.0%} to {high:+.0%})"
+
+
+def exactness(error: dict[str, Any]) -> str:
+    """Distances from float32, and of the plain implementation."""
+    told = []
+    for name, title, form in (
+        ("snr_db", "{} dB", ".0f"),
+        ("gradient_snr_db", "gradient {} dB", ".0f"),
+        ("log_mel_l1", "log-mel L1 {}", ".2g"),
+        ("plain_differs_by", "plain differs by {}", ".0e"),
+    ):
+        value = error.get(name)
+        if value is not None:
+            told.append(value if isinstance(value, str) else title.format(format(value, form)))
+    return ", ".join(told)
+
+
+def conditions(result: dict[str, Any]) -> str:
+    """The command, and the machine."""
+    machine, settings = result["machine"], result["settings"]
+    return (
+        f"- `{result['command']}`: {settings['runs']} runs after {settings['warm_up']}, {result['threads']} threads, "
+        f"{settings['clock']} time; {machine['device']}, {machine['cores']} cores, load before "
+        f"{machine['load_before'][0]}; torch {machine['torch']}, Python {machine['python']}; {result['why']}."
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

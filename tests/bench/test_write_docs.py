@@ -1,0 +1,65 @@
+"""The page of benchmarks says what the figures say, and why where there are none."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "write_docs.py"
+PLAIN = {"seconds": {"median": 9.0}, "peak_memory_gb": 2.0}
+RESULT = {
+    "what": "vocoder",
+    "model": "waveglow-256",
+    "batch": 2,
+    "audio_s": 5.0,
+    "precision": "bf16",
+    "why": "it was asked for",
+    "threads": 2,
+    "rtf": 0.321,
+    "khz": 68.7,
+    "seconds": {"median": 3.0, "fastest": 2.7, "slowest": 3.6, "each": [2.7, 3.0, 3.6]},
+    "ratio_to_plain": 3.0,
+    "plain": PLAIN,
+    "peak_memory_gb": 1.0,
+    "error": {"against": "float32", "snr_db": 41.3, "log_mel_l1": 0.0123, "plain_differs_by": 1e-6},
+    "command": "glowtron bench vocoder --batch 2",
+    "settings": {"runs": 3, "warm_up": 1, "seed": 0, "clock": "wall"},
+    "machine": {"device": "a processor", "cores": 2, "load_before": [0.1, 0, 0], "torch": "2", "python": "3"},
+}
+
+
+@pytest.fixture(scope="module")
+def script() -> Any:
+    spec = importlib.util.spec_from_file_location("write_docs", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_figures_stand_in_their_columns(script: Any) -> None:
+    page = script.page({"vocoder-256-5s": RESULT})
+    assert (
+        "| waveglow-256 | 2 x 5.0 s | bf16 | 0.321 (-10% to +20%) | 68.7 | **3.00** | 1.00 (2.00) | "
+        "41 dB, log-mel L1 0.012, plain differs by 1e-06 |\n"
+    ) in page
+    assert "`glowtron bench vocoder --batch 2`: 3 runs after 1, 2 threads, wall time; a processor, 2 cores" in page
+    assert "## Training" not in page
+
+
+def test_reasons_stand_where_figures_are_missing(script: Any) -> None:
+    reason = "not measured: nothing is published"
+    told = {"snr_db": "no difference", "log_mel_l1": 0.0}
+    page = script.page({"vocoder-compact": {**RESULT, "ratio_to_plain": reason, "plain": reason, "error": told}})
+    assert f"| {reason} | 1.00 | no difference, log-mel L1 0 |" in page
+    assert "Not measured yet: `glowtron bench vocoder --model waveglow-256 --seconds 5`" in page
+
+
+def test_every_run_is_a_command(script: Any) -> None:
+    from glowtron.cli import glowtron
+
+    bench = glowtron.commands["bench"]
+    for line in script.RUNS.values():
+        name, *words = line.split()
+        command = bench.commands[name]
+        assert command.make_context(name, words).params["model"]
