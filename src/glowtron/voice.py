@@ -7,12 +7,13 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -27,13 +28,15 @@ from glowtron.mel import FLOOR, log_mel
 from glowtron.models.denoiser import Denoiser
 from glowtron.models.griffin_lim import GriffinLim
 from glowtron.models.mel_correction import MelCorrection
-from glowtron.models.tacotron2 import Spoken, Tacotron2
+from glowtron.models.tacotron2 import DecodingOptions, Spoken, Tacotron2
 from glowtron.models.waveglow import WaveGlow
-from glowtron.speaking.faults import Attention, judge, n_end_symbols
+from glowtron.speaking.faults import judge, n_end_symbols
 from glowtron.speaking.options import DEFAULTS, SynthesisOptions
 from glowtron.speaking.silence import fade, heard, pause
+from glowtron.speaking.stream import FIRST_FRAMES, MelStream, SoundStream, speak
 from glowtron.speaking.stretch import stretch
 from glowtron.speaking.takes import Line, Take, perform
+from glowtron.speaking.utterance import FaultWarning, Utterance
 from glowtron.text.frontend import Frontend, Reading, make_frontend
 from glowtron.text.sentences import MIN_CHARS, Piece
 from glowtron.voices import find_voice
@@ -46,39 +49,6 @@ _TOGETHER = 8
 
 
 PRECISIONS = ("auto", "fp32", "bf16")
-
-
-class FaultWarning(UserWarning):
-    """A sentence was not spoken whole, whatever was tried."""
-
-
-class Utterance(NamedTuple):
-    """A sentence, spoken; or a part of one that could not be spoken whole."""
-
-    text: str
-    sentence: int
-    """Which of the text's sentences it is of; each has one utterance, or one for each part."""
-    audio: Audio
-    pause_s: float
-    """Seconds of silence that follow in the text; 0 after its last words."""
-    mel: Tensor
-    """(M, T), as it is at rate 1."""
-    alignment: Tensor
-    """(S, N) attention weights, a row for each decoder step and a column for each symbol of these words."""
-    attention: Attention
-    """What the attention did."""
-    faults: tuple[str, ...]
-    """What went wrong in the end, in words; empty: nothing."""
-    attempts: int
-    """Takes of these words until this one."""
-    is_part: bool
-    """Whether the sentence had to be split."""
-
-    @property
-    def with_pause(self) -> Audio:
-        """The sound, and the silence that follows on it."""
-        silence = np.zeros(round(self.pause_s * self.audio.sample_rate), np.float32)
-        return Audio(np.concatenate([self.audio.samples, silence]), self.audio.sample_rate)
 
 
 class Voice:
@@ -155,11 +125,76 @@ class Voice:
         Each sentence has noise of its own, made of the seed and the sentence's place, so that what is spoken beside it
         changes nothing. One that fails is said again, then split (`glowtron.speaking.takes`).
         """
-        lines = [Line(piece.text, piece.ending, str(i)) for i, piece in enumerate(self._pieces(text))]
+        return self._utterances(text, options, _TOGETHER)
+
+    def stream(
+        self, text: str, options: SynthesisOptions = DEFAULTS, progress: Callable[[int], Any] | None = None
+    ) -> Iterator[Audio]:
+        """What `say` says, in pieces while the rest is being computed; pauses are pieces of their own.
+
+        On a CPU, voices that read with monotonic attention give sound inside a sentence. What was heard cannot be
+        taken back: a sentence is said once, and a fault that `say` would mend is only warned of. All others - soft
+        attention, Griffin-Lim, the denoiser, CUDA - give a sentence at a time, once it is found good. Errors and
+        `progress` as of `say`.
+        """
+        make_sound = self._sound_streams(options)
+        if make_sound is None:
+            n_sentences = 0
+            for utterance in self._utterances(text, options, 1):
+                yield utterance.with_pause
+                if progress is not None:
+                    progress(utterance.sentence + 1 - n_sentences)
+                n_sentences = utterance.sentence + 1
+            return
+        lines, speaker = self._lines(text), self._speaker(options.speaker)
+        for i, line in enumerate(lines):
+            sound = make_sound(self._generator(options.seed, line.place, "wave"))
+            for samples in self._speak(line, speaker, sound, options):
+                yield Audio(samples, self.mel.sample_rate)
+            silence_s = 0.0 if i == len(lines) - 1 else pause(line.ending, options.pause_s) / options.rate
+            silence = np.zeros(round(silence_s * self.mel.sample_rate), np.float32)
+            if len(silence):
+                yield Audio(silence, self.mel.sample_rate)
+            if progress is not None:
+                progress(1)
+
+    def _speak(
+        self, line: Line, speaker: int, sound: SoundStream, options: SynthesisOptions
+    ) -> Iterator[NDArray[np.float32]]:
+        """One sentence's samples. Warns of its faults in the end."""
+        fast = self._tacotron2
+        assert isinstance(fast, FastTacotron2)
+        r = fast.config.reduction_factor
+        ids = torch.tensor(self._frontend.ids(line.text))
+        mel = MelStream(ids, self._frame_s, r, math.log(FLOOR))
+        chunks = fast.chunks(
+            ids[None],
+            self._decoding(options.max_frames),
+            self._generator(options.seed, line.place, "mel"),
+            speaker=torch.tensor([speaker]),
+            n_steps=-(-FIRST_FRAMES // r),
+        )
+        yield from speak(chunks, mel, sound)
+        alignment = mel.alignment[mel.kept].numpy()
+        attention = judge(alignment, mel.stopped, self._frame_s * r, n_end_symbols(ids.tolist()))
+        faults = attention.faults if self._attempts(options) or not mel.stopped else ()
+        if mel.said_nothing:
+            faults = ("said nothing",)
+        if faults:
+            n_frames = (mel.kept.stop - mel.kept.start) * r
+            message = f"{', '.join(faults)} ({n_frames} frames, attempt 1): '{line.text}'"
+            warnings.warn(message, FaultWarning, stacklevel=3)
+
+    def _lines(self, text: str) -> list[Line]:
+        return [Line(piece.text, piece.ending, str(i)) for i, piece in enumerate(self._pieces(text))]
+
+    def _utterances(self, text: str, options: SynthesisOptions, together: int) -> Iterator[Utterance]:
+        """As `utterances`, so many sentences at once."""
+        lines = self._lines(text)
         speaker = self._speaker(options.speaker)
         vocode = self._vocoder(options)
-        for first in range(0, len(lines), _TOGETHER):
-            batch = lines[first : first + _TOGETHER]
+        for first in range(0, len(lines), together):
+            batch = lines[first : first + together]
             performed = perform(
                 batch,
                 self._attempts(options),
@@ -260,17 +295,18 @@ class Voice:
     def _generate(
         self, ids: Sequence[Tensor], generators: Sequence[torch.Generator], speaker: int, max_frames: int | None
     ) -> Spoken:
-        decoding = self.config.decoding
-        if max_frames is not None:
-            decoding = replace(decoding, max_frames=max_frames)
         with self._autocast():
             return self._tacotron2.generate(
                 pad_sequence(list(ids), batch_first=True).to(self.device),
                 torch.tensor([len(row) for row in ids], device=self.device),
-                decoding,
+                self._decoding(max_frames),
                 generators,
                 speaker=torch.full((len(ids),), speaker, device=self.device),
             )
+
+    def _decoding(self, max_frames: int | None) -> DecodingOptions:
+        decoding = self.config.decoding
+        return decoding if max_frames is None else replace(decoding, max_frames=max_frames)
 
     def _split(self, line: Line) -> list[Line]:
         """A line in two or more, cut where one breathes or else between words."""
@@ -323,9 +359,7 @@ class Voice:
             raise InputError(
                 f"voice '{self.config.name}' has no WaveGlow; import one, or choose the vocoder griffin-lim"
             )
-        waveglow, own = self._waveglow, self.config.vocoding
-        sigma = own.sigma if options.sigma is None else options.sigma
-        rounds = own.correction if options.correction is None else options.correction
+        waveglow, (sigma, rounds) = self._waveglow, self._vocoding(options)
         correct = MelCorrection(self.mel, self.device)
         denoiser = Denoiser(waveglow, self.mel.n_mels, self.device) if options.denoise else None
 
@@ -337,6 +371,24 @@ class Voice:
             return denoiser(wave, options.denoise) if denoiser else wave
 
         return vocode
+
+    def _sound_streams(self, options: SynthesisOptions) -> Callable[[torch.Generator], SoundStream] | None:
+        """What makes a sentence's mel sound while it comes; None where these options or this voice need it whole."""
+        monotonic, griffin_lim = self.config.decoding.monotonic, options.vocoder == "griffin-lim"
+        if not monotonic or griffin_lim or options.denoise or self.vocoder is None or self.device.type != "cpu":
+            return None
+        waveglow, (sigma, rounds) = self._waveglow, self._vocoding(options)
+        assert isinstance(waveglow, FastWaveGlow)
+        correction = MelCorrection(self.mel, self.device)
+        return partial(SoundStream, waveglow, correction, sigma=sigma, rounds=rounds, rate=options.rate)
+
+    def _vocoding(self, options: SynthesisOptions) -> tuple[float, int]:
+        """Sigma of WaveGlow's noise and rounds of the correction."""
+        own = self.config.vocoding
+        return (
+            own.sigma if options.sigma is None else options.sigma,
+            own.correction if options.correction is None else options.correction,
+        )
 
     @cached_property
     def _tacotron2(self) -> Tacotron2 | FastTacotron2:

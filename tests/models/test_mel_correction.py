@@ -53,3 +53,37 @@ def test_rows_of_a_batch_do_not_touch_each_other() -> None:
     together = correct(waves, mels, 2)
     for row in range(2):
         torch.testing.assert_close(together[row : row + 1], correct(waves[row : row + 1], mels[row : row + 1], 2))
+
+
+@pytest.mark.parametrize("n_frames", [1, 2, 3, 40, 130])
+@pytest.mark.parametrize("config", [MEL, MelConfig(n_fft=800, hop_length=200, win_length=600)], ids=["512", "other"])
+def test_pieces_of_any_size_join_to_the_whole(n_frames: int, config: MelConfig) -> None:
+    generator = torch.Generator().manual_seed(n_frames)
+    waves = 0.1 * torch.randn(2, n_frames * config.hop_length, generator=generator)
+    mels = torch.randn(2, config.n_mels, n_frames, generator=generator) - 4
+    correct = MelCorrection(config)
+    whole = correct(waves, mels, 5)
+    for step in (1, 7, 64):
+        stream, pieces = correct.stream(5), []
+        for start in range(0, n_frames, step):
+            wave = waves[:, start * config.hop_length : (start + step) * config.hop_length]
+            pieces.append(stream.push(wave, mels[..., start : start + step], start + step >= n_frames))
+            given = sum(piece.shape[1] for piece in pieces) // config.hop_length
+            assert given >= min(start + step, n_frames) - correct.frames_after(5) or n_frames < 4
+        torch.testing.assert_close(torch.cat(pieces, dim=1), whole, atol=1e-5, rtol=0)
+
+
+def test_it_is_what_transforms_of_the_whole_sound_give() -> None:
+    """The same computed with torch's own short-time transforms."""
+    wave, mel = noise(30), log_mel(noise(30, 1), MEL)[..., :30]
+    correct = MelCorrection(MEL)
+    settings = (MEL.n_fft, MEL.hop_length, MEL.win_length, torch.hann_window(MEL.win_length))
+    wanted = before = wave
+    for _ in range(3):
+        ahead, before = torch.lerp(before, wanted, 1.9), wanted
+        spectrum = torch.stft(ahead, *settings, return_complex=True)
+        found = (correct.filters.T @ spectrum.abs()[..., :30]).clamp(min=1e-5).log()
+        gain = (correct.spread.T @ (mel - found).clamp(-3, 3)).exp()
+        gain = torch.cat((gain, gain[..., -1:]), dim=-1)
+        wanted = torch.istft(spectrum * gain, *settings, length=wave.shape[1])
+    torch.testing.assert_close(correct(wave, mel, 3), wanted, atol=1e-5, rtol=0)

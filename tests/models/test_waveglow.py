@@ -16,7 +16,7 @@ from glowtron.config import GroupingConfig, LappedConfig, MelConfig, WaveGlowCon
 from glowtron.errors import InputError
 from glowtron.importers.published import read_published
 from glowtron.models.published_waveglow import config_from_published, from_published
-from glowtron.models.waveglow import WaveGlow, flow_loss, mix
+from glowtron.models.waveglow import WaveGlow, draw_noise, flow_loss, mix
 
 WAVENET = WaveNetConfig(n_layers=2, n_channels=8, dilation_cycle=2)
 MEL = MelConfig(n_mels=6, hop_length=16, n_fft=64, win_length=64)
@@ -281,3 +281,13 @@ def test_published_sizes(channels: int, parameters: int):
     # Weight norm's g is one number an output, which removing it takes away.
     names = model.state_dict().items()
     assert sum(tensor.numel() for name, tensor in names if not name.endswith("weight_g")) == parameters
+
+
+def test_a_sound_begins_with_the_same_noise_however_long_it_becomes():
+    config = WaveGlowConfig(analysis=GroupingConfig(), early_every=2, n_flows=4, early_size=2)
+    mel = torch.zeros(2, 80, 300)
+    whole, start, single = (draw_noise(config, mel[..., :n], torch.Generator().manual_seed(5)) for n in (300, 77, 1))
+    for part, shorter, shortest in zip(whole, start, single, strict=True):
+        assert torch.equal(part[..., : shorter.shape[2]], shorter)
+        assert torch.equal(part[..., : shortest.shape[2]], shortest)
+        assert part.shape[2] == 300 * 256 // config.n_channels and part.std() > 0.9

@@ -41,6 +41,7 @@ class Job(NamedTuple):
     help="A .wav, .flac or .ogg file, or - for raw 16-bit mono PCM on standard output; with --each-line a folder, or a "
     "name in which {} becomes the line's number.  [default: speech.wav; with --each-line: speech]",
 )
+@click.option("--stream", is_flag=True, help="As -o -: write sound to standard output while the rest is computed.")
 @click.option("--each-line", is_flag=True, help="Speak every line of the text into a file of its own.")
 @voice_option
 @lexicon_option
@@ -69,7 +70,9 @@ class Job(NamedTuple):
     help="Takes of a sentence that fails, before it is split; 0: one, whatever it is like.  [default: the voice's own]",
 )
 @synthesis_options
-def say(text: tuple[str, ...], file: str | None, output: str | None, each_line: bool, **options: Any) -> None:
+def say(
+    text: tuple[str, ...], file: str | None, output: str | None, stream: bool, each_line: bool, **options: Any
+) -> None:
     """Speak a text into a file.
 
     TEXT is the text; if it is - or missing, standard input is.
@@ -81,17 +84,23 @@ def say(text: tuple[str, ...], file: str | None, output: str | None, each_line: 
       glowtron say "Hello, world." -o hello.wav
       glowtron say --file chapter.txt --voice my-voice -o chapter.flac
       glowtron say --file prompts.txt --each-line -o prompts
-      glowtron say "To the loudspeaker." -o - | aplay -f S16_LE -r 22050
+      glowtron say --stream "To the loudspeaker." | aplay -f S16_LE -r 22050
     """
+    if stream and output not in (None, STREAM):
+        raise InputError(f"--stream writes to standard output; leave it or -o {output} out")
+    if stream:
+        output = STREAM
     script = read_script(text, file, 'glowtron say "Hello."')
     jobs = _line_jobs(script, output) if each_line else [_whole_job(script, output)]
     _check_outputs(jobs)
 
+    from glowtron.fast.threads import suit_threads
     from glowtron.voice import Voice
 
     voice_name, lexicon, device, quiet = (options.pop(name) for name in ("voice", "lexicon", "device", "quiet"))
     chosen = SynthesisOptions(pause_s=options.pop("pause"), **options)
     voice = Voice.load(voice_name, device=device, lexicon=lexicon)
+    suit_threads(voice.acoustic, voice.vocoder)
     _speak(voice, jobs, chosen, quiet)
 
 
@@ -104,7 +113,7 @@ def _whole_job(script: str, output: str | None) -> Job:
 def _line_jobs(script: str, output: str | None) -> list[Job]:
     """A file for each line, named by the line's number, so that output i answers line i; empty lines have none."""
     if output == STREAM:
-        raise InputError("--each-line writes files; give -o a folder, or a name with {} in it, in place of -")
+        raise InputError("--each-line writes files; give -o a folder, or a name with {} in it")
     pattern = output or "speech"
     if "{}" not in pattern:
         from glowtron.audio import FORMATS
@@ -170,14 +179,11 @@ def _count_sentences(voice: Voice, job: Job) -> int:
 
 
 def _stream(voice: Voice, text: str, options: SynthesisOptions, progress: Callable[[int], Any]) -> float:
-    """Write raw 16-bit little-endian PCM to standard output, sentence by sentence; returns its length in seconds."""
-    rate = voice.mel.sample_rate
-    n_bytes = n_sentences = 0
-    for utterance in voice.utterances(text, options):
-        data = utterance.with_pause.pcm16().astype("<i2").tobytes()
+    """Write raw 16-bit little-endian PCM to standard output while it comes; returns its length in seconds."""
+    n_bytes = 0
+    for audio in voice.stream(text, options, progress):
+        data = audio.pcm16().astype("<i2").tobytes()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         n_bytes += len(data)
-        progress(utterance.sentence + 1 - n_sentences)
-        n_sentences = utterance.sentence + 1
-    return n_bytes / 2 / rate
+    return n_bytes / 2 / voice.mel.sample_rate

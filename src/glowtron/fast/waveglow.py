@@ -150,6 +150,7 @@ class WaveStream:
             window.forget(min(needed, window.stop))
         if last:
             self._space = None
+            self._stages = []  # They refer to this stream, which is freed at once without them.
         return z.new_zeros(len(z), 0) if out is None else out.transpose(0, 1).flatten(1)  # (G, B, C) -> (B, G * C)
 
     def _enter(self, last: bool) -> Tensor | None:

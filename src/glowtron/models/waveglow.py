@@ -22,6 +22,9 @@ from glowtron.models.wavenet import NormedLinear, WaveNet
 # Mean and spread of log-mels of speech, so that the conditioning starts near zero mean and unit variance.
 MEL_MEAN, MEL_SPREAD = -5.5, 2.5
 
+NOISE_FRAMES = 64
+"""Mel frames whose noise is drawn at once."""
+
 
 class Flow(NamedTuple):
     """Where a flow took audio, and by how much it stretched space on the way."""
@@ -145,12 +148,26 @@ def schedule(config: WaveGlowConfig) -> tuple[list[int], list[int]]:
     return leaving, [config.n_channels - sum(leaving[: k + 1]) for k in range(config.n_flows)]
 
 
-def draw_noise(config: WaveGlowConfig, mel: Tensor, generator: torch.Generator | None) -> list[Tensor]:
-    """Standard normal parts (B, c, G) for a mel (B, M, T), in the published drawing order: see `WaveGlow.generate`."""
+def draw_block(
+    config: WaveGlowConfig, n_batch: int, generator: torch.Generator | None, device: torch.device
+) -> list[Tensor]:
+    """Standard normal parts (B, c, G) of the next `NOISE_FRAMES` frames, in the published drawing order."""
     leaving, channels = schedule(config)
+    n_groups = max(NOISE_FRAMES * config.mel.hop_length // config.n_channels, 1)
+    widths = (channels[-1], *(n for n in reversed(leaving) if n))
+    return [torch.randn(n_batch, n, n_groups, generator=generator, device=device) for n in widths]
+
+
+def draw_noise(config: WaveGlowConfig, mel: Tensor, generator: torch.Generator | None) -> list[Tensor]:
+    """Standard normal parts (B, c, G) for a mel (B, M, T), ordered as `WaveGlow.generate` wants them.
+
+    They are drawn block after block, so that a sound begins with the same noise however long it becomes.
+    """
     n_groups = mel.shape[-1] * config.mel.hop_length // config.n_channels
-    shapes = [(mel.shape[0], n, n_groups) for n in (channels[-1], *(n for n in reversed(leaving) if n))]
-    return [torch.randn(shape, generator=generator, device=mel.device) for shape in shapes]
+    blocks = [draw_block(config, mel.shape[0], generator, mel.device)]
+    while len(blocks) * blocks[0][0].shape[2] < n_groups:
+        blocks.append(draw_block(config, mel.shape[0], generator, mel.device))
+    return [torch.cat(parts, dim=2)[..., :n_groups] for parts in zip(*blocks, strict=True)]
 
 
 class WaveGlow(nn.Module):

@@ -20,6 +20,8 @@ SILENT_DB = 35.0
 """What is this far under the loudest frame is not heard."""
 DECAYED_DB = 25.0
 """Under the last mark, where nothing is said, it is enough to be this far under."""
+LOOK_S = 0.5
+"""Seconds after the first mark whose loudest moment counts from the beginning; each later one counts from then on."""
 _SHARES: dict[Ending, float] = {"paragraph": 2.0, "sentence": 1.0, "clause": 0.5, "words": 0.25}
 
 
@@ -32,27 +34,39 @@ def pause(ending: Ending, sentence_s: float) -> float:
     return sentence_s * _SHARES[ending]
 
 
-def heard(mel: Tensor, places: Tensor, ids: Tensor, step_s: float) -> slice:
+def heard(mel: Tensor, places: Tensor, ids: Tensor, step_s: float, *, ended: bool = True) -> slice:
     """Decoder steps to keep: from `EDGE_S` before the first that is heard to `EDGE_S` after the last.
 
     mel: (M, T) log-mel; places: (S,) the symbol read in each step; ids: (N,) symbols; step_s: seconds of a step. Only
     the first symbol, if it is a mark, may lose its beginning; a sound never does.
+
+    Whether a step is heard depends on none that is more than `LOOK_S` later. So of a text that has not `ended` it can
+    be said which steps are kept whatever follows: none until the beginning is settled.
     """
+    n_steps, begins_with_mark = len(places), bool(ids[0] < FIRST_SOUND)
+    if n_steps == 0 or (not ended and begins_with_mark and not bool((places > 0).any())):
+        return slice(0, 0)
+    opening = int((places > 0).int().argmax()) if begins_with_mark else 0
+    look = opening + math.ceil(LOOK_S / step_s)
+    if not ended and n_steps < look:
+        return slice(0, 0)
     level = 10 / math.log(10) * (2 * mel).logsumexp(0)  # (T,) dB
-    frames = -(-mel.shape[1] // len(places))
-    step = torch.nn.functional.pad(level, (0, frames * len(places) - len(level)), value=-math.inf)
-    below = level.max() - step.view(-1, frames).amax(1)  # (T,) -> (S,) dB under the loudest
+    frames = -(-mel.shape[1] // n_steps)
+    level = torch.nn.functional.pad(level, (0, frames * n_steps - len(level)), value=-math.inf)
+    step = level.view(-1, frames).amax(1)  # (T,) -> (S,)
+    loudest = step.cummax(0).values
+    loudest[:look] = loudest[min(look, n_steps) - 1]
+    below = loudest - step
     silent = below > SILENT_DB
     if ids[-1] < FIRST_SOUND:
         # What rises again under the last mark, once speech has died away, is an echo of the model's own.
         silent |= ((places == len(ids) - 1) & (below > DECAYED_DB)).cumsum(0) > 0
     audible = (~silent).nonzero().squeeze(1)
     if len(audible) == 0:
-        return slice(0, len(places))
+        return slice(0, n_steps if ended else 0)
     edge = math.ceil(EDGE_S / step_s)
-    opening = int((places > 0).int().argmax()) if ids[0] < FIRST_SOUND else 0
     start = min(int(audible[0]), opening)
-    return slice(max(start - edge, 0), min(int(audible[-1]) + 1 + edge, len(places)))
+    return slice(max(start - edge, 0), min(int(audible[-1]) + 1 + edge, n_steps))
 
 
 def fade(wave: Tensor, sample_rate: int) -> Tensor:

@@ -1,0 +1,145 @@
+"""Speech while it is being computed: decoder, postnet, flow, correction and tempo each run as far as they can.
+
+Nothing is faded into each other: every stage waits until it has seen as far ahead as it looks, so the joined pieces are
+the whole sentence within rounding. The compact voice's flow and correction look some 170 frames ahead, two seconds, so
+most of the wait for the first sound is computing these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from glowtron.fast.tacotron2 import MelChunk
+from glowtron.fast.waveglow import FastWaveGlow
+from glowtron.models.mel_correction import MelCorrection
+from glowtron.models.waveglow import draw_block
+from glowtron.speaking.silence import EDGE_S, fade, heard
+from glowtron.speaking.stretch import Stretcher
+
+FIRST_FRAMES, MOST_FRAMES = 16, 128
+"""Mel frames of a sentence's first piece of sound, and of its largest; each piece is twice the one before."""
+
+Samples = NDArray[np.float32]
+
+
+class MelStream:
+    """One sentence's mel without the silence around it, as `heard` cuts it from the whole."""
+
+    def __init__(self, ids: Tensor, frame_s: float, reduction_factor: int, silence: float) -> None:
+        """ids: (N,) symbols; silence: what a mel holds that says nothing."""
+        self._ids, self._frame_s, self._r, self._silence = ids, frame_s, reduction_factor, silence
+        self._n_given = 0
+        self.mel = self.alignment = torch.zeros(0, 0)
+        """(M, T) and (S, N) of all that came."""
+        self.kept = slice(0, 0)
+        """Steps that are kept."""
+        self.stopped = self.said_nothing = False
+
+    def push(self, chunk: MelChunk) -> Tensor:
+        """The next piece of the mel -> what is settled of the cut mel: (1, M, T), T may be 0."""
+        mel, alignment = chunk.mel[0], chunk.alignment[0]
+        self.mel = torch.cat((self.mel, mel), dim=1) if self.mel.numel() else mel
+        self.alignment = torch.cat((self.alignment, alignment)) if self.alignment.numel() else alignment
+        self.stopped = chunk.stopped
+        n_frames = self.mel.shape[1]
+        if chunk.ended and n_frames == 0:
+            self.said_nothing, self.kept = True, slice(0, 1)
+            self.mel = mel.new_full((len(mel), 1), self._silence)
+            return self.mel[None]
+        n_steps = -(-n_frames // self._r) if chunk.ended else n_frames // self._r
+        places = self.alignment[:n_steps].argmax(-1)
+        self.kept = heard(
+            self.mel[:, : n_steps * self._r], places, self._ids, self._frame_s * self._r, ended=chunk.ended
+        )
+        start = self.kept.start * self._r + self._n_given
+        settled = self.mel[None, :, start : max(self.kept.stop * self._r, start)]
+        self._n_given += settled.shape[2]
+        return settled
+
+
+class SoundStream:
+    """One sentence's mel to its sound; each `push` gives the samples (L,) that are settled."""
+
+    def __init__(
+        self,
+        waveglow: FastWaveGlow,
+        correction: MelCorrection,
+        generator: torch.Generator,
+        *,
+        sigma: float,
+        rounds: int,
+        rate: float,
+    ) -> None:
+        self._config, self._sigma, self._generator = waveglow.config, sigma, generator
+        self._flow, self._correction = waveglow.stream(), correction.stream(rounds)
+        mel = waveglow.config.mel
+        self._sample_rate = mel.sample_rate
+        self._stretcher = None if rate == 1.0 else Stretcher(rate, mel.sample_rate)
+        self._n_fading = round(EDGE_S * mel.sample_rate)
+        self.frames_behind = (
+            waveglow.receptive_frames[1] + correction.frames_after(rounds) + -(-self._n_fading // mel.hop_length)
+        )
+        """Mel frames by which the sound is behind the mel at most, at rate 1."""
+        self._noise = torch.zeros(1, self._config.n_channels, 0)
+        """Drawn and not yet used."""
+        self._n_frames = self._n_groups = 0
+        self._tail = torch.zeros(1, 0)
+        """Sound that will be faded out if no more comes."""
+
+    @torch.inference_mode()
+    def push(self, mel: Tensor, last: bool) -> Samples:
+        """The next frames (1, M, T) of the mel."""
+        wave = self._correction.push(self._flow.push(self._sigma * self._draw(mel), mel, last), mel, last)
+        wave = torch.cat((self._tail, wave), dim=1)
+        if last:
+            wave = fade(wave, self._sample_rate)
+        else:
+            n_settled = max(wave.shape[1] - self._n_fading, 0)
+            wave, self._tail = wave[:, :n_settled], wave[:, n_settled:]
+        samples: Samples = wave[0].numpy()
+        return samples if self._stretcher is None else self._stretcher.push(samples, is_last=last)
+
+    def _draw(self, mel: Tensor) -> Tensor:
+        """Noise (1, C, G) of standard deviation 1 of the next frames, as `generate` draws it for the whole."""
+        self._n_frames += mel.shape[2]
+        n_groups = self._n_frames * self._config.mel.hop_length // self._config.n_channels - self._n_groups
+        self._n_groups += n_groups
+        while self._noise.shape[2] < n_groups:
+            parts = draw_block(self._config, 1, self._generator, mel.device)
+            self._noise = torch.cat((self._noise, torch.cat(parts[::-1], dim=1)), dim=2)
+        noise, self._noise = self._noise[..., :n_groups], self._noise[..., n_groups:]
+        return noise
+
+
+class Piece(NamedTuple):
+    """Some of a sentence's mel."""
+
+    mel: Tensor
+    """(1, M, T)"""
+    is_last: bool
+
+
+def pieces(chunks: Iterable[MelChunk], cutter: MelStream, frames_behind: int) -> Iterator[Piece]:
+    """A sentence's cut mel in growing pieces, the first of which is just enough for some sound."""
+    wanted, n_frames = frames_behind + FIRST_FRAMES, FIRST_FRAMES
+    waiting: list[Tensor] = []
+    for chunk in chunks:
+        waiting.append(cutter.push(chunk))
+        if chunk.ended or sum(mel.shape[2] for mel in waiting) >= wanted:
+            yield Piece(torch.cat(waiting, dim=2), chunk.ended)
+            waiting = []
+            wanted = n_frames = min(2 * n_frames, MOST_FRAMES)
+
+
+def speak(chunks: Iterable[MelChunk], cutter: MelStream, sound: SoundStream) -> Iterator[Samples]:
+    """A sentence's samples (L,), L at least 1, while its mel comes."""
+    for mel, is_last in pieces(chunks, cutter, sound.frames_behind):
+        samples = sound.push(mel, is_last)
+        if len(samples):
+            yield samples
