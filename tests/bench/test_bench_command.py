@@ -17,7 +17,7 @@ from glowtron.bench.vocoder import VocoderWork, bench_vocoder
 from glowtron.bench.weights import realistic_acoustic_weights, realistic_weights
 from glowtron.checkpoint import StoredVoice, VoiceFile, save_voice
 from glowtron.cli import main
-from glowtron.config import AcousticConfig, Tacotron2Config, WaveGlowConfig, WaveNetConfig
+from glowtron.config import AcousticConfig, Tacotron2Config, WaveGlowConfig, WaveNetConfig, to_dict
 from glowtron.errors import InputError
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
@@ -104,10 +104,7 @@ def test_without_a_plain_rival_the_reason_is_told(tiny_voice: Path) -> None:
     ("config", "unit"),
     [
         ({"type": "vocoder", "vocoder": {"n_flows": 2, "wavenet": {"n_layers": 2, "n_channels": 8}}}, "samples_per_s"),
-        (
-            {"type": "acoustic", "acoustic": {"model": {"decoder_rnn_channels": 16, "postnet_channels": 8}}},
-            "mel_frames_per_s",
-        ),
+        ({"type": "acoustic", "acoustic": {"model": to_dict(ACOUSTIC.model)}}, "mel_frames_per_s"),
     ],
     ids=["vocoder", "acoustic"],
 )
