@@ -69,7 +69,9 @@ def test_training_reaches_the_loop(line, monkeypatch):
     from glowtron.train.loop import Outcome
 
     calls = []
-    monkeypatch.setattr(training, "run_training", lambda *given, **more: calls.append(given) or Outcome(1, True, "max_steps"))
+    monkeypatch.setattr(
+        training, "run_training", lambda *given, **more: calls.append(given) or Outcome(1, True, "max_steps")
+    )
     assert run(line) == 0
     (call,) = calls
     config, data, _ = call
