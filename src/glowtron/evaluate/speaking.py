@@ -13,7 +13,8 @@ from glowtron.audio import Audio, concatenate
 from glowtron.evaluate.sentences import Sentence
 from glowtron.speaking.faults import Attention
 from glowtron.speaking.options import SynthesisOptions
-from glowtron.voice import FaultWarning, Voice
+from glowtron.speaking.utterance import FaultWarning
+from glowtron.voice import Voice
 
 Progress = Callable[[int], object]
 
