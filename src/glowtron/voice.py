@@ -91,10 +91,10 @@ class Voice:
         """Load a voice that ships, by its name, or any voice from its folder; None: the first that ships.
 
         device: `auto` (CUDA where there is any), `cpu`, `cuda` or `cuda:1`. precision: `fp32`; `bf16`, which computes
-        matrix products in bfloat16; or `auto`, which on a CPU that has instructions for it is int8 in the decoder's
-        LSTMs and bf16 in the postnet and in a WaveGlow, and else fp32. lexicon: a file of your own pronunciations,
-        lines of `word PH0 PH1 ...`, for voices that read phones. Raises InputError for an unknown voice, device or
-        precision, for a damaged folder, and for a faulty lexicon.
+        matrix products in bfloat16; or `auto`, which on a CPU that has instructions for it is bf16, and int8 in the
+        LSTMs of a full-size decoder, and else fp32. lexicon: a file of your own pronunciations, lines of `word PH0 PH1
+        ...`, for voices that read phones. Raises InputError for an unknown voice, device or precision, for a damaged
+        folder, and for a faulty lexicon.
         """
         return cls(checkpoint.load_voice(find_voice(source)), device=device, precision=precision, lexicon=lexicon)
 

@@ -21,7 +21,7 @@ from glowtron.fast import tacotron2 as fast_tacotron2
 from glowtron.fast.monotonic import Place
 from glowtron.fast.precision import Capabilities
 from glowtron.fast.products import Float32Matrix, Int8Matrix, bfloat16_is_packed, bfloat16_matrix, int8_is_exact
-from glowtron.fast.tacotron2 import accelerate_tacotron2
+from glowtron.fast.tacotron2 import accelerate_tacotron2, choose
 from glowtron.importers import read_published
 from glowtron.models.monotonic import finish, move_on
 from glowtron.models.published_tacotron2 import config_from_published, from_published
@@ -260,19 +260,28 @@ def test_places_move_as_the_models_attention(seed: int, n_symbols: int, sharpnes
         assert place.survival == pytest.approx(float(survival), abs=1e-4)
 
 
-def test_auto_is_int8_where_bytes_are_multiplied_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_auto_is(monkeypatch: pytest.MonkeyPatch, full_size: Tacotron2) -> None:
+    for name in ("int8_is_exact", "bfloat16_is_packed"):
+        monkeypatch.setattr(fast_tacotron2, name, lambda: True)
+    large, small = fast_tacotron2.is_large(full_size), fast_tacotron2.is_large(small_model())
+    assert choose("auto", Capabilities("AMX-BF16"), large)[0].name == "int8"
+    assert choose("auto", Capabilities("AMX-BF16"), small)[0].name == "bf16"
+    assert choose("auto", Capabilities(None), small)[0].name == "fp32"
+    assert choose("bf16", Capabilities(None), small)[0].name == "bf16"
+
+
+@pytest.mark.parametrize("precision", ["auto", "int8", "bf16"])
+def test_a_processor_without_any_of_it_speaks_in_float32(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = small_model()
-    monkeypatch.setattr(fast_tacotron2, "int8_is_exact", lambda: True)
-    assert fast_tacotron2.choose("auto", Capabilities(None))[0].name == "int8"
     for name in ("int8_is_exact", "bfloat16_is_packed"):
         monkeypatch.setattr(fast_tacotron2, name, lambda: False)
+    monkeypatch.setattr(fast_tacotron2, "_LARGE", 0)
     ids, lengths, speaker = texts()
     wanted = model.generate(ids, lengths, SOFT, noise(5), speaker=speaker)
-    for precision in ("auto", "int8", "bf16"):
-        fast = accelerate_tacotron2(model, precision, Capabilities(None))
-        assert fast.precision == "fp32"
-        assert fast.why.startswith("fp32: this processor")
-        assert_same(fast.generate(ids, lengths, SOFT, noise(5), speaker=speaker), wanted, 1)
+    fast = accelerate_tacotron2(model, precision, Capabilities(None))
+    assert fast.precision == "fp32"
+    assert fast.why.startswith("fp32: this processor")
+    assert_same(fast.generate(ids, lengths, SOFT, noise(5), speaker=speaker), wanted, 1)
 
 
 @pytest.mark.parametrize("isa", ["AVX512_CORE", "AVX2"])

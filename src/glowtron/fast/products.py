@@ -31,7 +31,7 @@ class Matrix(Protocol):
 class Float32Matrix:
     """As it is: in rows for few texts, in oneDNN's own order for more."""
 
-    FEW = 4
+    FEW = 8
     """Rows up to which the plain order is faster."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:

@@ -24,6 +24,9 @@ PRECISIONS = ("auto", "int8", "bf16", "fp32")
 
 _PACKING: dict[str, Pack] = {"fp32": Float32Matrix, "bf16": bfloat16_matrix, "int8": Int8Matrix}
 
+_LARGE = 8_000_000
+"""Weights in the decoder's LSTMs from which int8 is worth its rounding: the published network has 18 million."""
+
 _AT_ONCE = 64
 """Decoder steps between allocations."""
 
@@ -64,28 +67,36 @@ def accelerate_tacotron2(
     """A copy of the model's weights, laid out for speaking on a CPU, as in evaluation mode.
 
     precision: of the decoder's LSTMs, whose weights are what a step has to read. `fp32` is the model within rounding;
-    `bf16` and `int8` round the weights, and compute the postnet in bf16 where that is fast; `auto` is int8 where the
-    processor multiplies it exactly and fp32 elsewhere. What the processor does not have becomes fp32 (`.precision` and
-    `.why` say which). capabilities: what the processor can do, if not what is found here. Raises InputError for an
-    unknown precision.
+    `bf16` and `int8` round the weights, and compute the postnet in bf16 where that is fast; `auto` is int8 for models
+    as large as the published one and bf16 for smaller ones, if the processor has instructions for it, and else fp32.
+    What the processor does not have becomes fp32 (`.precision` and `.why` say which). capabilities: what the processor
+    can do, if not what is found here. Raises InputError for an unknown precision.
     """
-    return FastTacotron2(model, *choose(precision, find_capabilities() if capabilities is None else capabilities))
+    found = find_capabilities() if capabilities is None else capabilities
+    return FastTacotron2(model, *choose(precision, found, is_large(model)))
 
 
-def choose(wanted: str, capabilities: Capabilities) -> tuple[Precision, torch.dtype]:
+def is_large(model: Tacotron2) -> bool:
+    """Whether a decoder step mostly waits for weights."""
+    return sum(p.numel() for cell in (model.attention_rnn, model.decoder_rnn) for p in cell.parameters()) >= _LARGE
+
+
+def choose(wanted: str, capabilities: Capabilities, large: bool) -> tuple[Precision, torch.dtype]:
     """The precision of the decoder, and what the postnet is computed in."""
     if wanted not in PRECISIONS:
         raise InputError(f"unknown precision '{wanted}'{nearest(wanted, PRECISIONS)}")
-    dtype = choose_precision("fp32" if wanted == "fp32" else "auto", capabilities).dtype
     if wanted == "fp32":
-        return Precision("fp32", "fp32 as asked"), dtype
-    if wanted == "bf16":
-        if bfloat16_is_packed():
-            return Precision("bf16", "bf16 as asked"), dtype
-        return Precision("fp32", "fp32: this processor and this torch have no packed products in bf16"), dtype
-    if int8_is_exact():
-        return Precision("int8", "int8: this processor sums products of bytes exactly"), dtype
-    return Precision("fp32", "fp32: this processor and this torch have no exact products of bytes"), dtype
+        return Precision("fp32", "fp32 as asked"), torch.float32
+    dtype = choose_precision("auto", capabilities).dtype
+    if wanted == "int8" or (wanted == "auto" and large):
+        if int8_is_exact():
+            return Precision("int8", "int8: this processor sums products of bytes exactly"), dtype
+        lacking = "exact products of bytes"
+    else:
+        if bfloat16_is_packed() and (wanted == "bf16" or capabilities.bf16):
+            return Precision("bf16", f"bf16: {'as asked' if wanted == 'bf16' else capabilities.bf16}"), dtype
+        lacking = "fast products in bf16"
+    return Precision("fp32", f"fp32: this processor and this torch have no {lacking}"), dtype
 
 
 class FastTacotron2:
