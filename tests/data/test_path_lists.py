@@ -154,7 +154,8 @@ class TestCommands:
         from glowtron.train import run as training
 
         calls = []
-        monkeypatch.setattr(training, "train", lambda task, *_, **__: calls.append(task) or training.Outcome(1, True))
+        ended = training.Outcome(1, True, "max_steps")
+        monkeypatch.setattr(training, "train", lambda task, *_, **__: calls.append(task) or ended)
         options = ["--run", "run", "--set", "training.validation_clips=1", "--set", "vocoder.wavenet.n_channels=8"]
         status, said = run(
             *["train", "vocoder", "--config", "compact-vocoder", "--data", listed, "--root", "corpus/wavs", *options]
@@ -168,7 +169,8 @@ class TestCommands:
         from glowtron.train import run as training
 
         calls = []
-        monkeypatch.setattr(training, "run_training", lambda *c, **m: calls.append((c, m)) or training.Outcome(1, True))
+        ended = training.Outcome(1, True, "max_steps")
+        monkeypatch.setattr(training, "run_training", lambda *c, **m: calls.append((c, m)) or ended)
         given = ["--config", "tacotron2", "--data", listed, "--data", "cat=corpus", "--run", "run", "--root", "corpus"]
         assert run("train", "acoustic", *given)[0] == 0
         (config, *_), more = calls[0]

@@ -56,7 +56,7 @@ def mels(
     \b
     Examples:
       glowtron mels runs/acoustic --data LJSpeech-1.1 --alignments lj.jsonl -o mels
-      glowtron train vocoder --config compact-vocoder --data LJSpeech-1.1 --mels mels --run runs/vocoder2
+      glowtron train vocoder --config compact-vocoder --data corpus --mels mels --run runs/vocoder2
       glowtron mels runs/acoustic --data corpus --alignments lj.jsonl --free --unrefined -o free
     """
     folder = Path(output)

@@ -89,7 +89,7 @@ def train(
     Examples:
       glowtron train vocoder --config compact-vocoder --data LJSpeech-1.1 --run runs/vocoder
       glowtron train acoustic --config my.json --data lj=LJSpeech-1.1 --run runs/acoustic
-      glowtron train postnet --config compact-postnet --data corpus --from runs/am --mels free --run runs/pn
+      glowtron train postnet --config compact-postnet --data corpus --from am --mels free --run pn
       glowtron train vocoder --config waveglow --data corpus --run runs/big --set training.seed=7
     """
     folder = Path(run)
