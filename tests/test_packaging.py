@@ -46,8 +46,8 @@ def imports(path: Path) -> Iterator[str]:
 def extra_of(path: Path) -> str | None:
     """The extra that a source file may count on."""
     place = path.relative_to(PACKAGE).parts
-    align = place[-1] in ("alignment.py", "train_letter_to_sound.py")
-    return {"train": "train", "evaluate": "eval"}.get(place[0], "align" if align else None)
+    files = {"alignment.py": "align", "train_letter_to_sound.py": "align", "pictures.py": "train"}
+    return {"train": "train", "evaluate": "eval"}.get(place[0], files.get(place[-1]))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -13,6 +13,8 @@ from glowtron.cli.output import check_folder, progress_bar
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from glowtron.data.corpus_report import CorpusReport
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def prepare() -> None:
@@ -21,7 +23,8 @@ def prepare() -> None:
     \b
     Examples:
       glowtron prepare ljspeech data
-      glowtron prepare ljspeech --help
+      glowtron prepare folder recordings -o corpus
+      glowtron prepare folder --help
     """
 
 
@@ -84,6 +87,86 @@ def ljspeech(
             "subsets of the training list this program's own choice"
         )
         click.echo("\n" + beside_published(made.statistics), nl=False)
+
+
+@prepare.command("folder")
+@click.argument("source", metavar="DIR")
+@click.option("-o", "--output", metavar="FOLDER", required=True, help="Where the corpus goes.")
+@click.option(
+    "--transcript",
+    metavar="FILE",
+    help="Lines of id|text or path|text.  [default: metadata.csv in DIR, if it is there]",
+)
+@click.option(
+    "--columns",
+    metavar="NAMES",
+    help="What the transcript's columns are: 'id|text', then '|normalised', '|speaker' or both.  [default: a third is "
+    "the normalised text in metadata.csv, else the speaker]",
+)
+@click.option("--speaker", metavar="NAME", default="speaker", help="Who speaks, where neither column nor folder says.")
+@click.option("--sample-rate", type=int, metavar="HZ", default=22_050, show_default=True, help="Of the clips.")
+@click.option("--shortest", type=float, metavar="SECONDS", default=0.5, show_default=True, help="Shorter clips go.")
+@click.option("--longest", type=float, metavar="SECONDS", default=12.0, show_default=True, help="Longer clips go.")
+@click.option("--loudness", type=float, metavar="LUFS", default=-23.0, show_default=True, help="Of every clip.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only.")
+def from_folder(
+    source: str,
+    output: str,
+    transcript: str | None,
+    columns: str | None,
+    speaker: str,
+    sample_rate: int,
+    shortest: float,
+    longest: float,
+    loudness: float,
+    quiet: bool,
+) -> None:
+    """Make a corpus of your own recordings.
+
+    DIR holds recordings of any rate and format, in it or in wavs, and their texts: in metadata.csv, in another file, or
+    beside each recording as .txt or .lab. Of several speakers each has a folder in DIR, or a column says who it is.
+
+    Silence is cut off the ends, every clip is brought to one loudness, and what cannot be used is named with the reason
+    in report.md. The output is read by train, align and evaluate as it is.
+
+    \b
+    Examples:
+      glowtron prepare folder recordings -o corpus
+      glowtron prepare folder recordings -o corpus --transcript texts.txt --columns "id|text|speaker"
+      glowtron train vocoder --config compact-vocoder --data corpus --run runs/vocoder
+    """
+    out = Path(output)
+    check_folder(out)
+
+    from glowtron.data.folder import prepare_folder
+    from glowtron.data.quality import Rules
+    from glowtron.data.recordings import find_recordings
+
+    rules = Rules(sample_rate=sample_rate, shortest_s=shortest, longest_s=longest, loudness=loudness)
+    place = Path(source)
+    found = find_recordings(
+        place, speaker=speaker, transcript=Path(transcript) if transcript else None, columns=columns
+    )
+    with closing(_Bars(quiet)) as progress:
+        report = prepare_folder(place, found, out, rules, lambda *done: progress("clips", *done))
+    if not quiet:
+        click.echo(_result(report, out))
+
+
+def _result(report: CorpusReport, out: Path) -> str:
+    """What has been made, and what to do with it."""
+    n = len(report.kept) + len(report.left_out)
+    lines = [
+        f"{out}: {len(report.kept)} of {n} recordings make clips, {report.statistics()['all'].total_s / 60:.1f} minutes"
+    ]
+    if report.left_out:
+        lines.append(f"left out: {report.summary()}")
+    if odd := report.odd():
+        lines.append(f"kept, but their text may not be what is said: {len(odd)}")
+    if not (out / "report.png").exists():
+        lines.append("no picture, for want of matplotlib: pip install 'glowtron[train]'")
+    data = out / "clips.txt" if len(report.speakers) > 1 else out
+    return "\n".join([*lines, f"all about it: {out / 'report.md'}; next: glowtron align {data}"])
 
 
 class _Bars:

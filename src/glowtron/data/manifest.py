@@ -55,7 +55,7 @@ def read_manifest(source: str | Path, speaker: str = "speaker", root: Path | Non
     path, wavs = source / "metadata.csv", source / "wavs"
     clips: dict[str, Clip] = {}
     missing: list[str] = []
-    for where, line in _lines(path, f"give a folder with it and {wavs.name}/, or a list of path|text"):
+    for where, line in read_lines(path, f"give a folder with it and {wavs.name}/, or a list of path|text"):
         name, text = _read_line(line, where)
         if name in clips:
             raise InputError(f"{where}: id '{name}' was there before; ids must differ")
@@ -117,6 +117,25 @@ def speakers_of(data: Iterable[tuple[str, Path]]) -> list[str]:
         or [speaker]
     )
     return list(dict.fromkeys(names))
+
+
+def read_lines(path: Path, otherwise: str) -> Iterator[tuple[str, str]]:
+    """Where each line of a file is, for errors, and what it says; empty ones left out.
+
+    Raises InputError for what is not UTF-8 and, saying what to do `otherwise`, for a file that cannot be read.
+    """
+    try:
+        # Some editors begin a file with the byte order mark.
+        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {reason(error)}; {otherwise}") from error
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            where = f"{path}, line {number}"
+            try:
+                yield where, line.rstrip(b"\r").decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise InputError(f"{where}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from error
 
 
 def require_distinct(clips: Iterable[Clip]) -> None:
@@ -194,22 +213,6 @@ def _rank(clip: Clip, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}|{clip.speaker}|{clip.id}".encode()).digest()
 
 
-def _lines(path: Path, otherwise: str) -> Iterator[tuple[str, str]]:
-    """Where each line of a file is, for errors, and what it says; empty ones left out."""
-    try:
-        # Some editors begin a file with the byte order mark.
-        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {reason(error)}; {otherwise}") from error
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            where = f"{path}, line {number}"
-            try:
-                yield where, line.rstrip(b"\r").decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise InputError(f"{where}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from error
-
-
 def _read_line(line: str, where: str) -> tuple[str, str]:
     """Id and text of a clip."""
     columns = line.split("|")
@@ -228,7 +231,7 @@ def _rows(path: Path) -> list[tuple[str, list[str]]]:
     """Where each line of a list is and its columns, all of one number and none empty."""
     rows = [
         (where, [column.strip() for column in line.split("|")])
-        for where, line in _lines(path, "give a list of path|text")
+        for where, line in read_lines(path, "give a list of path|text")
     ]
     if not rows:
         raise InputError(f"{path}: holds no clips; a line is path|text, path|text|speaker or path")

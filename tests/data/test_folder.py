@@ -1,0 +1,283 @@
+"""A folder of recordings made into a corpus, as a whole."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from served import snapshot
+
+from glowtron.cli import main
+from glowtron.data.corpus_report import CorpusReport, KeptClip, LeftOut
+from glowtron.data.folder import prepare_folder
+from glowtron.data.manifest import read_manifest
+from glowtron.data.quality import Rules
+from glowtron.data.recordings import find_recordings
+from glowtron.errors import InputError
+
+RATE = 16_000
+
+
+def record(path, seconds=1.5, text=None, seed=0, level=0.1):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    speech = level * rng.standard_normal(int(seconds * RATE))
+    soundfile.write(path, np.concatenate([np.zeros(RATE), speech, np.zeros(RATE)]), RATE)
+    if text is not None:
+        path.with_suffix(".txt").write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    folder = tmp_path / "recordings"
+    for i in range(3):
+        record(folder / f"r{i}.wav", 1.0 + i, f"This is number {i}.", i)
+    record(folder / "silent.wav", level=0.0, text="Nothing.")
+    record(folder / "untold.wav")
+    record(folder / "dots.wav", text=" ... ")
+    record(folder / "bars.wav", text="One|two")
+    record(folder / "loud.wav", level=3.0, text="Loud.")
+    record(folder / "long.flac", 14.0, text="Long.")
+    record(folder / "brief.ogg", 0.1, text="Brief.")
+    record(folder / "r0.flac", text="Of the same name.")
+    (folder / "broken.mp3").write_bytes(b"nothing like it")
+    (folder / "broken.txt").write_text("Broken.")
+    return folder
+
+
+def prepare(source, out, rules=None, **more):
+    return prepare_folder(source, find_recordings(source, **more), out, rules or Rules())
+
+
+def refused(action, *said):
+    with pytest.raises(InputError) as error:
+        action()
+    assert "\n" not in str(error.value)
+    for part in said:
+        assert part in str(error.value), str(error.value)
+
+
+def test_every_recording_is_a_clip_or_has_a_reason(recordings, tmp_path):
+    out = tmp_path / "corpus"
+    report = prepare(recordings, out)
+    assert [clip.id for clip in report.kept] == ["r0", "r1", "r2"]
+    assert {one.name: one.reason for one in report.left_out} == {
+        "silent.wav": "silent",
+        "untold.wav": "untranscribed",
+        "dots.wav": "untranscribed",
+        "bars.wav": "unusable text",
+        "loud.wav": "clipped",
+        "long.flac": "too long",
+        "brief.ogg": "too short",
+        "r0.wav": "name taken",
+        "broken.mp3": "unreadable",
+    }
+    assert set(snapshot(out)) == {
+        "metadata.csv", "wavs/r0.wav", "wavs/r1.wav", "wavs/r2.wav", "report.json", "report.md", "report.png"
+    }  # fmt: skip
+    assert (out / "report.png").read_bytes().startswith(b"\x89PNG")
+    written = json.loads((out / "report.json").read_text("utf-8"))
+    assert [clip["source"] for clip in written["kept"]] == ["r0.flac", "r1.wav", "r2.wav"]
+    assert written["rules"]["loudness"] == -23.0
+    assert len(written["left_out"]) == 9
+    text = (out / "report.md").read_text("utf-8")
+    assert "3 of 12 make clips" in text
+    for one in report.left_out:
+        assert f"- {one.name}: {one.reason}" in text
+
+
+def test_the_corpus_is_read_as_it_is(recordings, tmp_path):
+    report = prepare(recordings, tmp_path / "corpus")
+    clips = read_manifest(tmp_path / "corpus")
+    assert [clip.text for clip in clips] == ["Of the same name.", "This is number 1.", "This is number 2."]
+    for clip, kept in zip(clips, report.kept, strict=True):
+        info = soundfile.info(clip.audio)
+        assert (info.samplerate, info.channels, info.subtype) == (22_050, 1, "PCM_16")
+        assert info.duration == pytest.approx(kept.seconds, abs=1e-3)
+        assert kept.seconds == pytest.approx(kept.recorded_s - 2.0 + 0.3, abs=0.05)
+
+
+def test_a_normalised_text_is_kept_beside_the_raw_one(tmp_path):
+    record(tmp_path / "in" / "a.wav")
+    (tmp_path / "in" / "metadata.csv").write_text("a|No. 1|Number one\n")
+    prepare(tmp_path / "in", tmp_path / "out")
+    assert (tmp_path / "out" / "metadata.csv").read_text() == "a|No. 1|Number one\n"
+
+
+def test_running_twice_touches_nothing(recordings, tmp_path):
+    out = tmp_path / "corpus"
+    prepare(recordings, out)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    prepare(recordings, out)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def test_speakers_have_a_folder_each_and_a_list_of_all(tmp_path):
+    for speaker in ("ann", "bob"):
+        for i in range(2):
+            record(tmp_path / "in" / speaker / f"{i}.wav", text=f"{speaker} says {i}.", seed=i)
+    out = tmp_path / "out"
+    report = prepare(tmp_path / "in", out)
+    assert report.speakers == ["ann", "bob"]
+    assert list(report.statistics()) == ["all", "ann", "bob"]
+    assert [clip.id for clip in read_manifest(out / "bob")] == ["bob-0", "bob-1"]
+    clips = read_manifest(out / "clips.txt")
+    assert [(clip.id, clip.speaker, clip.text) for clip in clips][1:3] == [
+        ("ann-1", "ann", "ann says 1."),
+        ("bob-0", "bob", "bob says 0."),
+    ]
+    for path in (tmp_path / "in" / "bob").iterdir():  # One speaker is left, and no trace of the other's.
+        path.unlink()
+    (tmp_path / "in" / "bob").rmdir()
+    prepare(tmp_path / "in", out)
+    assert [str(path) for path in sorted(snapshot(out))] == [
+        "metadata.csv", "report.json", "report.md", "report.png", "wavs/0.wav", "wavs/1.wav"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", ".x", "a=b"])
+def test_speakers_that_cannot_name_a_folder_are_left_out(tmp_path, name):
+    for clip in ("a", "b"):
+        record(tmp_path / "in" / f"{clip}.wav")
+    (tmp_path / "in" / "list.txt").write_text(f"a.wav|One|{name}\nb.wav|Two|bob\n")
+    report = prepare(tmp_path / "in", tmp_path / "deep" / "out", transcript=tmp_path / "in" / "list.txt")
+    assert [(one.speaker, one.reason) for one in report.left_out] == [(name, "unusable speaker")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "in"]
+
+
+def test_what_an_earlier_run_left_goes_and_what_is_not_ours_stays(recordings, tmp_path):
+    out = tmp_path / "corpus"
+    prepare(recordings, out)
+    (out / "alignments.jsonl").write_text("mine")
+    (out / "wavs" / ".r9.wav.partial").write_bytes(b"half")
+    record(recordings / "r1.wav", level=0.0)
+    prepare(recordings, out)
+    names = set(snapshot(out))
+    assert {"wavs/r0.wav", "wavs/r2.wav", "alignments.jsonl"} < names
+    assert not {"wavs/r1.wav", "wavs/.r9.wav.partial"} & names
+
+
+def test_foreign_folders_are_not_written_to(recordings, tmp_path):
+    foreign = tmp_path / "foreign"
+    record(foreign / "wavs" / "precious.wav")
+    for report in (None, "{}", '{"kind": "other"}', "[]", "no JSON"):
+        if report is not None:
+            (foreign / "report.json").write_text(report)
+        before = snapshot(foreign)
+        refused(lambda: prepare(recordings, foreign), "foreign", "other files")
+        assert snapshot(foreign) == before
+    for out in (recordings, recordings / "in", recordings.parent):
+        refused(lambda out=out: prepare(recordings, out), "apart")
+
+
+def test_nothing_is_left_where_nothing_can_be_used(tmp_path):
+    record(tmp_path / "in" / "a.wav", level=0.0, text="One.")
+    record(tmp_path / "in" / "b.wav")
+    refused(lambda: prepare(tmp_path / "in", tmp_path / "out"), "none of 2", "1 silent", "1 untranscribed")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_texts_that_do_not_fit_are_pointed_at():
+    def kept(i, text):
+        return KeptClip(f"c{i}", "ann", f"c{i}.wav", text, text, 2.0, 3.0, -30.0, 7.0, False)
+
+    usual = [kept(i, "Twenty letters long.") for i in range(10)]
+    fast, slow = kept(10, "Twenty letters long." * 3), kept(11, "Too few.")
+    report = CorpusReport(Rules(), (*usual, fast, slow), ())
+    assert report.odd() == {
+        "c10": "30.0 characters a second, ann's median is 10.0",
+        "c11": "4.0 characters a second, ann's median is 10.0",
+    }
+    assert "listen to them" in report.markdown([])
+    assert CorpusReport(Rules(), (*usual[:5], fast), ()).odd() == {}
+
+
+def test_names_cannot_break_the_report():
+    clip = KeptClip("a", "ann", "a.wav", "x", "$x_1$", 2.0, 3.0, -30.0, 7.0, True)
+    report = CorpusReport(Rules(), (clip,), (LeftOut("[a](b)|`c`*", "ann", "silent", "<b>"),))
+    assert r"- \[a\](b)\|\`c\`\*: silent: \<b\>" in report.markdown(["report.png"])
+
+
+def test_without_matplotlib_there_is_no_picture(recordings, tmp_path, monkeypatch):
+    from glowtron.data import folder
+
+    monkeypatch.setattr(folder, "find_spec", lambda name: None)
+    prepare(recordings, tmp_path / "out")
+    assert not (tmp_path / "out" / "report.png").exists()
+    assert "png" not in (tmp_path / "out" / "report.md").read_text()
+
+
+@pytest.mark.slow
+def test_killed_and_started_again_it_ends_with_the_same_bytes(tmp_path):
+    for i in range(60):
+        record(tmp_path / "in" / f"{i:02}.wav", text=f"Number {i}.", seed=i)
+    prepare(tmp_path / "in", tmp_path / "whole")
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "glowtron", "prepare", "folder", str(tmp_path / "in"), "-o", str(out), "-q"]
+    for n in (1, 30):
+        process = subprocess.Popen(command)
+        try:
+            while process.poll() is None and len(list(out.glob("wavs/*.wav"))) < n:
+                time.sleep(0.001)
+        finally:
+            process.send_signal(signal.SIGKILL)
+        assert process.wait() in (-signal.SIGKILL, 0)  # 0: it was quicker than we could look.
+    assert subprocess.run(command, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}).returncode == 0
+    assert snapshot(out) == snapshot(tmp_path / "whole")
+
+
+class TestCommand:
+    @pytest.fixture
+    def run(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+
+        def run(*arguments):
+            with pytest.raises(SystemExit) as exit_:
+                main(["prepare", "folder", *map(str, arguments)])
+            return exit_.value.code, *capsys.readouterr()
+
+        return run
+
+    def test_says_what_was_made_and_what_comes_next(self, run, recordings):
+        status, out, _ = run("recordings", "-o", "corpus")
+        assert status == 0
+        assert out.startswith("corpus: 3 of 12 recordings make clips, 0.1 minutes\nleft out: 2 untranscribed, ")
+        assert "corpus/report.md; next: glowtron align corpus\n" in out
+        assert run("recordings", "-o", "corpus", "--quiet")[:2] == (0, "")
+
+    def test_options_are_obeyed(self, run, recordings):
+        assert run("recordings", "-o", "c", "--sample-rate", 16000, "--longest", 20, "--loudness", -30)[0] == 0
+        info = soundfile.info("c/wavs/long.wav")
+        assert info.samplerate == 16_000
+        assert json.loads(Path("c/report.json").read_text())["rules"]["loudness"] == -30
+
+    def test_speakers_are_pointed_to_their_list(self, run, recordings):
+        Path("t.txt").write_text("r0.wav|One|ann\nr1.wav|Two|bob\n")
+        status, out, _ = run("recordings", "-o", "corpus", "--transcript", "t.txt")
+        assert status == 0
+        assert "glowtron align corpus/clips.txt" in out
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (["gone", "-o", "c"], "gone: is no folder"),
+            (["recordings", "-o", "recordings"], "apart"),
+            (["recordings", "-o", "recordings/r0.wav"], "is a file"),
+            (["recordings", "-o", "c", "--columns", "what"], "id|text|speaker"),
+            (["recordings", "-o", "c", "--shortest", "50"], "50 to 12 s"),
+            (["recordings", "-o", "c", "--transcript", "none.txt"], "none.txt"),
+            (["recordings"], "--output"),
+        ],
+    )
+    def test_faults_are_one_line_and_leave_nothing(self, run, recordings, arguments, said):
+        status, out, err = run(*arguments)
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert said in err
+        assert not Path("c").exists()
