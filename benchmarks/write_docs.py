@@ -33,6 +33,7 @@ RUNS = {
     "say-compact": "say --model compact",
     "say-full-size": "say --model full-size --seconds 5 --runs 3",
     "train-waveglow-256": "train --model waveglow-256 --batch 2 --segment 8000",
+    "train-waveglow-256-small-memory": "train --model waveglow-256 --batch 8 --segment 16000 --recompute-flows --runs 1",
     "train-tacotron2": "train --model tacotron2 --batch 16 --frames 400 --runs 3",
     "train-compact": "train --model compact --batch 16 --segment 8192",
 }

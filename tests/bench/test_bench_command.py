@@ -118,6 +118,19 @@ def test_training(config: dict[str, Any], unit: str, tmp_path: Path) -> None:
     assert result["error"]["gradient_snr_db"] == "no difference" or result["error"]["gradient_snr_db"] > 10
 
 
+def test_flows_computed_again_are_told_with_memory_and_gradient(tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    small = {"type": "vocoder", "vocoder": {"n_flows": 2, "wavenet": {"n_layers": 2, "n_channels": 8}}}
+    file.write_text(json.dumps(small), encoding="utf-8")
+    result = bench_training(TrainingWork(str(file), batch=1, segment=1000, recompute_flows=True), SETTINGS)
+    assert_whole(result, "memory_ratio_to_plain")
+    assert result["recompute_flows"] is True
+    assert result["memory_ratio_to_plain"] == result["peak_memory_gb"] / result["plain"]["peak_memory_gb"]
+    assert result["error"]["recomputed_gradient_differs_by"] == 0
+    with pytest.raises(InputError, match="leave --recompute-flows out"):
+        bench_training(TrainingWork("tacotron2", recompute_flows=True), SETTINGS)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

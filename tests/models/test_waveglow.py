@@ -235,6 +235,38 @@ def test_learns(config: WaveGlowConfig):
     assert loss.dtype == flow.log_det.dtype == torch.float32
 
 
+@every_kind
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_flows_computed_again_give_the_same_gradient_and_keep_little(config: WaveGlowConfig, precision: torch.dtype):
+    # As wide as the layers of real models are beside their channels.
+    model = make(replace(config, wavenet=replace(config.wavenet, n_channels=64)))
+    wave, mel = sound(96)
+    mel.requires_grad_()
+    found, kept = [], []
+
+    def count(tensor: Tensor) -> Tensor:
+        kept[-1] += tensor.numel()
+        return tensor
+
+    for recompute in (False, True):
+        kept.append(0)
+        with (
+            torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor),
+            torch.autocast("cpu", precision, enabled=precision != torch.float32),
+        ):
+            loss = flow_loss(model(wave, mel, recompute=recompute))
+        found.append((loss, *torch.autograd.grad(loss, [mel, *model.parameters()])))
+    assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
+    assert kept[1] < kept[0] / 4
+
+
+def test_flows_to_compute_again_change_nothing_without_a_gradient():
+    model, (wave, mel) = make(GROUPED), sound(96)
+    with torch.no_grad():
+        one, two = (model(wave, mel, recompute=recompute) for recompute in (False, True))
+    assert torch.equal(one.z, two.z) and not two.z.requires_grad
+
+
 @given(seed=st.integers(0, 99), negative=st.booleans())
 def test_log_determinants_are_finite_whatever_their_sign(seed: int, negative: bool):
     matrix = torch.randn(6, 6, generator=torch.Generator().manual_seed(seed))

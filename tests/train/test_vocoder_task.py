@@ -1,9 +1,19 @@
+import json
 from dataclasses import replace
 
 import pytest
 import torch
+from test_processes import PATIENCE_S, start
 
-from glowtron.config import LappedConfig, OptimizerConfig, TrainingConfig, VocoderRun, WaveGlowConfig, WaveNetConfig
+from glowtron.config import (
+    LappedConfig,
+    OptimizerConfig,
+    TrainingConfig,
+    VocoderRun,
+    WaveGlowConfig,
+    WaveNetConfig,
+    to_dict,
+)
 from glowtron.data.cache import Cache
 from glowtron.data.manifest import read_manifest
 from glowtron.errors import InputError
@@ -11,6 +21,7 @@ from glowtron.train import checkpoints
 from glowtron.train.batches import Share
 from glowtron.train.loop import train
 from glowtron.train.run import run_training
+from glowtron.train.state import Stops
 from glowtron.train.vocoder_task import VocoderTask
 
 CONFIG = VocoderRun(
@@ -74,6 +85,36 @@ def test_resumed_is_as_uninterrupted_and_the_loss_falls(task, tmp_path):
     trained = task()
     trained.model.load_state_dict(checkpoints.read_tensors(whole / "step-0000006", "model"))
     assert held_out_loss(trained) < before
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_flows_computed_again_end_with_the_same_bits(task, tmp_path, parts):
+    usual = replace(CONFIG, training=replace(CONFIG.training, accumulate=parts, max_steps=3))
+    again = replace(usual, recompute_flows=True)
+    train(task(usual), tmp_path / "usual", device="cpu", quiet=True)
+    # In bf16, cut after the first step.
+    for hours in (1e-9, None):
+        train(task(again), tmp_path / "again", stops=Stops(hours=hours), device="cpu", quiet=True)
+    for name in ("model", "optimizer", "average"):
+        one, two = (checkpoints.read_tensors(tmp_path / run / "step-0000003", name) for run in ("usual", "again"))
+        assert [key for key in one if not torch.equal(one[key], two[key])] == []
+
+
+@pytest.mark.slow
+def test_two_processes_that_compute_flows_again_learn_what_one_does(task, tiny_corpus, tmp_path):
+    config = replace(CONFIG, training=replace(CONFIG.training, precision="fp32", max_steps=3), recompute_flows=True)
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(to_dict(config)))
+    train(task(replace(config, recompute_flows=False)), tmp_path / "alone", device="cpu", quiet=True)
+    command = ["-m", "--", "glowtron", "train", "vocoder", "--config", file, "--data", tiny_corpus, "--device", "cpu"]
+    (agent,) = start([[*command, "--run", tmp_path / "two"]])
+    try:
+        said, _ = agent.communicate(timeout=PATIENCE_S)
+    finally:
+        agent.kill()
+    assert agent.returncode == 0, said
+    one, two = (checkpoints.read_tensors(tmp_path / run / "step-0000003", "model") for run in ("alone", "two"))
+    assert all(torch.allclose(one[key], two[key], atol=1e-5) for key in one)
 
 
 def test_validation_is_the_same_every_time_and_in_any_batches(task):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from glowtron.bench.agreement import Learnt, learnt, training_tacotron2, training_waveglow, without_dropout
+from glowtron.bench.agreement import Learnt, distance, learnt, training_tacotron2, training_waveglow, without_dropout
 from glowtron.bench.child import Child
 from glowtron.bench.distance import snr_db
 from glowtron.bench.measurement import Measured, Settings, measure
@@ -48,13 +49,15 @@ class TrainingWork(NamedTuple):
     frames: int = 400
     """Mel frames of each clip, of a Tacotron 2; its text is as long as such a clip's, and nothing is padding."""
     seed: int = 0
+    recompute_flows: bool = False
+    """Of a WaveGlow, as its run's configuration may say, too."""
 
 
 class Training:
     """Steps on the same batch, again and again: forward, backward, clipping where the recipe has it, Adam."""
 
     def __init__(self, work: TrainingWork, kind: Literal["fast", "plain"], precision: str = "fp32") -> None:
-        config = find_run(work.model)
+        config = find_work(work)
         torch.manual_seed(work.seed)
         chosen = choose_precision(precision)
         self.precision = chosen.name
@@ -96,6 +99,16 @@ class Training:
         return {}
 
 
+def find_work(work: TrainingWork) -> VocoderRun | AcousticRun:
+    """The configuration of a step. Raises InputError as `find_run` does, and for what its model does not have."""
+    config = find_run(work.model)
+    if not work.recompute_flows:
+        return config
+    if not isinstance(config, VocoderRun):
+        raise InputError(f"{work.model}: has no flows to compute again; leave --recompute-flows out")
+    return replace(config, recompute_flows=True)
+
+
 def find_run(name: str) -> VocoderRun | AcousticRun:
     """The configuration that is trained, by name or from a file. Raises InputError for one that cannot be measured."""
     if name in WAVEGLOWS:
@@ -134,7 +147,7 @@ def make_step(
         waveglow = draw_waveglow(config, work.seed)
         wave, mel = segments(config, work)
         if kind == "fast":
-            return waveglow, lambda: flow_loss(waveglow(wave, mel), config.sigma)
+            return waveglow, lambda: flow_loss(waveglow(wave, mel, recompute=config.recompute_flows), config.sigma)
         plain = PlainWaveGlow(config.vocoder)
         plain.copy_weights(waveglow)
         return plain, lambda: plain(wave, mel)
@@ -182,7 +195,7 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Opt
 
 def bench_training(work: TrainingWork, settings: Settings) -> dict[str, Any]:
     """All figures as JSON values. Raises InputError for an unknown model or precision."""
-    config = find_run(work.model)
+    config = find_work(work)
     ours, plain = measure(
         partial(Training, work, "fast", settings.precision), partial(Training, work, "plain"), settings
     )
@@ -193,10 +206,16 @@ def bench_training(work: TrainingWork, settings: Settings) -> dict[str, Any]:
     def rates(seconds: float) -> dict[str, float]:
         return {unit: amount / seconds, "steps_per_s": 1 / seconds}
 
-    with Child(partial(find_run, work.model), settings.threads) as child:
+    with Child(partial(find_work, work), settings.threads) as child:
         error = child.ask(_step_error, work, ours.facts["precision"], isinstance(plain, Measured))
     own = figures(ours, rates) | compared(ours, plain, rates)
-    size = {"segment": work.segment} if is_vocoder else {"frames": work.frames}
+    size = (
+        {"segment": work.segment, "recompute_flows": config.recompute_flows}
+        if isinstance(config, VocoderRun)
+        else {"frames": work.frames}
+    )
+    if isinstance(plain, Measured):
+        own["memory_ratio_to_plain"] = ours.peak_gb / plain.peak_gb
     return {"what": "train", "model": work.model, "batch": work.batch, **size, **own, "error": error}
 
 
@@ -216,6 +235,9 @@ def _step_error(
     exact, found = (_learnt(model, batch, name) for name in ("fp32", precision))
     told["loss_difference"] = float((found.loss - exact.loss).abs())
     told["gradient_snr_db"] = snr_db(found.gradient.numpy(), exact.gradient.numpy())
+    if isinstance(config, VocoderRun) and config.recompute_flows:
+        again = _learnt(model, batch, precision, recompute=True)
+        told["recomputed_gradient_differs_by"] = distance(again.gradient, found.gradient)
     if with_plain and isinstance(model, WaveGlow):
         told["plain_differs_by"] = max(training_waveglow(model, *batch).values())
     elif with_plain and isinstance(model, Tacotron2):
@@ -223,11 +245,11 @@ def _step_error(
     return told
 
 
-def _learnt(model: nn.Module, batch: tuple[Tensor, Tensor], precision: str) -> Learnt:
+def _learnt(model: nn.Module, batch: tuple[Tensor, Tensor], precision: str, recompute: bool = False) -> Learnt:
     first, mel = batch
     with autocast(precision, torch.device("cpu")):
         if isinstance(model, WaveGlow):
-            loss = flow_loss(model(first, mel))
+            loss = flow_loss(model(first, mel, recompute=recompute))
         else:
             id_lengths, lengths = torch.full((len(first),), first.shape[1]), torch.full((len(mel),), mel.shape[2])
             speaker = torch.zeros(len(first), dtype=torch.int64)

@@ -159,15 +159,20 @@ def acoustic(model: str, seconds: float, batch: int, **options: Any) -> None:
 @click.option(
     "--frames", type=click.IntRange(2), metavar="N", default=400, show_default=True, help="Of a Tacotron 2's clips."
 )
+@click.option(
+    "--recompute-flows",
+    is_flag=True,
+    help="Compute a WaveGlow's flows again for their gradients, as --set recompute_flows=true does in training.",
+)
 @measuring_options
-def train(model: str, batch: int | None, segment: int, frames: int, **options: Any) -> None:
+def train(model: str, batch: int | None, segment: int, frames: int, recompute_flows: bool, **options: Any) -> None:
     """Measure whole steps of training."""
     settings, file, quiet = _settings(options)
 
     from glowtron.bench.training import TrainingWork, bench_training
 
     batch = batch or (2 if model.startswith("waveglow-") else 16)
-    work = TrainingWork(model, batch, segment, frames, settings.seed)
+    work = TrainingWork(model, batch, segment, frames, settings.seed, recompute_flows)
     _measure(lambda: bench_training(work, settings), settings, file, quiet)
 
 

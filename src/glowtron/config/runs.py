@@ -146,6 +146,8 @@ class VocoderRun:
     """Standard deviation of the noise the flow is trained to reach."""
     dither: float = 1e-4
     """Standard deviation of the noise added to the audio, so that silence cannot drive the loss to infinity."""
+    recompute_flows: bool = False
+    """Whether each flow is computed again for its gradient, which is the same, instead of being kept until then."""
 
     def __post_init__(self) -> None:
         positive(self, "segment_length", "sigma")

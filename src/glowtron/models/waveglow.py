@@ -7,11 +7,13 @@ lapped transform with a scale read off the mel, which learns from little data. P
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from glowtron.config import GroupingConfig, LappedConfig, MelConfig, WaveGlowConfig
 from glowtron.errors import InputError
@@ -184,11 +186,12 @@ class WaveGlow(nn.Module):
         self.mixing = nn.ParameterList(initial_mixing(n, k, config.mixing) for k, n in enumerate(self.channels))
         self.wavenets = nn.ModuleList(WaveNet(n // 2, n, self.analysis.n_conditioning, wavenet) for n in self.channels)
 
-    def forward(self, wave: Tensor, mel: Tensor) -> Flow:
+    def forward(self, wave: Tensor, mel: Tensor, *, recompute: bool = False) -> Flow:
         """Audio (B, L) and its mel (B, M, T) -> noise and log-determinants.
 
         L is padded with zeros to whole groups, which `inverse` gives back, and the mel must cover it: T * hop_length
-        samples or more.
+        samples or more. recompute: keep only what enters each flow, and compute the flow again for its gradient, which
+        is the same to the bit.
         """
         assert wave.shape[0] == mel.shape[0], f"{wave.shape[0]} waves and {mel.shape[0]} mels"
         assert mel.shape[2] * self.config.mel.hop_length >= wave.shape[1], (
@@ -201,13 +204,14 @@ class WaveGlow(nn.Module):
         left: list[Tensor] = []
         log_s: list[Tensor] = []
         log_det: list[Tensor] = []
-        for k, matrix in enumerate(self.mixing):
+        # What enters a flow is as small as the audio; nothing in it is random.
+        flow = partial(checkpoint, self.flow, use_reentrant=False, preserve_rng_state=False) if recompute else self.flow
+        for k in range(self.config.n_flows):
             early, x = x[..., : self.leaving[k]], x[..., self.leaving[k] :]  # (B, G, C_k)
             left.append(early)
-            x, det = mix(x, matrix)
-            x, log_s_k = self.coupling(k, x, conditioning)
-            log_det.append(det)
+            x, log_s_k, log_det_k = flow(k, x, conditioning)
             log_s.append(log_s_k)
+            log_det.append(log_det_k)
         z = torch.cat((*left, x), dim=-1).transpose(1, 2)  # (B, G, C) -> (B, C, G)
         return Flow(z, tuple(log_s), torch.stack(log_det), log_scale)
 
@@ -239,6 +243,12 @@ class WaveGlow(nn.Module):
         """
         noise = draw_noise(self.config, mel, generator) if noise is None else noise
         return self.inverse(sigma * torch.cat(list(reversed(noise)), dim=1), mel)
+
+    def flow(self, k: int, x: Tensor, conditioning: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Flow k of (B, G, C): the same, its log-scale (B, G, C / 2) and its log-determinant, all float32."""
+        x, log_det = mix(x, self.mixing[k])
+        x, log_s = self.coupling(k, x, conditioning)
+        return x, log_s, log_det
 
     def coupling(self, k: int, x: Tensor, conditioning: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
         """Affine coupling of flow k (sec. 2.1), walked either way.

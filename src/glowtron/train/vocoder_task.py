@@ -101,7 +101,8 @@ class VocoderTask:
 
     def losses(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Negative log-likelihood, in nats a sample without the Gaussian's constant."""
-        return {"loss": flow_loss(model(batch.content.wave, batch.content.mel), self.config.sigma)}
+        flow = model(batch.content.wave, batch.content.mel, recompute=self.config.recompute_flows)
+        return {"loss": flow_loss(flow, self.config.sigma)}
 
     def amount(self, batch: Batch) -> int:
         """Samples."""
