@@ -287,7 +287,7 @@ def scripted(voice, monkeypatch):
     def make(fails):
         own = without(voice)
         own.config = dataclasses.replace(voice.config, attempts=3)
-        own.acoustic = own._tacotron2 = ScriptedAcoustic(voice.acoustic.config, fails)
+        own.acoustic = own.fast_acoustic = ScriptedAcoustic(voice.acoustic.config, fails)
         return own
 
     return make

@@ -147,22 +147,25 @@ class Voice:
                 n_sentences = utterance.sentence + 1
             return
         lines, speaker = self._lines(text), self._speaker(options.speaker)
-        for i, line in enumerate(lines):
+        line: Line | None = next(lines)
+        while line is not None:
             sound = make_sound(self._generator(options.seed, line.place, "wave"))
             for samples in self._speak(line, speaker, sound, options):
                 yield Audio(samples, self.mel.sample_rate)
-            silence_s = 0.0 if i == len(lines) - 1 else pause(line.ending, options.pause_s) / options.rate
+            following = next(lines, None)
+            silence_s = 0.0 if following is None else pause(line.ending, options.pause_s) / options.rate
             silence = np.zeros(round(silence_s * self.mel.sample_rate), np.float32)
             if len(silence):
                 yield Audio(silence, self.mel.sample_rate)
             if progress is not None:
                 progress(1)
+            line = following
 
     def _speak(
         self, line: Line, speaker: int, sound: SoundStream, options: SynthesisOptions
     ) -> Iterator[NDArray[np.float32]]:
         """One sentence's samples. Warns of its faults in the end."""
-        fast = self._tacotron2
+        fast = self.fast_acoustic
         assert isinstance(fast, FastTacotron2)
         r = fast.config.reduction_factor
         ids = torch.tensor(self._frontend.ids(line.text))
@@ -185,12 +188,12 @@ class Voice:
             message = f"{', '.join(faults)} ({n_frames} frames, attempt 1): '{line.text}'"
             warnings.warn(message, FaultWarning, stacklevel=3)
 
-    def _lines(self, text: str) -> list[Line]:
-        return [Line(piece.text, piece.ending, str(i)) for i, piece in enumerate(self._pieces(text))]
+    def _lines(self, text: str) -> Iterator[Line]:
+        return (Line(piece.text, piece.ending, str(i)) for i, piece in enumerate(self.pieces(text)))
 
     def _utterances(self, text: str, options: SynthesisOptions, together: int) -> Iterator[Utterance]:
         """As `utterances`, so many sentences at once."""
-        lines = self._lines(text)
+        lines = list(self._lines(text))
         speaker = self._speaker(options.speaker)
         vocode = self._vocoder(options)
         for first in range(0, len(lines), together):
@@ -228,7 +231,7 @@ class Voice:
 
         Raises InputError if it holds nothing to speak.
         """
-        return [self._frontend.read(piece.text) for piece in self._pieces(text)]
+        return [self._frontend.read(piece.text) for piece in self.pieces(text)]
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -237,9 +240,10 @@ class Voice:
 
     def sentences(self, text: str) -> list[str]:
         """What `text` is split into to be spoken. Raises InputError if it holds nothing to speak."""
-        return [piece.text for piece in self._pieces(text)]
+        return [piece.text for piece in self.pieces(text)]
 
-    def _pieces(self, text: str) -> list[Piece]:
+    def pieces(self, text: str) -> Iterator[Piece]:
+        """As `sentences`, each looked for when it is asked for, and with what ends after it."""
         if not text.strip():
             raise InputError("nothing to say: the text is empty")
         return self._frontend.pieces(text)
@@ -296,7 +300,7 @@ class Voice:
         self, ids: Sequence[Tensor], generators: Sequence[torch.Generator], speaker: int, max_frames: int | None
     ) -> Spoken:
         with self._autocast():
-            return self._tacotron2.generate(
+            return self.fast_acoustic.generate(
                 pad_sequence(list(ids), batch_first=True).to(self.device),
                 torch.tensor([len(row) for row in ids], device=self.device),
                 self._decoding(max_frames),
@@ -310,7 +314,7 @@ class Voice:
 
     def _split(self, line: Line) -> list[Line]:
         """A line in two or more, cut where one breathes or else between words."""
-        pieces = self._frontend.pieces(line.text, max(MIN_CHARS, -(-len(line.text) // 2)))
+        pieces = list(self._frontend.pieces(line.text, max(MIN_CHARS, -(-len(line.text) // 2))))
         if len(pieces) == 1:
             return []
         pieces[-1] = pieces[-1]._replace(ending=line.ending)
@@ -359,7 +363,7 @@ class Voice:
             raise InputError(
                 f"voice '{self.config.name}' has no WaveGlow; import one, or choose the vocoder griffin-lim"
             )
-        waveglow, (sigma, rounds) = self._waveglow, self._vocoding(options)
+        waveglow, (sigma, rounds) = self.fast_vocoder, self._vocoding(options)
         correct = MelCorrection(self.mel, self.device)
         denoiser = Denoiser(waveglow, self.mel.n_mels, self.device) if options.denoise else None
 
@@ -377,7 +381,7 @@ class Voice:
         monotonic, griffin_lim = self.config.decoding.monotonic, options.vocoder == "griffin-lim"
         if not monotonic or griffin_lim or options.denoise or self.vocoder is None or self.device.type != "cpu":
             return None
-        waveglow, (sigma, rounds) = self._waveglow, self._vocoding(options)
+        waveglow, (sigma, rounds) = self.fast_vocoder, self._vocoding(options)
         assert isinstance(waveglow, FastWaveGlow)
         correction = MelCorrection(self.mel, self.device)
         return partial(SoundStream, waveglow, correction, sigma=sigma, rounds=rounds, rate=options.rate)
@@ -391,13 +395,13 @@ class Voice:
         )
 
     @cached_property
-    def _tacotron2(self) -> Tacotron2 | FastTacotron2:
+    def fast_acoustic(self) -> Tacotron2 | FastTacotron2:
         """The acoustic model as it runs fastest here, its weights packed at the first use."""
         assert self.acoustic is not None
         return accelerate_tacotron2(self.acoustic, self.precision) if self.device.type == "cpu" else self.acoustic
 
     @cached_property
-    def _waveglow(self) -> WaveGlow | FastWaveGlow:
+    def fast_vocoder(self) -> WaveGlow | FastWaveGlow:
         """The vocoder as it runs fastest here, its weights packed at the first use."""
         assert self.vocoder is not None
         return accelerate_waveglow(self.vocoder, self.precision) if self.device.type == "cpu" else self.vocoder

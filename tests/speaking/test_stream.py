@@ -138,20 +138,28 @@ def test_the_first_piece_is_small_and_none_is_large(voice: Voice) -> None:
 
 def test_the_first_piece_comes_before_the_sentence_is_decoded(voice: Voice, monkeypatch: pytest.MonkeyPatch) -> None:
     chunks = []
-    whole = voice._tacotron2.chunks
+    whole = voice.fast_acoustic.chunks
 
     def counted(*args, **kwargs):
         for chunk in whole(*args, **kwargs):
             chunks.append(chunk)
             yield chunk
 
-    monkeypatch.setattr(voice._tacotron2, "chunks", counted)
+    monkeypatch.setattr(voice.fast_acoustic, "chunks", counted)
     stream = voice.stream(" ".join(["A long one"] * 15) + ".")
     next(stream)
     n_before = len(chunks)
     assert not chunks[-1].ended
     list(stream)
     assert len(chunks) > n_before
+
+
+def test_the_first_piece_comes_before_the_text_is_split(voice: Voice, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    whole = voice.pieces
+    monkeypatch.setattr(voice, "pieces", lambda text: (asked.append(piece) or piece for piece in whole(text)))
+    next(voice.stream("A sentence. " * 100))
+    assert len(asked) == 1
 
 
 def test_progress_counts_sentences(voice: Voice) -> None:

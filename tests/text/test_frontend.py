@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from glowtron.config import TextConfig
 from glowtron.errors import InputError
+from glowtron.text import english as english_text
 from glowtron.text import nvidia
 from glowtron.text.frontend import Frontend, make_frontend
+from glowtron.text.sentences import Piece
 from glowtron.text.symbols import SYMBOL_IDS, SYMBOLS, text_ids
 
 
@@ -56,6 +58,21 @@ def test_empty_text(english: Frontend, published: Frontend) -> None:
 def test_sentences_leave_out_what_is_not_speakable(english: Frontend, published: Frontend) -> None:
     for frontend in (english, published):
         assert frontend.sentences("Hello.\n\n* * *\n\nBye.") == ["Hello.", "Bye."]
+
+
+def test_where_a_text_begins_does_not_wait_for_its_end(
+    english: Frontend, published: Frontend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    for module, name in ((english_text, "normalize"), (nvidia, "ids")):
+        whole = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda text, *more, whole=whole: read.append(text) or whole(text, *more))
+    for frontend in (english, published):
+        read.clear()
+        pieces = frontend.pieces("A sentence.\n\n* * *\n\n" * 300)
+        assert next(pieces) == Piece("A sentence.", "paragraph")
+        assert 0 < len(read) < 5
+        assert len(list(pieces)) == 299
 
 
 def test_what_is_read_for_a_piece_is_short_too(english: Frontend) -> None:

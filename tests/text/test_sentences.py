@@ -51,7 +51,7 @@ def test_lines() -> None:
 
 def test_pieces_say_what_ends_with_them() -> None:
     text = "A Title\n\nOne.  Two!\n \n- milk\n- eggs\n\n\nThe end of it all; it was late, and they slept and dreamt."
-    assert split_pieces(text, 24) == [
+    assert list(split_pieces(text, 24)) == [
         Piece("A Title", "paragraph"),
         Piece("One.", "sentence"),
         Piece("Two!", "paragraph"),

@@ -80,13 +80,13 @@ class Saying:
             n_frames = n_frames_of(self.work.seconds, self.mel) // len(voice.sentences(self.work.words))
             options = replace(options, max_frames=max(n_frames, 1), pause_s=0.0)
         self.parts = {
-            "reading of the text": Voice._pieces,
+            "reading of the text": Voice.pieces,
             "acoustic model": FastTacotron2.generate,
             "vocoder": FastWaveGlow.generate,
             "correction": MelCorrection.__call__,
             "stretching": stretch,
         }
-        acoustic, vocoder = voice._tacotron2, voice._waveglow
+        acoustic, vocoder = voice.fast_acoustic, voice.fast_vocoder
         assert isinstance(acoustic, FastTacotron2) and isinstance(vocoder, FastWaveGlow)
         self.facts |= {
             "precision": f"{acoustic.precision} and {vocoder.precision}",

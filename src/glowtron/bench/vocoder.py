@@ -64,9 +64,9 @@ class Vocoder:
         fast = accelerate_waveglow(found.model, precision)
         self.facts |= {"precision": fast.precision, "why": fast.why}
         self.parts = {
-            "conditioning": WaveStream._enter,
+            "conditioning": WaveStream.enter,
             "dilated products": (PairedDilated if fast.precision == "fp32" else Dilated).write,
-            "gates, residual, skip": FastWaveNet._gate,
+            "gates, residual, skip": FastWaveNet.gate,
         }
         return lambda noise: fast.generate(self.mel, self.sigma, noise=noise)
 

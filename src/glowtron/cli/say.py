@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -153,14 +153,15 @@ def _speak(voice: Voice, jobs: Sequence[Job], options: SynthesisOptions, quiet: 
     """Speak all texts, once none of them is found wanting."""
     from tqdm import tqdm
 
-    n_sentences = sum(_count_sentences(voice, job) for job in jobs)
+    # Counting takes the whole text, which a stream would have to wait for; how far that is, is heard.
+    n_sentences = sum(_count_sentences(voice, job) for job in jobs if job.path is not None)
     # Without a terminal, what is said of each file tells how far it is.
     hidden = quiet or n_sentences < 3 or (len(jobs) > 1 and not sys.stderr.isatty())
     with progress_bar(n_sentences, "sentence", hidden=hidden) as bar:
         for job in jobs:
             started = time.perf_counter()
             if job.path is None:
-                length_s = _stream(voice, job.text, options, bar.update)
+                length_s = _stream(voice, job.text, options)
             else:
                 audio = voice.say(job.text, options, bar.update)
                 job.path.parent.mkdir(parents=True, exist_ok=True)
@@ -178,10 +179,10 @@ def _count_sentences(voice: Voice, job: Job) -> int:
         raise InputError(f"{job.place}{error}") from error
 
 
-def _stream(voice: Voice, text: str, options: SynthesisOptions, progress: Callable[[int], Any]) -> float:
+def _stream(voice: Voice, text: str, options: SynthesisOptions) -> float:
     """Write raw 16-bit little-endian PCM to standard output while it comes; returns its length in seconds."""
     n_bytes = 0
-    for audio in voice.stream(text, options, progress):
+    for audio in voice.stream(text, options):
         data = audio.pcm16().astype("<i2").tobytes()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

@@ -144,7 +144,7 @@ class WaveStream:
         with torch.autocast("cpu", enabled=False):
             self._mel.append(mel.float().permute(2, 0, 1))  # (B, M, T) -> (T, B, M)
             self._z.append(z.float().permute(2, 0, 1))  # (B, C, G) -> (G, B, C)
-            out = run_stages(self._stages, self._enter(last), last)
+            out = run_stages(self._stages, self.enter(last), last)
         needed = min(stage.needed for stage in self._stages)
         for window in (self._z, self._packed, self._exact):
             window.forget(min(needed, window.stop))
@@ -153,7 +153,7 @@ class WaveStream:
             self._stages = []  # They refer to this stream, which is freed at once without them.
         return z.new_zeros(len(z), 0) if out is None else out.transpose(0, 1).flatten(1)  # (G, B, C) -> (B, G * C)
 
-    def _enter(self, last: bool) -> Tensor | None:
+    def enter(self, last: bool) -> Tensor | None:
         """The noise (G, B, C) of the groups whose conditioning is now settled, which is remembered."""
         first, stop = self._packed.stop, self._z.stop
         if not last:

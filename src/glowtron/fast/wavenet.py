@@ -123,12 +123,12 @@ class FastWaveNet:
                 seen, start = space.seen[0], space.margin + first
                 layer.enter.write(rows, seen, start, dilation * n_batch, total, space.scratch)
                 for start in range(0, len(total), space.gate_block):
-                    self._gate(layer, total[start : start + space.gate_block], skip, space, first + start)
+                    self.gate(layer, total[start : start + space.gate_block], skip, space, first + start)
             space.seen.reverse()
         output: Tensor = (skip if self.end is None else skip @ self.end) + self.skip_bias
         return output.view(-1, n_batch, output.shape[1])
 
-    def _gate(self, layer: _Layer, total: Tensor, skip: Tensor, space: Workspace, first: int) -> None:
+    def gate(self, layer: _Layer, total: Tensor, skip: Tensor, space: Workspace, first: int) -> None:
         """From what enters the gates (R, 2C) of the rows from `first` on to what the layer adds."""
         n_rows, width, n_out = len(total), self.width, layer.out.shape[1]
         curves, gate, gated = space.curves[:n_rows], space.gate[:n_rows], space.gated[:n_rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -41,11 +41,11 @@ class Frontend(Protocol):
     def read(self, text: str) -> Reading:
         """How one sentence is read, for people to see. Raises InputError as `clean`."""
 
-    def pieces(self, text: str, max_chars: int = MAX_CHARS) -> list[Piece]:
+    def pieces(self, text: str, max_chars: int = MAX_CHARS) -> Iterator[Piece]:
         """`text`, not yet cleaned, in pieces to be spoken one by one; what holds nothing speakable is left out.
 
-        A piece and what is read for it have about `max_chars` characters at most. Raises InputError when nothing in
-        `text` is speakable.
+        A piece and what is read for it have about `max_chars` characters at most; it is looked for when it is asked
+        for. The first raises InputError when nothing in `text` is speakable.
         """
 
     def sentences(self, text: str, max_chars: int = MAX_CHARS) -> list[str]:
@@ -82,7 +82,7 @@ class NvidiaFrontend:
         clean = nvidia.clean(text)
         return Reading(text, clean, clean, ())
 
-    def pieces(self, text: str, max_chars: int = MAX_CHARS) -> list[Piece]:
+    def pieces(self, text: str, max_chars: int = MAX_CHARS) -> Iterator[Piece]:
         """See `Frontend.pieces`."""
         return _speakable_pieces(text, max_chars, lambda piece: [piece] if speakable(self.ids(piece.text)) else [])
 
@@ -118,7 +118,7 @@ class EnglishFrontend:
         words = tuple(token for token in tokens if isinstance(token, Word))
         return Reading(text, clean, _framed(transcription(tokens)), words)
 
-    def pieces(self, text: str, max_chars: int = MAX_CHARS) -> list[Piece]:
+    def pieces(self, text: str, max_chars: int = MAX_CHARS) -> Iterator[Piece]:
         """See `Frontend.pieces`."""
         return _speakable_pieces(text, max_chars, lambda piece: self._shortened(piece, max_chars))
 
@@ -133,22 +133,25 @@ class EnglishFrontend:
             return []
         if len(words) <= 1.2 * max_chars or len(piece.text) <= MIN_CHARS:
             return [piece]
-        halves = split_pieces(piece.text, max(MIN_CHARS, (len(piece.text) + 1) // 2))
+        halves = list(split_pieces(piece.text, max(MIN_CHARS, (len(piece.text) + 1) // 2)))
         halves[-1] = halves[-1]._replace(ending=piece.ending)
         return [shorter for half in halves for shorter in self._shortened(half, max_chars)]
 
 
-def _speakable_pieces(text: str, max_chars: int, shortened: Callable[[Piece], list[Piece]]) -> list[Piece]:
+def _speakable_pieces(text: str, max_chars: int, shortened: Callable[[Piece], list[Piece]]) -> Iterator[Piece]:
     """All pieces of `text` after `shortened`, which gives none for one that is not speakable."""
-    pieces: list[Piece] = []
+    last: Piece | None = None
     for piece in split_pieces(text, max_chars):
         shorter = shortened(piece)
-        if not shorter and pieces and piece.ending == "paragraph":
-            pieces[-1] = pieces[-1]._replace(ending="paragraph")
-        pieces += shorter
-    if not pieces:
+        if shorter:
+            yield from ([] if last is None else [last])
+            yield from shorter[:-1]
+            last = shorter[-1]
+        elif last is not None and piece.ending == "paragraph":
+            last = last._replace(ending="paragraph")
+    if last is None:
         raise english.unspeakable(text)
-    return pieces
+    yield last
 
 
 def _framed(phones: str) -> str:

@@ -69,20 +69,19 @@ def split_sentences(text: str, max_chars: int = MAX_CHARS) -> list[str]:
     return [piece.text for piece in split_pieces(text, max_chars)]
 
 
-def split_pieces(text: str, max_chars: int = MAX_CHARS) -> list[Piece]:
+def split_pieces(text: str, max_chars: int = MAX_CHARS) -> Iterator[Piece]:
     """`text` in sentences, none longer than `max_chars` characters and none empty.
 
     All words are kept, in order; inside a piece nothing is changed. Abbreviations, initials, decimals, numbers of
     lists and quotes do not end a sentence. What is longer is cut at semicolons, commas, conjunctions or else between
-    words, and a word longer than `max_chars` inside. `{ARPAbet}` is cut between phones only.
+    words, and a word longer than `max_chars` inside. `{ARPAbet}` is cut between phones only. A piece is looked for when
+    it is asked for: where a text begins does not wait for where it ends.
     """
     assert max_chars >= MIN_CHARS, "a piece must hold a word"
-    pieces: list[Piece] = []
     for sentence in _sentences(text):
         parts = [part for part in _cut(sentence.text, max_chars) if part]
-        pieces += [Piece(part, "clause" if _breathes(part) else "words") for part in parts[:-1]]
-        pieces += [Piece(part, sentence.ending) for part in parts[-1:]]
-    return pieces
+        yield from (Piece(part, "clause" if _breathes(part) else "words") for part in parts[:-1])
+        yield from (Piece(part, sentence.ending) for part in parts[-1:])
 
 
 def _sentences(text: str) -> Iterator[Piece]:
