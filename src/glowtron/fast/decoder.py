@@ -23,7 +23,8 @@ from torch import Tensor, nn
 
 from glowtron.fast.monotonic import Place
 from glowtron.fast.products import Matrix
-from glowtron.models.tacotron2 import Memory, Recurrence, Tacotron2
+from glowtron.models.recurrence import Recurrence
+from glowtron.models.tacotron2 import Memory, Tacotron2
 
 Pack = Callable[[Tensor, Tensor], Matrix]
 """Packs a weight (N, K) and a bias (N,)."""

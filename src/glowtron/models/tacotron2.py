@@ -22,8 +22,10 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from glowtron.config import Tacotron2Config
+from glowtron.models.attention_walk import Reading, walk
 from glowtron.models.convolution import Convolution
 from glowtron.models.monotonic import finish, longest_dwells, move_on
+from glowtron.models.recurrence import Recurrence
 
 STOP_LOGIT_OF_PADDING = 1000.0
 
@@ -158,16 +160,6 @@ class Prenet(nn.Module):
         return keep.bernoulli_(1 - self.dropout, generator=generator) / (1 - self.dropout)
 
 
-class Recurrence(nn.LSTMCell):
-    """An LSTM that takes one step, or a whole sequence whose inputs are all known."""
-
-    def sequence(self, x: Tensor) -> Tensor:
-        """x: (B, S, C), from a state of zeros. Returns (B, S, H)."""
-        zeros = x.new_zeros(1, x.shape[0], self.hidden_size)
-        weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        return torch.lstm(x, (zeros, zeros), weights, True, 1, 0.0, self.training, False, True)[0]
-
-
 class Attention(nn.Module):
     """Location-sensitive attention (Chorowski et al. 2015; sec. 2.2)."""
 
@@ -187,6 +179,12 @@ class Attention(nn.Module):
         """(B, N, C) -> (B, N, A), encoded symbols as queries are compared with them."""
         keys: Tensor = self.key(F.dropout(values, self.dropout, self.training))
         return keys
+
+    def reading(self, memory: Memory) -> Reading:
+        """All that `walk` needs to do as `forward` does."""
+        with torch.autocast(memory.keys.device.type, enabled=False):
+            location = self.location_dense.weight @ self.location.weight
+        return Reading(self.query.weight, location, self.energy.weight[0], memory.keys, memory.values)
 
     def forward(self, query: Tensor, weights: Tensor, cumulative: Tensor, memory: Memory) -> Tensor:
         """Where to read, for each of S steps whose history is known.
@@ -337,25 +335,33 @@ class Tacotron2(nn.Module):
             frames, stop_logits, alignment = self._walk(squeezed, memory)
         else:
             frames, stop_logits, alignment = self._read_at(symbols, every, squeezed, memory)
-        before = frames.flatten(1, 2).float()  # (B, S, r, M) -> (B, T, M)
+        before = frames.flatten(1, 2).to(mel.dtype)  # (B, S, r, M) -> (B, T, M)
         mask = real(mel_lengths, mel.shape[2])
         after = self.refine(before, mask)
         step_mask = mask[:, ::r]
         return Tacotron2Output(
             before.masked_fill(~mask[..., None], 0).transpose(1, 2),
             after.masked_fill(~mask[..., None], 0).transpose(1, 2),
-            stop_logits.float().masked_fill(~step_mask, STOP_LOGIT_OF_PADDING),
+            stop_logits.to(mel.dtype).masked_fill(~step_mask, STOP_LOGIT_OF_PADDING),
             alignment,
         )
 
     def _walk(self, squeezed: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
-        state = self.start(memory)
-        steps = []
-        for x in squeezed.unbind(1):
-            frames, stop_logit, state = self.step(x, state, memory)
-            steps.append((frames, stop_logit, state.weights))
-        frames, stop_logits, weights = (torch.stack(tensors, dim=1) for tensors in zip(*steps, strict=True))
-        return frames, stop_logits, weights
+        """`step` after step; what need not wait for the attention is done for all steps at once."""
+        config, rnn, squeezed = self.config, self.attention_rnn, squeezed.transpose(0, 1)  # (S, B, P)
+        (n_steps, batch, n_squeezed), n_hidden = squeezed.shape, rnn.hidden_size
+
+        def dropout(share: float, channels: int) -> Tensor | None:
+            mask = self.stop.bias.new_ones(n_steps, batch, channels)
+            return F.dropout(mask, share) if self.training and share else None
+
+        inputs = F.linear(squeezed, rnn.weight_ih[:, :n_squeezed], rnn.bias_ih + rnn.bias_hh)
+        weight = torch.cat((rnn.weight_hh, rnn.weight_ih[:, n_squeezed:]), dim=1)
+        keep, keep_query = dropout(config.rnn_dropout, n_hidden), dropout(config.attention_dropout, n_hidden)
+        x, weights = walk(inputs, weight, self.attention.reading(memory), memory.mask, keep, keep_query)
+        decoder_h = self.decoder_rnn.unroll(x, dropout(config.rnn_dropout, config.decoder_rnn_channels))
+        frames, stop_logits = self.project(decoder_h, x[..., n_hidden:])
+        return frames.transpose(0, 1), stop_logits.t(), weights.transpose(0, 1)
 
     def _read_at(self, symbols: Tensor, every: int, squeezed: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
         """All steps at once: nothing in them waits for the attention, whose every reading is known."""

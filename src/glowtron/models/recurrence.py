@@ -1,0 +1,153 @@
+"""LSTMs over sequences whose inputs are known, with their gradient written out.
+
+Teacher forcing knows all inputs beforehand. What they contribute to the gates is one product over all steps, and the
+loop keeps what has to wait for the step before. The gradient of the weights is one product over all steps again, where
+autograd would add up one for each step: of matrices of millions of weights that is most of the time (docs/adr/0012).
+
+Products are of the inputs' dtype; gates and cell states are float32 or wider.
+
+Letters: S steps, B batch, H hidden channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
+tanh_backward = torch.ops.aten.tanh_backward.grad_input
+
+
+class Recurrence(nn.LSTMCell):
+    """An LSTM that takes one step, or a whole sequence whose inputs are all known, from a state of zeros."""
+
+    def sequence(self, x: Tensor) -> Tensor:
+        """x: (B, S, C). Returns (B, S, H)."""
+        zeros = x.new_zeros(1, x.shape[0], self.hidden_size)
+        weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        return torch.lstm(x, (zeros, zeros), weights, True, 1, 0.0, self.training, False, True)[0]
+
+    def unroll(self, x: Tensor, keep: Tensor | None) -> Tensor:
+        """With dropout on what leaves a step, to the next one too, which torch's own LSTM does not have.
+
+        x: (S, B, C); keep: (S, B, H), masks already divided by their mean. Returns (S, B, H).
+        """
+        return recur(F.linear(x, self.weight_ih, self.bias_ih + self.bias_hh), self.weight_hh, keep)
+
+
+def recur(inputs: Tensor, weight: Tensor, keep: Tensor | None) -> Tensor:
+    """An LSTM from a state of zeros, told what its inputs contribute.
+
+    inputs: (S, B, 4H), inputs' and biases' part of the gates, in torch's order: input, forget, cell, output; weight:
+    (4H, H) of what it remembers; keep: as in `Recurrence.unroll`. Returns (S, B, H) in the inputs' dtype.
+    """
+    hidden: Tensor = _Recurrence.apply(inputs, weight.to(inputs.dtype), keep)  # type: ignore[no-untyped-call]
+    return hidden
+
+
+class Unrolled:
+    """The steps of an LSTM, forwards and back."""
+
+    def __init__(self, gates: Tensor, states: Tensor) -> None:
+        """gates: (S, B, 4H), each step's after sigmoid and tanh; states: (S + 1, B, H), the cells', the first zero."""
+        self.gates, self.states = gates, states
+        self.grad_state = torch.zeros_like(states[0])
+        self._scratch, self._grad_gates = torch.empty_like(states[0]), torch.empty_like(gates[0])
+
+    @staticmethod
+    def like(inputs: Tensor) -> Unrolled:
+        """Room for as many steps as `inputs` (S, B, 4H) has."""
+        n_steps, batch, size = inputs.shape
+        wide = torch.promote_types(inputs.dtype, torch.float32)
+        return Unrolled(
+            inputs.new_empty(inputs.shape, dtype=wide), inputs.new_zeros(n_steps + 1, batch, size // 4, dtype=wide)
+        )
+
+    def step(self, t: int, inputs: Tensor, remembered: Tensor, keep: Tensor | None, hidden: Tensor) -> None:
+        """Take step t: two parts of what enters the gates (B, 4H) in; `hidden` (B, H) is written."""
+        gates, size = self.gates[t], hidden.shape[1]
+        gates.copy_(remembered).add_(inputs)
+        gates[:, : 2 * size].sigmoid_()
+        gates[:, 2 * size : 3 * size].tanh_()
+        gates[:, 3 * size :].sigmoid_()
+        enter, forget, candidate, leave = gates.chunk(4, dim=1)
+        state = torch.mul(self.states[t], forget, out=self.states[t + 1]).addcmul_(enter, candidate)
+        torch.tanh(state, out=hidden).mul_(leave)
+        if keep is not None:
+            hidden.mul_(keep)
+
+    def step_back(self, t: int, grad_hidden: Tensor, keep: Tensor | None, grad_inputs: Tensor) -> None:
+        """From the gradient of step t's hidden (B, H), overwritten, that of what entered its gates (B, 4H)."""
+        gates, size = self.gates[t], grad_hidden.shape[1]
+        enter, forget, candidate, leave = gates.chunk(4, dim=1)
+        grad, grad_state = self._grad_gates, self.grad_state
+        grad_enter, grad_forget, grad_candidate, grad_leave = grad.chunk(4, dim=1)
+        if keep is not None:
+            grad_hidden.mul_(keep)
+        bent = torch.tanh(self.states[t + 1], out=self._scratch)
+        torch.mul(grad_hidden, bent, out=grad_leave)
+        grad_hidden.mul_(leave)
+        grad_state.add_(tanh_backward(grad_hidden, bent, grad_input=grad_hidden))
+        torch.mul(grad_state, candidate, out=grad_enter)
+        torch.mul(grad_state, self.states[t], out=grad_forget)
+        torch.mul(grad_state, enter, out=grad_candidate)
+        grad_state.mul_(forget)
+        for part in (slice(0, 2 * size), slice(3 * size, 4 * size)):
+            sigmoid_backward(grad[:, part], gates[:, part], grad_input=grad[:, part])
+        tanh_backward(grad_candidate, candidate, grad_input=grad_candidate)
+        grad_inputs.copy_(grad)
+
+
+class _Recurrence(torch.autograd.Function):
+    """`recur` with its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, keep: Tensor | None) -> Tensor:
+        n_steps, batch, size = len(inputs), inputs.shape[1], weight.shape[1]
+        lstm = Unrolled.like(inputs)
+        hiddens = inputs.new_zeros(n_steps + 1, batch, size)
+        hidden = lstm.states.new_empty(batch, size)
+        with torch.autocast(inputs.device.type, enabled=False):
+            multiply = rows_times(weight)
+            for t in range(n_steps):
+                lstm.step(t, inputs[t], multiply(hiddens[t]), None if keep is None else keep[t], hidden)
+                hiddens[t + 1] = hidden
+        ctx.save_for_backward(weight, keep, hiddens, lstm.gates, lstm.states)
+        return hiddens[1:]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_hiddens: Tensor) -> tuple[Tensor | None, ...]:
+        weight, keep, hiddens, gates, states = ctx.saved_tensors
+        lstm = Unrolled(gates, states)
+        grad_inputs = hiddens.new_empty(gates.shape)
+        grad_hidden = torch.empty_like(states[0])
+        with torch.autocast(weight.device.type, enabled=False):
+            multiply = rows_times(weight.t())
+            carried = torch.zeros_like(hiddens[0])
+            for t in reversed(range(len(gates))):
+                grad_hidden.copy_(grad_hiddens[t]).add_(carried)
+                lstm.step_back(t, grad_hidden, None if keep is None else keep[t], grad_inputs[t])
+                carried = multiply(grad_inputs[t])
+            grad_weight = grad_inputs.flatten(0, 1).t() @ hiddens[:-1].flatten(0, 1)
+        return grad_inputs, grad_weight, None
+
+
+def rows_times(weight: Tensor) -> Callable[[Tensor], Tensor]:
+    """What multiplies rows (B, K) by the transpose of `weight` (N, K), again and again.
+
+    For the few rows of a step, reading the matrix is what costs; so on CPU it is laid out once as oneDNN reads it.
+    """
+    dtypes = [torch.float32]
+    if torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        dtypes.append(torch.bfloat16)
+    if weight.device.type != "cpu" or weight.dtype not in dtypes or not torch.backends.mkldnn.is_available():
+        return lambda x: F.linear(x, weight)
+    packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
+    multiply = torch.ops.mkldnn._linear_pointwise
+    return lambda x: multiply(x, packed, None, "none", [], "")
