@@ -14,7 +14,9 @@ from glowtron.checkpoint import StoredVoice
 from glowtron.config import VocodingConfig
 from glowtron.errors import InputError
 from glowtron.models.tacotron2 import Spoken
-from glowtron.voice import FaultWarning, find_device, quiet_pieces
+from glowtron.speaking.device import find_device
+from glowtron.speaking.silence import quiet_pieces
+from glowtron.voice import FaultWarning
 from glowtron.voices import find_voice, shipped
 
 THREE = "The first one. A second one is longer than that. And a third!"

@@ -30,9 +30,10 @@ from glowtron.models.griffin_lim import GriffinLim
 from glowtron.models.mel_correction import MelCorrection
 from glowtron.models.tacotron2 import DecodingOptions, Spoken, Tacotron2
 from glowtron.models.waveglow import WaveGlow
+from glowtron.speaking.device import find_device
 from glowtron.speaking.faults import judge, n_end_symbols
 from glowtron.speaking.options import DEFAULTS, SynthesisOptions
-from glowtron.speaking.silence import fade, heard, pause
+from glowtron.speaking.silence import fade, heard, pause, quiet_pieces
 from glowtron.speaking.stream import FIRST_FRAMES, MelStream, SoundStream, speak
 from glowtron.speaking.stretch import stretch
 from glowtron.speaking.takes import Line, Take, perform
@@ -147,19 +148,16 @@ class Voice:
                 n_sentences = utterance.sentence + 1
             return
         lines, speaker = self._lines(text), self._speaker(options.speaker)
-        line: Line | None = next(lines)
-        while line is not None:
+        for line in lines:
             sound = make_sound(self._generator(options.seed, line.place, "wave"))
             for samples in self._speak(line, speaker, sound, options):
                 yield Audio(samples, self.mel.sample_rate)
-            following = next(lines, None)
-            silence_s = 0.0 if following is None else pause(line.ending, options.pause_s) / options.rate
+            silence_s = pause(line.ending, options.pause_s) / options.rate
             silence = np.zeros(round(silence_s * self.mel.sample_rate), np.float32)
             if len(silence):
                 yield Audio(silence, self.mel.sample_rate)
             if progress is not None:
                 progress(1)
-            line = following
 
     def _speak(
         self, line: Line, speaker: int, sound: SoundStream, options: SynthesisOptions
@@ -189,25 +187,37 @@ class Voice:
             warnings.warn(message, FaultWarning, stacklevel=3)
 
     def _lines(self, text: str) -> Iterator[Line]:
-        return (Line(piece.text, piece.ending, str(i)) for i, piece in enumerate(self.pieces(text)))
+        lines = (Line(piece.text, piece.ending, str(i)) for i, piece in enumerate(self.pieces(text)))
+        line = next(lines)
+        for following in lines:
+            yield line
+            line = following
+        yield line._replace(ending=None)
 
     def _utterances(self, text: str, options: SynthesisOptions, together: int) -> Iterator[Utterance]:
         """As `utterances`, so many sentences at once."""
-        lines = list(self._lines(text))
-        speaker = self._speaker(options.speaker)
-        vocode = self._vocoder(options)
+        lines, speak = list(self._lines(text)), self._speaking(options)
         for first in range(0, len(lines), together):
-            batch = lines[first : first + together]
+            for utterances in speak(lines[first : first + together]):
+                for utterance in utterances:
+                    if utterance.faults:
+                        warnings.warn(utterance.complaint, FaultWarning, stacklevel=2)
+                    yield utterance
+
+    def _speaking(self, options: SynthesisOptions) -> Callable[[Sequence[Line]], Iterator[list[Utterance]]]:
+        """What speaks lines together and gives the utterances of each. Raises InputError where it cannot."""
+        speaker, vocode = self._speaker(options.speaker), self._vocoder(options)
+
+        def speak(lines: Sequence[Line]) -> Iterator[list[Utterance]]:
             performed = perform(
-                batch,
+                lines,
                 self._attempts(options),
                 lambda lines, attempt: self._takes(lines, attempt, speaker, options),
                 self._split,
             )
-            for place, takes in enumerate(performed, first):
-                for take in takes:
-                    is_last = place == len(lines) - 1 and take is takes[-1]
-                    yield self._utterance(take, place, is_last, vocode, options)
+            return ([self._utterance(take, vocode, options) for take in takes] for takes in performed)
+
+        return speak
 
     def vocode(
         self, audio: Audio, options: SynthesisOptions = DEFAULTS, progress: Callable[[int], Any] | None = None
@@ -317,26 +327,21 @@ class Voice:
         pieces = list(self._frontend.pieces(line.text, max(MIN_CHARS, -(-len(line.text) // 2))))
         if len(pieces) == 1:
             return []
-        pieces[-1] = pieces[-1]._replace(ending=line.ending)
-        return [Line(piece.text, piece.ending, f"{line.place}.{i}") for i, piece in enumerate(pieces)]
+        parts = [Line(piece.text, piece.ending, f"{line.place}.{i}") for i, piece in enumerate(pieces)]
+        return [*parts[:-1], parts[-1]._replace(ending=line.ending)]
 
-    def _utterance(
-        self, take: Take, sentence: int, is_last: bool, vocode: Vocode, options: SynthesisOptions
-    ) -> Utterance:
-        """A take as sound. Warns of its faults."""
-        line, n_frames = take.line, take.mel.shape[1]
-        if take.faults:
-            message = f"{', '.join(take.faults)} ({n_frames} frames, attempt {take.attempt + 1}): '{line.text}'"
-            warnings.warn(message, FaultWarning, stacklevel=3)
+    def _utterance(self, take: Take, vocode: Vocode, options: SynthesisOptions) -> Utterance:
+        """A take as sound."""
+        line = take.line
         wave = vocode(take.mel[None], self._generator(options.seed, line.place, "wave"))
         if self.config.decoding.monotonic:
             wave = fade(wave, self.mel.sample_rate)
         audio = self._audio(wave)
         return Utterance(
             text=line.text,
-            sentence=sentence,
+            sentence=int(line.place.partition(".")[0]),
             audio=audio._replace(samples=stretch(audio.samples, options.rate, audio.sample_rate)),
-            pause_s=0.0 if is_last else pause(line.ending, options.pause_s) / options.rate,
+            pause_s=pause(line.ending, options.pause_s) / options.rate,
             mel=take.mel,
             alignment=take.alignment,
             attention=take.attention,
@@ -418,31 +423,3 @@ class Voice:
         """Noise of one purpose in one sentence, unrelated to that of any other."""
         digest = hashlib.sha256(f"{seed} {place} {purpose}".encode()).digest()
         return torch.Generator(self.device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
-
-
-def quiet_pieces(mel: Tensor, shortest: int = 700, longest: int = 1400) -> list[Tensor]:
-    """A log-mel (1, M, T) of any length in pieces of `shortest` to `longest` frames, cut where it is quietest.
-
-    The last piece may be shorter. A WaveGlow's memory grows with the piece: 1,400 frames are 16 s as published.
-    """
-    loudness = mel[0].mean(dim=0)  # (T,)
-    cuts = [0]
-    while mel.shape[2] - cuts[-1] > longest:
-        earliest = cuts[-1] + shortest
-        cuts.append(earliest + int(loudness[earliest : cuts[-1] + longest].argmin()))
-    return [mel[:, :, start:end] for start, end in zip(cuts, [*cuts[1:], mel.shape[2]], strict=True)]
-
-
-def find_device(name: str) -> torch.device:
-    """The device that `auto`, `cpu`, `cuda` or `cuda:1` means here. Raises InputError if there is none such."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
-        raise InputError(f"unknown device '{name}'{nearest(name, ('auto', 'cpu', 'cuda'))}")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise InputError(f"no device '{name}' here: {torch.cuda.device_count()} CUDA devices are seen; use auto or cpu")
-    return device

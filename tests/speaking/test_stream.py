@@ -159,7 +159,7 @@ def test_the_first_piece_comes_before_the_text_is_split(voice: Voice, monkeypatc
     whole = voice.pieces
     monkeypatch.setattr(voice, "pieces", lambda text: (asked.append(piece) or piece for piece in whole(text)))
     next(voice.stream("A sentence. " * 100))
-    assert len(asked) == 1
+    assert len(asked) <= 2, "the second tells whether a pause follows on the first"
 
 
 def test_progress_counts_sentences(voice: Voice) -> None:

@@ -62,8 +62,8 @@ def mels(
     folder = Path(output)
     check_folder(folder)
 
+    from glowtron.speaking.device import find_device
     from glowtron.train.forced_mels import write_forced_mels
-    from glowtron.voice import find_device
 
     with progress_bar(0, "clip", hidden=quiet) as bar:
 

@@ -25,13 +25,13 @@ LOOK_S = 0.5
 _SHARES: dict[Ending, float] = {"paragraph": 2.0, "sentence": 1.0, "clause": 0.5, "words": 0.25}
 
 
-def pause(ending: Ending, sentence_s: float) -> float:
+def pause(ending: Ending | None, sentence_s: float) -> float:
     """Seconds of silence to follow on a piece of text, where it is `sentence_s` after a sentence.
 
     Twice as long after a paragraph, half as long at a mark inside a sentence that had to be split, a quarter where it
-    has no mark.
+    has no mark; none at the end of the text.
     """
-    return sentence_s * _SHARES[ending]
+    return 0.0 if ending is None else sentence_s * _SHARES[ending]
 
 
 def heard(mel: Tensor, places: Tensor, ids: Tensor, step_s: float, *, ended: bool = True) -> slice:
@@ -74,3 +74,16 @@ def fade(wave: Tensor, sample_rate: int) -> Tensor:
     n = min(round(EDGE_S * sample_rate), wave.shape[1])
     ramp = torch.linspace(1, 0, n, device=wave.device, dtype=wave.dtype)
     return torch.cat((wave[:, : wave.shape[1] - n], wave[:, wave.shape[1] - n :] * ramp), dim=1)
+
+
+def quiet_pieces(mel: Tensor, shortest: int = 700, longest: int = 1400) -> list[Tensor]:
+    """A log-mel (1, M, T) of any length in pieces of `shortest` to `longest` frames, cut where it is quietest.
+
+    The last piece may be shorter. A WaveGlow's memory grows with the piece: 1,400 frames are 16 s as published.
+    """
+    loudness = mel[0].mean(dim=0)  # (T,)
+    cuts = [0]
+    while mel.shape[2] - cuts[-1] > longest:
+        earliest = cuts[-1] + shortest
+        cuts.append(earliest + int(loudness[earliest : cuts[-1] + longest].argmin()))
+    return [mel[:, :, start:end] for start, end in zip(cuts, [*cuts[1:], mel.shape[2]], strict=True)]

@@ -22,7 +22,8 @@ class Line(NamedTuple):
     """Some words to be spoken in one go."""
 
     text: str
-    ending: Ending
+    ending: Ending | None
+    """What ends with them; None: the text."""
     place: str
     """Number of the sentence in its text; of its parts `3.0`, `3.1`, of theirs `3.0.0`. Noise is drawn by it."""
 

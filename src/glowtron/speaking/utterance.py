@@ -38,6 +38,12 @@ class Utterance(NamedTuple):
     """Whether the sentence had to be split."""
 
     @property
+    def complaint(self) -> str:
+        """Its faults, for people."""
+        faults, n_frames = ", ".join(self.faults), self.mel.shape[1]
+        return f"{faults} ({n_frames} frames, attempt {self.attempts}): '{self.text}'"
+
+    @property
     def with_pause(self) -> Audio:
         """The sound, and the silence that follows on it."""
         silence = np.zeros(round(self.pause_s * self.audio.sample_rate), np.float32)
