@@ -184,7 +184,7 @@ def _open(path: Path) -> soundfile.SoundFile:
     if path.is_file() and path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty")
     try:
-        return soundfile.SoundFile(str(path))
+        return soundfile.SoundFile(os.fsencode(path))  # Names that are no text in any encoding can be opened, too.
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path}: not a sound file that can be read: {error.error_string}") from error
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from glowtron.cli import main
 from glowtron.data.corpus_report import CorpusReport, KeptClip, LeftOut
 from glowtron.data.folder import prepare_folder
 from glowtron.data.manifest import read_manifest
+from glowtron.data.pictures import draw
 from glowtron.data.quality import Rules
 from glowtron.data.recordings import find_recordings
 from glowtron.errors import InputError
@@ -46,7 +48,6 @@ def recordings(tmp_path):
     record(folder / "loud.wav", level=3.0, text="Loud.")
     record(folder / "long.flac", 14.0, text="Long.")
     record(folder / "brief.ogg", 0.1, text="Brief.")
-    record(folder / "r0.flac", text="Of the same name.")
     (folder / "broken.mp3").write_bytes(b"nothing like it")
     (folder / "broken.txt").write_text("Broken.")
     return folder
@@ -76,7 +77,6 @@ def test_every_recording_is_a_clip_or_has_a_reason(recordings, tmp_path):
         "loud.wav": "clipped",
         "long.flac": "too long",
         "brief.ogg": "too short",
-        "r0.wav": "name taken",
         "broken.mp3": "unreadable",
     }
     assert set(snapshot(out)) == {
@@ -84,11 +84,11 @@ def test_every_recording_is_a_clip_or_has_a_reason(recordings, tmp_path):
     }  # fmt: skip
     assert (out / "report.png").read_bytes().startswith(b"\x89PNG")
     written = json.loads((out / "report.json").read_text("utf-8"))
-    assert [clip["source"] for clip in written["kept"]] == ["r0.flac", "r1.wav", "r2.wav"]
+    assert [clip["source"] for clip in written["kept"]] == ["r0.wav", "r1.wav", "r2.wav"]
     assert written["rules"]["loudness"] == -23.0
-    assert len(written["left_out"]) == 9
+    assert len(written["left_out"]) == 8
     text = (out / "report.md").read_text("utf-8")
-    assert "3 of 12 make clips" in text
+    assert "3 of 11 make clips" in text
     for one in report.left_out:
         assert f"- {one.name}: {one.reason}" in text
 
@@ -96,7 +96,7 @@ def test_every_recording_is_a_clip_or_has_a_reason(recordings, tmp_path):
 def test_the_corpus_is_read_as_it_is(recordings, tmp_path):
     report = prepare(recordings, tmp_path / "corpus")
     clips = read_manifest(tmp_path / "corpus")
-    assert [clip.text for clip in clips] == ["Of the same name.", "This is number 1.", "This is number 2."]
+    assert [clip.text for clip in clips] == [f"This is number {i}." for i in range(3)]
     for clip, kept in zip(clips, report.kept, strict=True):
         info = soundfile.info(clip.audio)
         assert (info.samplerate, info.channels, info.subtype) == (22_050, 1, "PCM_16")
@@ -126,7 +126,8 @@ def test_speakers_have_a_folder_each_and_a_list_of_all(tmp_path):
     out = tmp_path / "out"
     report = prepare(tmp_path / "in", out)
     assert report.speakers == ["ann", "bob"]
-    assert list(report.statistics()) == ["all", "ann", "bob"]
+    assert list(report.figures()) == ["all", "ann", "bob"]
+    assert [group["clips"] for group in report.figures().values()] == [4, 2, 2]
     assert [clip.id for clip in read_manifest(out / "bob")] == ["bob-0", "bob-1"]
     clips = read_manifest(out / "clips.txt")
     assert [(clip.id, clip.speaker, clip.text) for clip in clips][1:3] == [
@@ -143,25 +144,42 @@ def test_speakers_have_a_folder_each_and_a_list_of_all(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", ".x", "a=b"])
-def test_speakers_that_cannot_name_a_folder_are_left_out(tmp_path, name):
+def test_speakers_that_cannot_name_a_folder_are_refused(tmp_path, name):
     for clip in ("a", "b"):
         record(tmp_path / "in" / f"{clip}.wav")
     (tmp_path / "in" / "list.txt").write_text(f"a.wav|One|{name}\nb.wav|Two|bob\n")
-    report = prepare(tmp_path / "in", tmp_path / "deep" / "out", transcript=tmp_path / "in" / "list.txt")
-    assert [(one.speaker, one.reason) for one in report.left_out] == [(name, "unusable speaker")]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "in"]
+    refused(
+        lambda: prepare(tmp_path / "in", tmp_path / "deep" / "out", transcript=tmp_path / "in" / "list.txt"), repr(name)
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
 def test_what_an_earlier_run_left_goes_and_what_is_not_ours_stays(recordings, tmp_path):
     out = tmp_path / "corpus"
     prepare(recordings, out)
     (out / "alignments.jsonl").write_text("mine")
-    (out / "wavs" / ".r9.wav.partial").write_bytes(b"half")
+    for name in ("wavs/mine.wav", "other/wavs/r1.wav", "other/metadata.csv"):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(b"mine")
+    (out / "wavs" / ".r1.wav.partial").write_bytes(b"half")
     record(recordings / "r1.wav", level=0.0)
     prepare(recordings, out)
     names = set(snapshot(out))
-    assert {"wavs/r0.wav", "wavs/r2.wav", "alignments.jsonl"} < names
-    assert not {"wavs/r1.wav", "wavs/.r9.wav.partial"} & names
+    mine = {"wavs/mine.wav", "other/wavs/r1.wav", "other/metadata.csv", "alignments.jsonl"}
+    assert {"wavs/r0.wav", "wavs/r2.wav", *mine} < names
+    assert not {"wavs/r1.wav", "wavs/.r1.wav.partial"} & names
+
+
+def test_a_report_cannot_name_files_elsewhere(recordings, tmp_path):
+    precious = tmp_path / "precious.wav"
+    precious.write_bytes(b"mine")
+    out = tmp_path / "corpus"
+    prepare(recordings, out)
+    report = json.loads((out / "report.json").read_text("utf-8"))
+    report["owned"] += ["../precious.wav", str(precious)]
+    (out / "report.json").write_text(json.dumps(report))
+    prepare(recordings, out)
+    assert precious.read_bytes() == b"mine"
 
 
 def test_foreign_folders_are_not_written_to(recordings, tmp_path):
@@ -177,32 +195,63 @@ def test_foreign_folders_are_not_written_to(recordings, tmp_path):
         refused(lambda out=out: prepare(recordings, out), "apart")
 
 
-def test_nothing_is_left_where_nothing_can_be_used(tmp_path):
+def test_where_nothing_can_be_used_nothing_is_left_or_lost(recordings, tmp_path):
     record(tmp_path / "in" / "a.wav", level=0.0, text="One.")
     record(tmp_path / "in" / "b.wav")
-    refused(lambda: prepare(tmp_path / "in", tmp_path / "out"), "none of 2", "1 silent", "1 untranscribed")
+    refused(lambda: prepare(tmp_path / "in", tmp_path / "out"), "none of 2", "1 silent", "1 untranscribed", "b.wav")
     assert not list((tmp_path / "out").iterdir())
+    prepare(recordings, tmp_path / "out")
+    before = snapshot(tmp_path / "out")
+    refused(lambda: prepare(tmp_path / "in", tmp_path / "out"), "none of 2")
+    assert snapshot(tmp_path / "out") == before
 
 
-def test_texts_that_do_not_fit_are_pointed_at():
-    def kept(i, text):
-        return KeptClip(f"c{i}", "ann", f"c{i}.wav", text, text, 2.0, 3.0, -30.0, 7.0, False)
+def test_a_full_disk_is_said_at_once(recordings, tmp_path, monkeypatch):
+    def full(path, data):
+        raise OSError(28, "No space left on device")
 
-    usual = [kept(i, "Twenty letters long.") for i in range(10)]
+    monkeypatch.setattr(Path, "write_bytes", lambda path, data: full(path, data) if path.suffix == ".partial" else None)
+    refused(lambda: prepare(recordings, tmp_path / "out"), "out", "No space left")
+    monkeypatch.undo()
+    prepare(recordings, tmp_path / "out")
+    prepare(recordings, tmp_path / "whole")
+    assert snapshot(tmp_path / "out") == snapshot(tmp_path / "whole")
+
+
+def kept(i=0, text="Twenty letters long.", **more):
+    figures = {"seconds": 2.0, "recorded_s": 3.0, "recorded_rate": 48_000, "loudness": -30.0, "gain_db": 7.0}
+    name = f"c{i}"
+    values = {"id": name, "speaker": "ann", "file": f"wavs/{name}.wav", "source": f"{name}.wav", "raw": text}
+    return KeptClip(**{**values, "text": text, **figures, "limited": False, **more})
+
+
+def test_clips_that_may_be_wrong_are_pointed_at():
+    usual = [kept(i) for i in range(10)]
     fast, slow = kept(10, "Twenty letters long." * 3), kept(11, "Too few.")
-    report = CorpusReport(Rules(), (*usual, fast, slow), ())
-    assert report.odd() == {
-        "c10": "30.0 characters a second, ann's median is 10.0",
-        "c11": "4.0 characters a second, ann's median is 10.0",
+    quiet, dull = kept(12, gain_db=31.0), kept(13, recorded_rate=8000)
+    report = CorpusReport(Rules(), (*usual, fast, slow, quiet, dull), ())
+    assert report.doubts() == {
+        "c10": "30.0 characters a second, where ann's median is 10.0: is that its text?",
+        "c11": "4.0 characters a second, where ann's median is 10.0: is that its text?",
+        "c12": "very quiet: raised by 31 dB, and its background with it",
+        "c13": "recorded at 8000 Hz: there is nothing over 4000 Hz",
     }
     assert "listen to them" in report.markdown([])
-    assert CorpusReport(Rules(), (*usual[:5], fast), ()).odd() == {}
+    assert CorpusReport(Rules(), (*usual[:5], fast), ()).doubts() == {}
 
 
 def test_names_cannot_break_the_report():
-    clip = KeptClip("a", "ann", "a.wav", "x", "$x_1$", 2.0, 3.0, -30.0, 7.0, True)
-    report = CorpusReport(Rules(), (clip,), (LeftOut("[a](b)|`c`*", "ann", "silent", "<b>"),))
-    assert r"- \[a\](b)\|\`c\`\*: silent: \<b\>" in report.markdown(["report.png"])
+    left_out = LeftOut("[a](b)|`c`*", "ann", "silent", "<b>")
+    report = CorpusReport(Rules(), (kept(text="$x_1$ 日本 \u2028 \\ `"), kept(1, speaker="all|$a$")), (left_out,))
+    text = report.markdown(["report.png"])
+    assert r"- \[a\](b)\|\`c\`\*: silent: \<b\>" in text
+    assert "U+2028 1" in text
+    assert draw(report).startswith(b"\x89PNG")  # Warnings of letters that the font lacks would be errors here.
+
+
+def test_a_crowd_has_a_picture_too():
+    clips = tuple(kept(i, speaker=f"s{i % 20}", text=chr(0x3042 + i % 60)) for i in range(200))
+    assert draw(CorpusReport(Rules(), clips, ())).startswith(b"\x89PNG")
 
 
 def test_without_matplotlib_there_is_no_picture(recordings, tmp_path, monkeypatch):
@@ -214,17 +263,63 @@ def test_without_matplotlib_there_is_no_picture(recordings, tmp_path, monkeypatc
     assert "png" not in (tmp_path / "out" / "report.md").read_text()
 
 
+class Killed(BaseException):
+    """Ends a run as nothing else does."""
+
+
+def test_killed_at_any_write_and_started_again_it_ends_with_the_same_bytes(tmp_path, monkeypatch):
+    """Also where the recordings changed in between, and over an earlier corpus."""
+    for i in range(3):
+        record(tmp_path / "in" / f"{i}.wav", 0.6, text=f"Number {i}.", seed=i)
+    monkeypatch.setattr("glowtron.data.folder.find_spec", lambda name: None)  # Pictures take long.
+    prepare(tmp_path / "in", tmp_path / "first")
+    for path in (tmp_path / "in").glob("0.*"):
+        path.unlink()
+    record(tmp_path / "in" / "3.wav", 0.6, text="Number 3.", seed=3)
+    prepare(tmp_path / "in", tmp_path / "whole")
+    replace, write, unlink = Path.replace, Path.write_bytes, Path.unlink
+    done, killed_at = 0, 0
+
+    def counted(action, after=lambda path: None):
+        def act(path, *arguments, **more):
+            nonlocal done
+            done += 1
+            if done == killed_at:
+                after(path)
+            if killed_at and done >= killed_at:  # Nothing is done any more by a process that is no more.
+                raise Killed
+            return action(path, *arguments, **more)
+
+        return act
+
+    for killed_at in range(1, 100):
+        out, done = tmp_path / f"out{killed_at}", 0
+        shutil.copytree(tmp_path / "first", out)
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", counted(replace))
+            patch.setattr(Path, "unlink", counted(unlink))
+            patch.setattr(Path, "write_bytes", counted(write, lambda path: write(path, b"half")))
+            try:
+                prepare(tmp_path / "in", out)
+                break
+            except Killed:
+                pass
+        prepare(tmp_path / "in", out)
+        assert snapshot(out) == snapshot(tmp_path / "whole"), killed_at
+    assert killed_at > 15
+
+
 @pytest.mark.slow
-def test_killed_and_started_again_it_ends_with_the_same_bytes(tmp_path):
-    for i in range(60):
+def test_killed_by_force_and_started_again_it_ends_with_the_same_bytes(tmp_path):
+    for i in range(40):
         record(tmp_path / "in" / f"{i:02}.wav", text=f"Number {i}.", seed=i)
     prepare(tmp_path / "in", tmp_path / "whole")
     out = tmp_path / "out"
     command = [sys.executable, "-m", "glowtron", "prepare", "folder", str(tmp_path / "in"), "-o", str(out), "-q"]
-    for n in (1, 30):
+    for name in ("report.json", "wavs/20.wav", "report.md"):
         process = subprocess.Popen(command)
         try:
-            while process.poll() is None and len(list(out.glob("wavs/*.wav"))) < n:
+            while process.poll() is None and not (out / name).exists():
                 time.sleep(0.001)
         finally:
             process.send_signal(signal.SIGKILL)
@@ -248,7 +343,7 @@ class TestCommand:
     def test_says_what_was_made_and_what_comes_next(self, run, recordings):
         status, out, _ = run("recordings", "-o", "corpus")
         assert status == 0
-        assert out.startswith("corpus: 3 of 12 recordings make clips, 0.1 minutes\nleft out: 2 untranscribed, ")
+        assert out.startswith("corpus: 3 of 11 recordings make clips, 0.1 minutes\nleft out: 2 untranscribed, ")
         assert "corpus/report.md; next: glowtron align corpus\n" in out
         assert run("recordings", "-o", "corpus", "--quiet")[:2] == (0, "")
 
@@ -257,6 +352,23 @@ class TestCommand:
         info = soundfile.info("c/wavs/long.wav")
         assert info.samplerate == 16_000
         assert json.loads(Path("c/report.json").read_text())["rules"]["loudness"] == -30
+
+    def test_missing_recordings_can_be_passed_over(self, run, tmp_path):
+        record(Path("in", "a.wav"), 0.6)
+        Path("in", "metadata.csv").write_text("a|One\nb|Two\n")
+        status, out, _ = run("in", "-o", "c", "--partial")
+        assert status == 0 and "left out: 1 no recording\n" in out
+
+    def test_names_with_spaces_accents_and_what_no_encoding_knows(self, run, tmp_path):
+        for name in ("Größe 1", "two words ", "odd \udcff"):
+            plain = record(Path("in folder", "plain.wav"), 0.6, text=f"Größe {name[:3]}.")
+            for path in (plain, plain.with_suffix(".txt")):
+                path.rename(path.with_name(name + path.suffix))
+        status, out, _ = run("in folder", "-o", "out é", "-q")
+        assert (status, out) == (0, "")
+        clips = read_manifest("out é")
+        assert {clip.id for clip in clips} == {"Größe 1", "two words", "odd _"}
+        assert "odd \\\\udcff.wav" in Path("out é", "report.json").read_text("utf-8")
 
     def test_speakers_are_pointed_to_their_list(self, run, recordings):
         Path("t.txt").write_text("r0.wav|One|ann\nr1.wav|Two|bob\n")
@@ -274,9 +386,23 @@ class TestCommand:
             (["recordings", "-o", "c", "--shortest", "50"], "50 to 12 s"),
             (["recordings", "-o", "c", "--transcript", "none.txt"], "none.txt"),
             (["recordings"], "--output"),
+            (["recordings", "-o", "recordings/in"], "apart"),
+            (["empty", "-o", "c"], "empty: holds no recordings"),
+            (["untold", "-o", "c"], "none of its 1 recordings has a text"),
+            (["twice", "-o", "c"], "metadata.csv, line 2: 'a.wav' was there before"),
+            (["missing", "-o", "c"], "metadata.csv, line 2: there is no recording 'b'"),
+            (["same", "-o", "c"], "would be clip 'a'"),
+            (["latin", "-o", "c"], "metadata.csv, line 1: not UTF-8"),
         ],
     )
     def test_faults_are_one_line_and_leave_nothing(self, run, recordings, arguments, said):
+        Path("empty").mkdir()
+        for folder in ("untold", "twice", "missing", "same", "latin"):
+            record(Path(folder, "a.wav"), 0.6)
+        record(Path("same", "a.flac"), 0.6, text="One")
+        Path("twice", "metadata.csv").write_text("a|One\na.wav|Two\n")
+        Path("missing", "metadata.csv").write_text("a|One\nb|Two\n")
+        Path("latin", "metadata.csv").write_bytes(b"a|caf\xe9\n")
         status, out, err = run(*arguments)
         assert (status, out, err.count("\n")) == (2, "", 1)
         assert said in err

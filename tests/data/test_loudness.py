@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glowtron.audio import Audio
-from glowtron.data.loudness import loudness, weighting
+from glowtron.data.loudness import loudness, true_peak, weighting
 
 
 def sine(level_db, seconds=5.0, rate=48_000, hz=997):
@@ -57,3 +57,18 @@ def test_a_gain_is_a_difference(gain_db, seed, seconds):
 def test_silence_has_none(n):
     assert loudness(Audio(np.zeros(n, np.float32), 22_050)) == -math.inf
     assert loudness(Audio(np.full(n, 1e-5, np.float32), 22_050)) == -math.inf
+
+
+@pytest.mark.parametrize("rate", [8000, 22_050, 48_000])
+def test_a_peak_between_samples_counts(rate):
+    """A sine at a quarter of the rate, sampled 45 degrees off its peaks, is 3 dB higher than any sample."""
+    wave = np.sin(2 * np.pi * np.arange(rate) / 4 + np.pi / 4) * np.hanning(rate)
+    audio = Audio(wave.astype(np.float32), rate)
+    assert np.abs(audio.samples).max() < 0.71
+    assert true_peak(audio) == pytest.approx(1.0, abs=0.01)
+
+
+def test_no_sample_is_over_the_true_peak():
+    for n in (1, 2, 5, 1000):
+        samples = np.random.default_rng(n).uniform(-1, 1, n).astype(np.float32)
+        assert true_peak(Audio(samples, 22_050)) >= np.abs(samples).max()

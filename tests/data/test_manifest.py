@@ -69,7 +69,7 @@ def test_line_ends_marks_and_odd_characters_do_no_harm(tiny_corpus):
         (b"tiny-0| | \n", ["line 1", "'tiny-0'", "no text"]),
         (b"|text\n", ["line 1", "id is empty"]),
         (b"tiny-0|a\ntiny-1|caf\xe9\n", ["line 2", "UTF-8"]),
-        ("tiny-0|a\n".encode("utf-16"), ["line 1", "UTF-8"]),
+        (b"\xff\xfet\0i", ["line 1", "UTF-16"]),
         (b"", ["no clips"]),
         (b"\n \n", ["no clips"]),
     ],

@@ -53,3 +53,10 @@ def test_trimming_twice_takes_little_more():
     again = speech_span(Audio(audio.samples[span.start : span.end], RATE))
     assert again.start <= 0.02 * RATE
     assert span.end - span.start - again.end <= 0.02 * RATE
+
+
+def test_an_offset_and_rumble_are_no_sound():
+    audio, _ = spoken(1.0, 1.0)
+    time = np.arange(len(audio.samples)) / RATE
+    moved = audio.samples + np.float32(0.2) + (0.02 * np.sin(2 * np.pi * 5 * time)).astype(np.float32)
+    assert speech_span(Audio(moved, RATE)) == pytest.approx(speech_span(audio), abs=0.02 * RATE)

@@ -95,7 +95,7 @@ def ljspeech(
 @click.option(
     "--transcript",
     metavar="FILE",
-    help="Lines of id|text or path|text.  [default: metadata.csv in DIR, if it is there]",
+    help="Lines of id|text or path|text, for all recordings.  [default: metadata.csv in DIR, if it is there]",
 )
 @click.option(
     "--columns",
@@ -103,7 +103,8 @@ def ljspeech(
     help="What the transcript's columns are: 'id|text', then '|normalised', '|speaker' or both.  [default: a third is "
     "the normalised text in metadata.csv, else the speaker]",
 )
-@click.option("--speaker", metavar="NAME", default="speaker", help="Who speaks, where neither column nor folder says.")
+@click.option("--speaker", metavar="NAME", help="Who speaks, where no column says.  [default: whom the folder names]")
+@click.option("--partial", is_flag=True, help="Go on where the transcript names recordings that are missing.")
 @click.option("--sample-rate", type=int, metavar="HZ", default=22_050, show_default=True, help="Of the clips.")
 @click.option("--shortest", type=float, metavar="SECONDS", default=0.5, show_default=True, help="Shorter clips go.")
 @click.option("--longest", type=float, metavar="SECONDS", default=12.0, show_default=True, help="Longer clips go.")
@@ -114,7 +115,8 @@ def from_folder(
     output: str,
     transcript: str | None,
     columns: str | None,
-    speaker: str,
+    speaker: str | None,
+    partial: bool,
     sample_rate: int,
     shortest: float,
     longest: float,
@@ -123,17 +125,18 @@ def from_folder(
 ) -> None:
     """Make a corpus of your own recordings.
 
-    DIR holds recordings of any rate and format, in it or in wavs, and their texts: in metadata.csv, in another file, or
-    beside each recording as .txt or .lab. Of several speakers each has a folder in DIR, or a column says who it is.
+    DIR holds recordings of any rate and format, and their texts: in metadata.csv, in another file, or beside each
+    recording as .txt or .lab. Of several speakers each has a folder in DIR, or a column says who it is.
 
     Silence is cut off the ends, every clip is brought to one loudness, and what cannot be used is named with the reason
-    in report.md. The output is read by train, align and evaluate as it is.
+    in report.md. The output is read by align, train and evaluate as it is. Whatever interrupts it, the same command
+    begins anew and ends with the same files.
 
     \b
     Examples:
       glowtron prepare folder recordings -o corpus
-      glowtron prepare folder recordings -o corpus --transcript texts.txt --columns "id|text|speaker"
-      glowtron train vocoder --config compact-vocoder --data corpus --run runs/vocoder
+      glowtron prepare folder recordings -o corpus --transcript texts.txt
+      glowtron prepare folder recordings -o corpus --transcript all.txt --columns "id|text|speaker"
     """
     out = Path(output)
     check_folder(out)
@@ -145,7 +148,11 @@ def from_folder(
     rules = Rules(sample_rate=sample_rate, shortest_s=shortest, longest_s=longest, loudness=loudness)
     place = Path(source)
     found = find_recordings(
-        place, speaker=speaker, transcript=Path(transcript) if transcript else None, columns=columns
+        place,
+        speaker=speaker,
+        transcript=Path(transcript) if transcript else None,
+        columns=columns,
+        partial=partial,
     )
     with closing(_Bars(quiet)) as progress:
         report = prepare_folder(place, found, out, rules, lambda *done: progress("clips", *done))
@@ -155,17 +162,17 @@ def from_folder(
 
 def _result(report: CorpusReport, out: Path) -> str:
     """What has been made, and what to do with it."""
+    from glowtron.data.folder import LIST
+
     n = len(report.kept) + len(report.left_out)
-    lines = [
-        f"{out}: {len(report.kept)} of {n} recordings make clips, {report.statistics()['all'].total_s / 60:.1f} minutes"
-    ]
+    lines = [f"{out}: {len(report.kept)} of {n} recordings make clips, {report.total_s / 60:.1f} minutes"]
     if report.left_out:
         lines.append(f"left out: {report.summary()}")
-    if odd := report.odd():
-        lines.append(f"kept, but their text may not be what is said: {len(odd)}")
+    if doubts := report.doubts():
+        lines.append(f"kept, but listen to them: {len(doubts)}")
     if not (out / "report.png").exists():
         lines.append("no picture, for want of matplotlib: pip install 'glowtron[train]'")
-    data = out / "clips.txt" if len(report.speakers) > 1 else out
+    data = out / LIST if (out / LIST).exists() else out
     return "\n".join([*lines, f"all about it: {out / 'report.md'}; next: glowtron align {data}"])
 
 

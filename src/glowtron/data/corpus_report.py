@@ -6,11 +6,12 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from statistics import median
 from typing import Any, NamedTuple
 
-from glowtron.data.quality import Rules
-from glowtron.data.statistics import Statistics, clock, markdown_table, statistics, table
+import numpy as np
+
+from glowtron.data.quality import PEAK_DB, Rules
+from glowtron.data.statistics import clock, markdown_table, statistics
 
 KIND = "prepared recordings"
 """By this the report says that a folder is this program's own, to be written over."""
@@ -19,6 +20,10 @@ _ODD = 2.0
 """Times the speaker's median rate of speech, or one over it, from which on a text may not be what is said."""
 _FEWEST = 10
 """Clips of a speaker under which a median says nothing."""
+_QUIET_DB = 20.0
+"""What is raised by more than this brings its background along."""
+_MOST_NAMED = 200
+"""Recordings listed one by one in a section; report.json has all."""
 
 
 class KeptClip(NamedTuple):
@@ -26,6 +31,8 @@ class KeptClip(NamedTuple):
 
     id: str
     speaker: str
+    file: str
+    """Where it is, in the corpus."""
     source: str
     """Where it came from, in the folder of recordings."""
     raw: str
@@ -33,6 +40,8 @@ class KeptClip(NamedTuple):
     seconds: float
     recorded_s: float
     """Seconds, before trimming."""
+    recorded_rate: int
+    """Hz."""
     loudness: float
     """LUFS, before levelling."""
     gain_db: float
@@ -49,6 +58,7 @@ class LeftOut(NamedTuple):
     """A recording, or a text, that has not."""
 
     name: str
+    """Where it is, in the folder of recordings."""
     speaker: str
     reason: str
     detail: str
@@ -59,6 +69,7 @@ class CorpusReport(NamedTuple):
 
     rules: Rules
     kept: tuple[KeptClip, ...]
+    """At least one, or there is only `summary`."""
     left_out: tuple[LeftOut, ...]
 
     @property
@@ -66,81 +77,166 @@ class CorpusReport(NamedTuple):
         """Of the kept clips, in the order of their first."""
         return list(dict.fromkeys(clip.speaker for clip in self.kept))
 
-    def statistics(self) -> dict[str, Statistics]:
-        """Over all clips, and where there are several speakers over each one's."""
+    def clips_of(self, speaker: str) -> list[KeptClip]:
+        """A speaker's kept clips."""
+        return [clip for clip in self.kept if clip.speaker == speaker]
+
+    @property
+    def total_s(self) -> float:
+        """Seconds of all kept clips."""
+        return sum(clip.seconds for clip in self.kept)
+
+    def symbols(self) -> Counter[str]:
+        """How often each letter and sign is in the texts, capitals counted as small letters."""
+        return Counter(letter for clip in self.kept for letter in clip.text.lower())
+
+    def figures(self) -> dict[str, dict[str, Any]]:
+        """Sums, rates and levels over all clips, and where there are several speakers over each one's."""
         groups = {"all": list(self.kept)}
         if len(self.speakers) > 1:
-            groups |= {name: [clip for clip in self.kept if clip.speaker == name] for name in self.speakers}
-        return {
-            name: statistics([clip.text for clip in clips], [clip.seconds for clip in clips])
-            for name, clips in groups.items()
-        }
+            groups |= {f"{name} alone" if name == "all" else name: self.clips_of(name) for name in self.speakers}
+        return {name: _figures(clips) for name, clips in groups.items()}
 
-    def odd(self) -> dict[str, str]:
-        """Clips whose text may not be what is said, by id, with the reason."""
-        found = {}
+    def doubts(self) -> dict[str, str]:
+        """Kept clips that someone should listen to, by id, with the reasons."""
+        found: dict[str, str] = {}
         for speaker in self.speakers:
-            clips = [clip for clip in self.kept if clip.speaker == speaker]
-            usual = median(clip.rate for clip in clips)
-            for clip in clips if len(clips) >= _FEWEST else ():
-                if not usual / _ODD < clip.rate < usual * _ODD:
-                    found[clip.id] = f"{clip.rate:.1f} characters a second, {speaker}'s median is {usual:.1f}"
+            clips = self.clips_of(speaker)
+            usual = float(np.median([clip.rate for clip in clips])) if len(clips) >= _FEWEST else None
+            for clip in clips:
+                if reasons := self._doubts(clip, usual):
+                    found[clip.id] = "; ".join(reasons)
         return found
 
-    def json(self) -> str:
-        """All there is to know."""
+    def _doubts(self, clip: KeptClip, usual: float | None) -> list[str]:
+        """`usual`: characters a second of this speaker, if known."""
+        reasons = []
+        if usual is not None and not usual / _ODD < clip.rate < usual * _ODD:
+            median = f"{clip.speaker}'s median is {usual:.1f}"
+            reasons.append(f"{clip.rate:.1f} characters a second, where {median}: is that its text?")
+        if clip.gain_db > _QUIET_DB:
+            reasons.append(f"very quiet: raised by {clip.gain_db:.0f} dB, and its background with it")
+        if clip.recorded_rate < self.rules.sample_rate:
+            reasons.append(f"recorded at {clip.recorded_rate} Hz: there is nothing over {clip.recorded_rate // 2} Hz")
+        return reasons
+
+    def json(self, owned: Sequence[str]) -> str:
+        """All there is to know; `owned` are the files that the next run may write over or take away."""
         value = {
             "kind": KIND,
             "rules": asdict(self.rules),
-            "statistics": {name: asdict(group) for name, group in self.statistics().items()},
+            "figures": {name: _rounded(group) for name, group in self.figures().items()},
+            "symbols": dict(self._counted_symbols()),
             "kept": [_rounded(clip._asdict()) for clip in self.kept],
             "left_out": [one._asdict() for one in self.left_out],
-            "odd": self.odd(),
+            "doubts": self.doubts(),
+            "owned": list(owned),
         }
         return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
     def markdown(self, pictures: Sequence[str]) -> str:
         """The same for people, with `pictures` by their file names."""
-        parts = [
-            f"# Recordings\n{len(self.kept)} of {len(self.kept) + len(self.left_out)} make clips.\n",
-            table(self.statistics()),
-            self._treatment(),
-            *(f"![durations, rates of speech, levels and symbols]({name})\n" for name in pictures),
-        ]
+        parts = [f"# Recordings\n{len(self.kept)} of {len(self.kept) + len(self.left_out)} make clips.\n"]
+        parts += [_table(self.figures()), self._treatment()]
+        parts += [f"![Durations, rates of speech, levels and symbols]({name})\n" for name in pictures]
         if self.left_out:
-            counted = Counter(one.reason for one in self.left_out).most_common()
+            counts = [[reason, str(n)] for reason, n in self._reasons()]
             parts += [
-                "## Left out\n" + markdown_table([["reason", "recordings"], *([name, str(n)] for name, n in counted)]),
-                "".join(f"- {_literal(one.name)}: {one.reason}: {_literal(one.detail)}\n" for one in self.left_out),
+                "## Left out\n" + markdown_table([["reason", "recordings"], *counts]),
+                _listed([(one.name, f"{one.reason}: {_literal(one.detail)}") for one in self.left_out]),
             ]
-        if odd := self.odd():
-            parts.append(
-                "## Kept, but listen to them\n" + "".join(f"- {_literal(i)}: {why}\n" for i, why in odd.items())
-            )
+        if doubts := self.doubts():
+            parts.append(f"## Kept, but listen to them\n{_listed(list(doubts.items()))}")
+        symbols = ", ".join(f"{_code(shown(symbol))} {n:,}" for symbol, n in self._counted_symbols())
+        parts.append(f"## Symbols\nHow often each is in the texts: {symbols}.\n")
         return "\n".join(parts)
+
+    def summary(self) -> str:
+        """Reasons for what is left out, in one line."""
+        return ", ".join(f"{n} {reason}" for reason, n in self._reasons())
+
+    def _reasons(self) -> list[tuple[str, int]]:
+        return Counter(one.reason for one in self.left_out).most_common()
+
+    def _counted_symbols(self) -> list[tuple[str, int]]:
+        return sorted(self.symbols().items(), key=lambda item: (-item[1], item[0]))
 
     def _treatment(self) -> str:
         rules = self.rules
         trimmed_s = sum(clip.recorded_s - clip.seconds for clip in self.kept)
         gains = [clip.gain_db for clip in self.kept]
-        limited = sum(clip.limited for clip in self.kept)
+        n_limited = sum(clip.limited for clip in self.kept)
+        limited = (
+            f"{n_limited} of them would have reached over {PEAK_DB:g} dB of full scale and stay quieter."
+            if n_limited
+            else f"None reaches over {PEAK_DB:g} dB of full scale."
+        )
         return (
-            f"Clips are mono, {rules.sample_rate} Hz, 16 bits, from {rules.shortest_s:g} to {rules.longest_s:g} s long "
-            f"and {rules.loudness:g} LUFS loud. {clock(trimmed_s)} of silence were taken off their ends, and levels "
-            f"changed by {min(gains):+.1f} to {max(gains):+.1f} dB; {limited} stay quieter, since their "
-            "peaks reach -1 dB of full scale.\n"
+            f"Clips are mono, {rules.sample_rate} Hz, 16 bits, {rules.shortest_s:g} to {rules.longest_s:g} s long and "
+            f"brought to {rules.loudness:g} LUFS, by {min(gains):+.1f} to {max(gains):+.1f} dB. {limited} "
+            f"{clock(trimmed_s)} of silence were taken off the ends.\n"
         )
 
-    def summary(self) -> str:
-        """Reasons for what is left out, in one line."""
-        counted = Counter(one.reason for one in self.left_out).most_common()
-        return ", ".join(f"{n} {reason}" for reason, n in counted)
+
+def shown(symbol: str) -> str:
+    """A symbol for people: those that cannot be seen by name or number."""
+    if symbol == " ":
+        return "space"
+    return symbol if symbol.isprintable() else f"U+{ord(symbol):04X}"
+
+
+def _figures(clips: Sequence[KeptClip]) -> dict[str, Any]:
+    sums = statistics([clip.text for clip in clips], [clip.seconds for clip in clips])
+    return {
+        **asdict(sums),
+        "distinct_symbols": len({letter for clip in clips for letter in clip.text.lower()}),
+        # 5th percentile, median and 95th.
+        "characters_per_s": np.percentile([clip.rate for clip in clips], [5, 50, 95]).tolist(),
+        "loudness_before": np.percentile([clip.loudness for clip in clips], [5, 50, 95]).tolist(),
+    }
+
+
+def _table(groups: dict[str, dict[str, Any]]) -> str:
+    def spread(values: Sequence[float]) -> str:
+        low, middle, high = values
+        return f"{middle:.1f} ({low:.1f} to {high:.1f})"
+
+    rows: list[tuple[str, Any]] = [
+        ("clips", lambda group: f"{group['clips']:,}"),
+        ("total", lambda group: clock(group["total_s"])),
+        ("mean clip, s", lambda group: f"{group['total_s'] / group['clips']:.2f}"),
+        ("shortest and longest, s", lambda group: f"{group['shortest_s']:.2f}, {group['longest_s']:.2f}"),
+        ("words", lambda group: f"{group['words']:,}"),
+        ("distinct words", lambda group: f"{group['distinct_words']:,}"),
+        ("characters", lambda group: f"{group['characters']:,}"),
+        ("distinct symbols", lambda group: str(group["distinct_symbols"])),
+        ("characters a second", lambda group: spread(group["characters_per_s"])),
+        ("LUFS before levelling", lambda group: spread(group["loudness_before"])),
+    ]
+    cells = [["", *map(_literal, groups)], *([name, *map(cell, groups.values())] for name, cell in rows)]
+    return markdown_table(cells) + "\nIn brackets: 5th to 95th percentile.\n"
+
+
+def _listed(items: Sequence[tuple[str, str]]) -> str:
+    lines = [f"- {_literal(name)}: {why}\n" for name, why in items[:_MOST_NAMED]]
+    more = [f"- and {len(items) - _MOST_NAMED:,} more, in report.json\n"] if len(items) > _MOST_NAMED else []
+    return "".join(lines + more)
 
 
 def _rounded(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: round(value, 3) if isinstance(value, float) else value for name, value in values.items()}
+    def rounded(value: Any) -> Any:
+        if isinstance(value, list):
+            return [rounded(one) for one in value]
+        return round(value, 3) if isinstance(value, float) else value
+
+    return {name: rounded(value) for name, value in values.items()}
+
+
+def _code(symbol: str) -> str:
+    """One symbol, that it may be told from what is around it."""
+    return symbol if len(symbol) > 1 else f"`` {symbol} ``" if symbol == "`" else f"`{symbol}`"
 
 
 def _literal(text: str) -> str:
     """Text that Markdown leaves as it is."""
-    return "".join(f"\\{letter}" if letter in "\\`*_[]<>#|" else letter for letter in text)
+    return "".join(f"\\{letter}" if letter in "\\`*[]<>#|" else letter for letter in text)

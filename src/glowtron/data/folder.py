@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from glowtron.data.archive import METADATA
 from glowtron.data.corpus_report import KIND, CorpusReport, KeptClip, LeftOut
 from glowtron.data.manifest import Clip, over_clips
 from glowtron.data.quality import Fault, Rules, examine
 from glowtron.data.recordings import Recording
-from glowtron.data.storage import held, unwritable, write_whole
+from glowtron.data.storage import held, partial_of, unwritable, write_whole
 from glowtron.errors import InputError
 
-PICTURE = "report.png"
+LIST = "clips.txt"
+"""Of several speakers: all clips, as path|text|speaker."""
+_REPORT, _TEXT, _PICTURE = "report.json", "report.md", "report.png"
 
 
 def prepare_folder(
@@ -29,42 +32,68 @@ def prepare_folder(
     One speaker's `metadata.csv` and `wavs/` lie in `out`; several have a folder each, and `clips.txt` lists all as
     `path|text|speaker`. `report.json`, `report.md` and, with matplotlib, `report.png` say what became of the
     recordings. The work is done anew each time; it ends with the same bytes, whatever was there and however often it
-    was broken off. Raises InputError if `out` holds anything that is not of an earlier run, or if no recording makes a
-    clip.
+    was broken off. Raises InputError if `out` and `source` lie in each other, if `out` holds anything but an earlier
+    run's files, if a speaker cannot name a folder, or if no recording makes a clip, which leaves an earlier corpus.
     """
     _require_apart(source, out)
+    several = len({recording.speaker for recording in recordings}) > 1
+    if several:
+        _require_folder_names(recordings)
+    listened: dict[Clip, Recording] = {}
+    left_out: list[LeftOut] = []
+    for recording in recordings:
+        fault = _fault(recording)
+        if fault is not None:
+            left_out.append(LeftOut(_place(recording, source), recording.speaker, *fault))
+        elif recording.audio is not None:
+            listened[Clip(recording.id, recording.audio, recording.text, recording.speaker)] = recording
+
+    def make(clip: Clip) -> KeptClip | LeftOut:
+        return _make(clip, listened[clip].raw, _place(listened[clip], source), rules, out, _file(clip, several))
+
     with held(out):
-        _claim(out)
-        several = len({recording.speaker for recording in recordings}) > 1
-        clips, raws, left_out = _clips(recordings, several)
-
-        def make(clip: Clip) -> KeptClip | LeftOut:
-            result = examine(clip, rules)
-            if isinstance(result, Fault):
-                return LeftOut(clip.audio.name, clip.speaker, *result)
-            write_whole(_home(out, clip.speaker, several) / "wavs" / f"{clip.id}.wav", result.audio.encode(".wav"))
-            place = clip.audio.relative_to(source) if clip.audio.is_relative_to(source) else clip.audio
-            return KeptClip(
-                clip.id,
-                clip.speaker,
-                str(place),
-                raws[clip],
-                clip.text,
-                result.audio.duration_s,
-                result.recorded_s,
-                result.loudness,
-                result.gain_db,
-                result.limited,
+        planned = _planned(list(listened), several)
+        before, ours = _claim(out, planned)
+        try:
+            made = over_clips(list(listened), make, lambda done: progress(done, len(listened)))
+        except OSError as error:
+            raise unwritable(out, error) from error
+        left_out += [one for one in made if isinstance(one, LeftOut)]
+        report = CorpusReport(rules, tuple(one for one in made if isinstance(one, KeptClip)), tuple(left_out))
+        if not report.kept:
+            _restore(out, before)
+            raise InputError(
+                f"none of {len(left_out)} recordings makes a clip: {report.summary()}; the first: {left_out[0].name}: "
+                f"{left_out[0].detail}"
             )
-
-        made = over_clips(clips, make, lambda done: progress(done, len(clips)))
-        report = CorpusReport(
-            rules,
-            tuple(one for one in made if isinstance(one, KeptClip)),
-            (*left_out, *(one for one in made if isinstance(one, LeftOut))),
-        )
-        _write(out, report, several)
+        _write(out, report, several, planned, ours)
     return report
+
+
+def _make(clip: Clip, raw: str, source: str, rules: Rules, out: Path, file: str) -> KeptClip | LeftOut:
+    """Examine one recording and, if it is good, write its clip. Raises OSError if it cannot be written."""
+    result = examine(clip, rules)
+    if isinstance(result, Fault):
+        return LeftOut(source, clip.speaker, *result)
+    try:
+        write_whole(out / file, result.audio.encode(".wav"))
+    except InputError as error:
+        # No fault of the clip: the first of these ends it all, instead of being collected with those.
+        raise error.__cause__ or error from None
+    return KeptClip(
+        id=clip.id,
+        speaker=clip.speaker,
+        file=file,
+        source=source,
+        raw=raw,
+        text=clip.text,
+        seconds=result.audio.duration_s,
+        recorded_s=result.recorded_s,
+        recorded_rate=result.recorded_rate,
+        loudness=result.loudness,
+        gain_db=result.gain_db,
+        limited=result.limited,
+    )
 
 
 def _require_apart(source: Path, out: Path) -> None:
@@ -73,40 +102,13 @@ def _require_apart(source: Path, out: Path) -> None:
         raise InputError(f"{out}: recordings and corpus must lie apart; choose a folder outside {source}")
 
 
-def _claim(out: Path) -> None:
-    """Mark an empty folder as this program's own. Raises InputError for one that is not and holds anything."""
-    path = out / "report.json"
-    if not any(not place.name.startswith(".") for place in out.iterdir()):
-        write_whole(path, json.dumps({"kind": KIND}).encode())
-        return
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        report = None
-    if not isinstance(report, dict) or report.get("kind") != KIND:
-        raise InputError(f"{out}: holds other files, which might be lost; choose an empty or a new folder")
+def _require_folder_names(recordings: Sequence[Recording]) -> None:
+    for name in dict.fromkeys(recording.speaker for recording in recordings):
+        if PurePosixPath(name).name != name or name.startswith(".") or not name.isprintable() or set("|=") & set(name):
+            raise InputError(f"speaker {name!r} cannot name a folder; give letters, digits, '-' and '_'")
 
 
-def _clips(recordings: Sequence[Recording], several: bool) -> tuple[list[Clip], dict[Clip, str], list[LeftOut]]:
-    """What there is sound and text of, with the raw texts, and what there is not."""
-    ids = {(recording.speaker, recording.id) for recording in recordings}
-    alike = len({name for _, name in ids}) < len(ids)  # Files of two speakers share a name.
-    raws: dict[Clip, str] = {}
-    left_out: list[LeftOut] = []
-    taken: set[str] = set()
-    for recording in recordings:
-        name = f"{recording.speaker}-{recording.id}" if alike else recording.id
-        fault = _fault(recording, name in taken, several)
-        if fault is None and recording.audio is not None:
-            taken.add(name)
-            raws[Clip(name, recording.audio, recording.text, recording.speaker)] = recording.raw
-        elif fault is not None:
-            shown = recording.audio.name if recording.audio else recording.id
-            left_out.append(LeftOut(shown, recording.speaker, *fault))
-    return list(raws), raws, left_out
-
-
-def _fault(recording: Recording, taken: bool, several: bool) -> Fault | None:
+def _fault(recording: Recording) -> Fault | None:
     """What can be said against a recording without listening to it."""
     if recording.audio is None:
         return Fault("no recording", "there is a text of this name only")
@@ -114,64 +116,100 @@ def _fault(recording: Recording, taken: bool, several: bool) -> Fault | None:
         return Fault("untranscribed", "there is no text of it")
     if "|" in recording.raw + recording.text:
         return Fault("unusable text", "it holds '|', which parts the columns of metadata.csv")
-    if taken:
-        return Fault("name taken", "another recording has this name; rename one")
-    speaker = recording.speaker
-    if several and (Path(speaker).name != speaker or speaker.startswith(".") or "=" in speaker or "|" in speaker):
-        return Fault("unusable speaker", f"'{speaker}' cannot name a folder; rename them")
     return None
 
 
-def _home(out: Path, speaker: str, several: bool) -> Path:
-    """Where a speaker's clips lie."""
-    return out / speaker if several else out
+def _place(recording: Recording, source: Path) -> str:
+    """Where a recording is, in the folder of recordings, in characters that can be written anywhere."""
+    audio = recording.audio
+    if audio is None:
+        return recording.id
+    place = audio.relative_to(source) if audio.is_relative_to(source) else audio
+    return place.as_posix().encode("utf-8", "backslashreplace").decode()
 
 
-def _write(out: Path, report: CorpusReport, several: bool) -> None:
-    """Everything but the clips, which are there; what earlier runs have left and this one does not want goes."""
-    files: dict[Path, str] = {}
+def _home(speaker: str, several: bool) -> str:
+    """The beginning of the paths of what is a speaker's."""
+    return f"{speaker}/" if several else ""
+
+
+def _file(clip: Clip, several: bool) -> str:
+    """Where a clip goes, in the corpus."""
+    return f"{_home(clip.speaker, several)}wavs/{clip.id}.wav"
+
+
+def _planned(clips: Sequence[Clip], several: bool) -> set[str]:
+    """All files that may be written, as paths in the corpus."""
+    lists = {f"{_home(clip.speaker, several)}{METADATA}" for clip in clips}
+    return lists | {_file(clip, several) for clip in clips} | {LIST, _TEXT, _PICTURE, _REPORT}
+
+
+def _claim(out: Path, planned: Set[str]) -> tuple[bytes | None, Set[str]]:
+    """Note in the report what is about to be written; what it said before, and all files that it ever noted.
+
+    So every file is known for one of ours, even if the run that wrote it was killed. Raises InputError for a folder
+    that holds things and no report of ours.
+    """
+    path = out / _REPORT
+    before = None
+    earlier: set[str] = set()
+    if any(not place.name.startswith(".") for place in out.iterdir()):
+        try:
+            before = path.read_bytes()
+            report = json.loads(before)
+        except (OSError, ValueError):
+            report = None
+        if not isinstance(report, dict) or report.get("kind") != KIND:
+            raise InputError(f"{out}: holds other files, which might be lost; choose an empty or a new folder")
+        earlier = {name for name in report.get("owned", []) if _is_inside(PurePosixPath(name))}
+    if not planned <= earlier:
+        note = {"kind": KIND, "owned": sorted(planned | earlier)}
+        write_whole(path, json.dumps(note).encode())
+    return before, planned | earlier
+
+
+def _is_inside(path: PurePosixPath) -> bool:
+    """Whether a report that someone has changed cannot make us delete things elsewhere."""
+    return not path.is_absolute() and ".." not in path.parts
+
+
+def _restore(out: Path, before: bytes | None) -> None:
+    """Take the claim back."""
+    if before is None:
+        (out / _REPORT).unlink()
+    else:
+        write_whole(out / _REPORT, before)
+
+
+def _write(out: Path, report: CorpusReport, several: bool, planned: Set[str], ours: Set[str]) -> None:
+    """Everything but the clips, which are there; what is `ours` of earlier runs and not of this one goes."""
+    files: dict[str, bytes] = {}
     for speaker in report.speakers:
         rows = [f"{clip.id}|{clip.raw}|{clip.text}\n" for clip in report.kept if clip.speaker == speaker]
-        files[_home(out, speaker, several) / "metadata.csv"] = "".join(rows)
+        files[f"{_home(speaker, several)}{METADATA}"] = "".join(rows).encode()
     if several:
-        rows = [f"{clip.speaker}/wavs/{clip.id}.wav|{clip.text}|{clip.speaker}\n" for clip in report.kept]
-        files[out / "clips.txt"] = "".join(rows)
-    wavs = {_home(out, clip.speaker, several) / "wavs" / f"{clip.id}.wav" for clip in report.kept}
+        files[LIST] = "".join(f"{clip.file}|{clip.text}|{clip.speaker}\n" for clip in report.kept).encode()
+    if find_spec("matplotlib") is not None:
+        from glowtron.data.pictures import draw  # Which needs matplotlib.
+
+        files[_PICTURE] = draw(report)
+    files[_TEXT] = report.markdown([_PICTURE] if _PICTURE in files else []).encode()
     try:
-        _clear(out, wavs | files.keys())
+        _clear(out, ours - files.keys() - {clip.file for clip in report.kept} - {_REPORT})
     except OSError as error:
         raise unwritable(out, error) from error
-    if not report.kept:
-        first = report.left_out[0]
-        (out / "report.json").unlink()
-        raise InputError(
-            f"none of {len(report.left_out)} recordings makes a clip: {report.summary()}; the first: {first.name}: "
-            f"{first.detail}"
-        )
-    for path, text in files.items():
-        write_whole(path, text.encode())
-    pictures = _picture(out, report)
-    write_whole(out / "report.md", report.markdown(pictures).encode())
-    write_whole(out / "report.json", report.json().encode())
+    for name, data in files.items():
+        write_whole(out / name, data)
+    write_whole(out / _REPORT, report.json(sorted(planned)).encode())
 
 
-def _picture(out: Path, report: CorpusReport) -> list[str]:
-    """Draw the picture where that is possible; names of what there is."""
-    if find_spec("matplotlib") is None:
-        return []
-    from glowtron.data.pictures import draw  # Which needs matplotlib.
-
-    write_whole(out / PICTURE, draw(report))
-    return [PICTURE]
-
-
-def _clear(out: Path, wanted: set[Path]) -> None:
-    """Take away clips and lists of earlier runs, and only these."""
-    for home in (out, *(place for place in out.iterdir() if place.is_dir() and place.name != "wavs")):
-        places = [*home.glob("wavs/*.wav"), *home.glob("wavs/.*.partial"), home / "metadata.csv", home / "clips.txt"]
-        for path in places:
-            if path not in wanted:
-                path.unlink(missing_ok=True)
-        for folder in (home / "wavs", home):
-            if folder != out and folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
+def _clear(out: Path, unwanted: Set[str]) -> None:
+    """Take files away, what a killed run left of them, and folders that are empty then."""
+    for name in sorted(unwanted):
+        path = out / name
+        path.unlink(missing_ok=True)
+        partial_of(path).unlink(missing_ok=True)
+        for folder in path.parents:
+            if folder == out or not folder.is_dir() or any(folder.iterdir()):
+                break
+            folder.rmdir()

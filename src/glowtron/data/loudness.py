@@ -1,8 +1,9 @@
-"""How loud a recording sounds: integrated loudness after ITU-R BS.1770-4, in LUFS, of mono sound.
+"""How loud a recording sounds, and how high it reaches, after ITU-R BS.1770-4 (2015), of mono sound.
 
-The sound is weighted as the head and the ear weight it (a high shelf and a high-pass), its power taken in blocks of
-0.4 s that overlap by three quarters, and the mean taken of the blocks that are over -70 LUFS and over 10 LU under the
-mean of those: silence and pauses do not count. A sine of 997 Hz at full scale measures -3.01.
+Integrated loudness (annex 1), in LUFS: the sound is weighted as the head and the ear weight it (a high shelf and a
+high-pass), its power taken in blocks of 0.4 s that overlap by three quarters, and the mean taken of the blocks that are
+over -70 LUFS and over 10 LU under the mean of those: silence and pauses do not count. A sine of 997 Hz at full scale
+measures -3.01. True peak (annex 2): the highest value between the samples too, seen at four times the rate.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _STEP_S = 0.1
 _OFFSET_DB = -0.691
 _ABSOLUTE_GATE = -70.0
 _RELATIVE_GATE = -10.0
+_OVERSAMPLING = 4
 
 # The standard gives coefficients at 48 kHz only; these are the analogue filters they are the bilinear transforms of.
 _SHELF_HZ, _SHELF_Q, _SHELF_DB, _SHELF_SLOPE = (
@@ -46,6 +48,12 @@ def loudness(audio: Audio) -> float:
         return -math.inf
     heard = heard[heard > _power(_level(float(heard.mean())) + _RELATIVE_GATE)]
     return _level(float(heard.mean()))
+
+
+def true_peak(audio: Audio) -> float:
+    """The highest magnitude that the sound reaches at or between its samples; 1 is full scale."""
+    between = audio.resample(_OVERSAMPLING * audio.sample_rate).samples
+    return max(float(np.abs(samples).max()) for samples in (audio.samples, between) if len(samples))
 
 
 def weighting(sample_rate: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -119,23 +120,32 @@ def speakers_of(data: Iterable[tuple[str, Path]]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def read_lines(path: Path, otherwise: str) -> Iterator[tuple[str, str]]:
-    """Where each line of a file is, for errors, and what it says; empty ones left out.
+def read_text(path: Path, otherwise: str) -> str:
+    """What a text file says, in UTF-8, or in UTF-16 if it begins with that one's mark; lines end with a line feed.
 
-    Raises InputError for what is not UTF-8 and, saying what to do `otherwise`, for a file that cannot be read.
+    Raises InputError for other encodings and, saying what to do `otherwise`, for a file that cannot be read.
     """
     try:
         # Some editors begin a file with the byte order mark.
-        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+        data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {reason(error)}; {otherwise}") from error
-    for number, line in enumerate(lines, 1):
+    encoding = "UTF-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "UTF-8"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{path}, line {line}: not {encoding} at byte {error.start}; save the file as UTF-8"
+        ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_lines(path: Path, otherwise: str) -> Iterator[tuple[str, str]]:
+    """Where each line of a text file is, for errors, and what it says; empty ones left out. Raises as `read_text`."""
+    for number, line in enumerate(read_text(path, otherwise).split("\n"), 1):
         if line.strip():
-            where = f"{path}, line {number}"
-            try:
-                yield where, line.rstrip(b"\r").decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise InputError(f"{where}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from error
+            yield f"{path}, line {number}", line
 
 
 def require_distinct(clips: Iterable[Clip]) -> None:

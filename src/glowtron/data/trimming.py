@@ -36,7 +36,8 @@ def speech_span(audio: Audio) -> Span:
     if n < _STRETCH:
         return whole
     frames = audio.samples[: n * frame].reshape(n, frame).astype(np.float64)
-    level = 10 * np.log10(np.square(frames).mean(axis=1) + 1e-12)  # dB of full scale; digital silence is -120.
+    # The variance, not the power: an offset and what is slower than speech are no sound.
+    level = 10 * np.log10(frames.var(axis=1) + 1e-12)  # dB of full scale; digital silence is -120.
     quiet, loud = np.percentile(level, [5, 95])
     threshold = np.clip(quiet + _OVER_QUIET_DB, loud - _MOST_DB, loud - _LEAST_DB)
     sounding = np.convolve(level > threshold, np.ones(_STRETCH), mode="valid") >= _SOUNDING  # (n - _STRETCH + 1,)
