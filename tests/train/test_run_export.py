@@ -68,6 +68,30 @@ def test_without_an_average_the_weights_themselves_are_taken(trained):
     )
 
 
+def test_a_voice_gives_the_model_that_no_run_does(trained, tmp_path):
+    acoustic, vocoder = trained(ACOUSTIC, "acoustic"), trained(VOCODER, "vocoder")
+    both = export([acoustic, vocoder], tmp_path / "both", dtype=torch.float32)
+    for run, part in ((acoustic, "vocoder"), (vocoder, "acoustic")):
+        file = export([run, tmp_path / "both"], tmp_path / f"with-{part}", dtype=torch.float32)
+        assert file.sha256 == both.sha256 and file.held_out == both.held_out
+        assert (file.decoding, file.vocoding) == (both.decoding, both.vocoding)
+        assert f"{part}: of both (acoustic: 6 clips of speaker; vocoder: 6 clips of speaker)" in file.training_data
+    for wrong in ([acoustic, vocoder, tmp_path / "both"], [tmp_path / "both"]):
+        with pytest.raises(InputError, match=r"both: .*(leave it out|training run too)"):
+            export(wrong, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_clips_that_a_voice_knows_are_not_held_out(trained, tmp_path):
+    acoustic, vocoder = trained(ACOUSTIC, "acoustic"), trained(VOCODER, "vocoder")
+    kept = export([vocoder], tmp_path / "base").held_out
+    path = tmp_path / "base" / "voice.json"
+    voice = json.loads(path.read_text())
+    for theirs, left in (([kept[0]], kept[:1]), (["other/clip"], kept)):
+        path.write_text(json.dumps({**voice, "held_out": theirs}))
+        assert export([acoustic, tmp_path / "base"], tmp_path / "voice").held_out == left
+
+
 def test_what_is_no_run_is_refused_and_leaves_nothing(trained, tmp_path):
     with pytest.raises(InputError, match=r"config.json: cannot be read .*give the folder of a training run"):
         export([tmp_path / "missing"], tmp_path / "voice")

@@ -10,7 +10,7 @@ from glowtron.cli.output import check_folder
 
 
 @click.command()
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.argument("sources", metavar="RUN|VOICE...", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="FOLDER", required=True, help="The voice folder to write.")
 @click.option(
     "--store",
@@ -19,14 +19,16 @@ from glowtron.cli.output import check_folder
     show_default=True,
     help="How matrices are stored: float16 halves the folder, int8 with a scale for each row quarters it.",
 )
-def export(runs: tuple[str, ...], output: str, store: str) -> None:
+def export(sources: tuple[str, ...], output: str, store: str) -> None:
     """Turn training runs into a voice folder.
 
-    RUN is a run folder: one of an acoustic model, one of a vocoder, or one of each.
+    RUN is a run folder: one of an acoustic model, one of a vocoder, or one of each. A VOICE, one that ships or a
+    folder, gives the model of which there is no run.
 
     \b
     Examples:
       glowtron export runs/acoustic runs/vocoder -o my-voice
+      glowtron export runs/acoustic duet -o my-voice
       glowtron say "Trained at home." --voice my-voice
     """
     folder = Path(output)
@@ -35,6 +37,9 @@ def export(runs: tuple[str, ...], output: str, store: str) -> None:
     import torch
 
     from glowtron.train.export import export as export_runs
+    from glowtron.voices import find_voice, shipped
 
-    export_runs([Path(run) for run in runs], folder, dtype=getattr(torch, store))
+    # A folder here comes first; only a name that means none here is a shipped voice's.
+    places = [find_voice(one) if one in shipped() and not Path(one).exists() else Path(one) for one in sources]
+    export_runs(places, folder, dtype=getattr(torch, store))
     click.echo(f"{folder}: exported; try: glowtron voices {folder}")

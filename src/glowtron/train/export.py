@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 
 from glowtron import config as configuration
-from glowtron.checkpoint import StoredVoice, VoiceFile, save_voice
+from glowtron.checkpoint import StoredVoice, VoiceFile, load_voice, save_voice
 from glowtron.config import LappedConfig, PostnetRun, RunConfig, VocoderRun, VocodingConfig, run_class
 from glowtron.errors import InputError, reason
 from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
@@ -64,20 +64,26 @@ def load_run(run: Path, step: int | None = None) -> Trained:
 
 
 def export(
-    runs: Sequence[Path], folder: Path, *, name: str | None = None, dtype: torch.dtype = torch.float16
+    sources: Sequence[Path], folder: Path, *, name: str | None = None, dtype: torch.dtype = torch.float16
 ) -> VoiceFile:
     """Write a voice folder from one run of an acoustic model, one of a vocoder, or one of each.
 
-    name: of the voice (default: the folder's); dtype: as in `save_voice`. Raises InputError as `load_run` and
-    `save_voice` do, and for two runs of one kind.
+    Among `sources` may be a voice's folder, which gives the model that no run does. name: of the voice (default: the
+    folder's); dtype: as in `save_voice`. Raises InputError as `load_run`, `load_voice` and `save_voice` do, for two
+    runs of one kind, and for a voice that has nothing to give.
     """
+    bases = [source for source in sources if (source / "voice.json").exists()]
     trained: dict[str, Trained] = {}
-    for run in runs:
+    for run in sources:
+        if run in bases:
+            continue
         one = load_run(run)
         kind = "vocoder" if isinstance(one.config, VocoderRun) else "acoustic"
         if kind in trained:
             raise InputError(f"{run}: is a second run of kind '{kind}'; a voice has one of each")
         trained[kind] = one
+    if not trained:
+        raise InputError(f"{bases[0]}: is a voice already; give the folder of a training run too")
     voice = StoredVoice(
         VoiceFile(
             name=name or folder.resolve().name,
@@ -88,6 +94,8 @@ def export(
     )
     for one in trained.values():
         voice = _with(voice, one)
+    for base in bases:
+        voice = _completed(voice, base)
     return save_voice(voice, folder, dtype=dtype)
 
 
@@ -104,6 +112,26 @@ def _with(voice: StoredVoice, trained: Trained) -> StoredVoice:
     monotonic = config.monotonic if isinstance(config, PostnetRun) else config.guide == "measured"
     decoding = DecodingOptions(monotonic=monotonic)
     return replace(voice, config=replace(voice.config, acoustic=config.acoustic, decoding=decoding), acoustic=model)
+
+
+def _completed(voice: StoredVoice, folder: Path) -> StoredVoice:
+    """The voice with the model that it lacks and the voice in `folder` has."""
+    base, mine = load_voice(folder), voice.config
+    theirs = base.config
+    if mine.acoustic is None and theirs.acoustic is not None:
+        config = replace(mine, acoustic=theirs.acoustic, decoding=theirs.decoding, attempts=theirs.attempts)
+        voice, kind = replace(voice, acoustic=base.acoustic), "acoustic"
+    elif mine.vocoder is None and theirs.vocoder is not None:
+        config = replace(mine, vocoder=theirs.vocoder, vocoding=theirs.vocoding)
+        voice, kind = replace(voice, vocoder=base.vocoder), "vocoder"
+    else:
+        raise InputError(f"{folder}: this voice has no model that the other folders lack; leave it out")
+    # A voice that was trained on other recordings has kept none of these; one that shares some has seen the rest.
+    shared = tuple(clip for clip in mine.held_out if clip in theirs.held_out)
+    told = f"{mine.training_data}; {kind}: of {theirs.name}" + (
+        f" ({theirs.training_data})" * bool(theirs.training_data)
+    )
+    return replace(voice, config=replace(config, held_out=shared or mine.held_out, training_data=told))
 
 
 def read_config(run: Path) -> RunConfig:
