@@ -116,6 +116,18 @@ def check_same_mel(config: VoiceFile) -> None:
         )
 
 
+def check_same_speakers(config: VoiceFile) -> None:
+    """Raise InputError, naming them, if some whom the acoustic model speaks as are unknown to the vocoder."""
+    acoustic, vocoder = config.acoustic, config.vocoder
+    if acoustic is None or not isinstance(vocoder, WaveGlowConfig) or vocoder.n_speakers == 1:
+        return
+    if unknown := [name for name in acoustic.speakers if name not in vocoder.speakers]:
+        raise InputError(
+            f"voice '{config.name}': the vocoder knows the speakers {', '.join(vocoder.speakers)}, and not "
+            f"{', '.join(unknown)} of the acoustic model; train it with them, too, or choose another vocoder"
+        )
+
+
 def check_is_voice_or_empty(folder: Path) -> None:
     """Raise InputError if `folder` holds other things than a voice, so that nobody's files are touched by mistake."""
     try:
@@ -131,13 +143,14 @@ def save_voice(voice: StoredVoice, folder: Path, *, dtype: torch.dtype = torch.f
 
     dtype: how matrices are stored: float16 and bfloat16 halve the folder, int8 with a scale for each row quarters it;
     vectors, and what float16 cannot hold, stay float32. The models are left as they are. Returns the file as written,
-    with its sha256. Raises InputError where the models' mel definitions disagree, nothing can be written, or the folder
-    holds other things than a voice.
+    with its sha256. Raises InputError where the models' mel definitions or speakers disagree, nothing can be written,
+    or the folder holds other things than a voice.
     """
     config = voice.config
     assert (voice.acoustic is None) == (config.acoustic is None), "a model and its configuration go together"
     assert (voice.vocoder is None) == (not isinstance(config.vocoder, WaveGlowConfig)), "a vocoder and its, too"
     check_same_mel(config)
+    check_same_speakers(config)
     with _draft(folder) as draft:
         sha256 = {}
         for name, model in ((ACOUSTIC, voice.acoustic), (VOCODER, voice.vocoder)):
@@ -154,11 +167,12 @@ def save_voice(voice: StoredVoice, folder: Path, *, dtype: torch.dtype = torch.f
 def load_voice(folder: Path) -> StoredVoice:
     """Read a voice folder; models are on CPU, in float32 and evaluation mode.
 
-    Raises InputError for a missing or damaged file, a folder written by a newer version, and mel definitions of
-    acoustic model and vocoder that disagree.
+    Raises InputError for a missing or damaged file, a folder written by a newer version, and mel definitions or
+    speakers of acoustic model and vocoder that disagree.
     """
     config = read_voice_file(folder)
     check_same_mel(config)
+    check_same_speakers(config)
     acoustic = vocoder = None
     if config.acoustic is not None:
         acoustic = Tacotron2(config.acoustic.model, config.acoustic.mel.n_mels)

@@ -30,6 +30,7 @@ from glowtron.models.griffin_lim import GriffinLim
 from glowtron.models.mel_correction import MelCorrection
 from glowtron.models.tacotron2 import DecodingOptions, Spoken, Tacotron2
 from glowtron.models.waveglow import WaveGlow
+from glowtron.speaking import speakers
 from glowtron.speaking.device import find_device
 from glowtron.speaking.faults import judge, n_end_symbols
 from glowtron.speaking.options import DEFAULTS, SynthesisOptions
@@ -147,7 +148,7 @@ class Voice:
                     progress(utterance.sentence + 1 - n_sentences)
                 n_sentences = utterance.sentence + 1
             return
-        lines, speaker = self._lines(text), self._speaker(options.speaker)
+        lines, speaker = self._lines(text), speakers.acoustic_row(self.config, options.speaker)
         for line in lines:
             sound = make_sound(self._generator(options.seed, line.place, "wave"))
             for samples in self._speak(line, speaker, sound, options):
@@ -206,7 +207,7 @@ class Voice:
 
     def _speaking(self, options: SynthesisOptions) -> Callable[[Sequence[Line]], Iterator[list[Utterance]]]:
         """What speaks lines together and gives the utterances of each. Raises InputError where it cannot."""
-        speaker, vocode = self._speaker(options.speaker), self._vocoder(options)
+        speaker, vocode = speakers.acoustic_row(self.config, options.speaker), self._vocoder(options)
 
         def speak(lines: Sequence[Line]) -> Iterator[list[Utterance]]:
             performed = perform(
@@ -225,7 +226,9 @@ class Voice:
         """Sound to mel and back, at the voice's rate and as long as it was; another rate is converted.
 
         A long recording goes through in pieces that meet where it is quiet; `progress` is called with 1 after each.
+        Raises InputError for a speaker whom the vocoder does not tell from others.
         """
+        speakers.check_vocoder_knows(self.config, options.speaker)
         audio = audio.resample(self.mel.sample_rate)
         vocode = self._vocoder(options)
         mel = log_mel(torch.from_numpy(audio.samples)[None].to(self.device), self.mel)
@@ -245,8 +248,8 @@ class Voice:
 
     @property
     def speakers(self) -> tuple[str, ...]:
-        """Names, the default first; none without an acoustic model."""
-        return self.config.acoustic.speakers if self.config.acoustic else ()
+        """Names, the default first; none where there is neither an acoustic model nor a vocoder that knows any."""
+        return speakers.names(self.config)
 
     def sentences(self, text: str) -> list[str]:
         """What `text` is split into to be spoken. Raises InputError if it holds nothing to speak."""
@@ -263,14 +266,6 @@ class Voice:
         if self.config.acoustic is None:
             raise InputError(f"voice '{self.config.name}' has no acoustic model; import one into its folder")
         return make_frontend(self.config.acoustic.text, self._lexicon)
-
-    def _speaker(self, name: str | None) -> int:
-        """The speaker's row in the embedding."""
-        if name is None:
-            return 0
-        if name not in self.speakers:
-            raise InputError(f"voice '{self.config.name}' has no speaker '{name}'{nearest(name, self.speakers)}")
-        return self.speakers.index(name)
 
     def _takes(self, lines: Sequence[Line], attempt: int, speaker: int, options: SynthesisOptions) -> list[Take]:
         """Speak lines together, each with its own noise, and judge what came of it."""
@@ -370,12 +365,13 @@ class Voice:
             )
         waveglow, (sigma, rounds) = self.fast_vocoder, self._vocoding(options)
         correct = MelCorrection(self.mel, self.device)
-        denoiser = Denoiser(waveglow, self.mel.n_mels, self.device) if options.denoise else None
+        who = speakers.vocoder_row(self.config, options.speaker, self.device)
+        denoiser = Denoiser(waveglow, self.mel.n_mels, self.device, who) if options.denoise else None
 
         @torch.inference_mode()
         def vocode(mel: Tensor, generator: torch.Generator) -> Tensor:
             with self._autocast():
-                wave = waveglow.generate(mel, sigma, generator)
+                wave = waveglow.generate(mel, sigma, generator, speaker=who)
             wave = correct(wave.float(), mel, rounds)
             return denoiser(wave, options.denoise) if denoiser else wave
 
@@ -389,7 +385,8 @@ class Voice:
         waveglow, (sigma, rounds) = self.fast_vocoder, self._vocoding(options)
         assert isinstance(waveglow, FastWaveGlow)
         correction = MelCorrection(self.mel, self.device)
-        return partial(SoundStream, waveglow, correction, sigma=sigma, rounds=rounds, rate=options.rate)
+        who = speakers.vocoder_row(self.config, options.speaker, self.device)
+        return partial(SoundStream, waveglow, correction, sigma=sigma, rounds=rounds, rate=options.rate, speaker=who)
 
     def _vocoding(self, options: SynthesisOptions) -> tuple[float, int]:
         """Sigma of WaveGlow's noise and rounds of the correction."""

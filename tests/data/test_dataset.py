@@ -41,7 +41,7 @@ def segments(clips, cache, length=4096, seed=5, dither=0.0) -> VocoderDataset:
 def test_a_segment_and_its_mel_are_cut_at_one_place(clips, cache, length):
     dataset = segments(clips, cache, length)
     for epoch in range(5):
-        wave, mel = dataset[Key(epoch, 7)]
+        wave, mel, _ = dataset[Key(epoch, 7)]
         assert wave.shape == (1, length)
         assert mel.shape == (1, 80, length // HOP + 1)
         whole = as_float(cache.entry(clips[7]).wave)
@@ -52,7 +52,7 @@ def test_a_segment_and_its_mel_are_cut_at_one_place(clips, cache, length):
 
 
 def test_the_mel_of_a_segment_is_of_its_sound(clips, cache):
-    wave, mel = segments(clips, cache, 8192)[Key(0, 7)]
+    wave, mel, _ = segments(clips, cache, 8192)[Key(0, 7)]
     alone = log_mel(wave, CONFIG)
     assert torch.allclose(alone[:, :, 2:-2], mel[:, :, 2:-2], atol=1e-3)
     # The ends differ, since nothing is reflected there.
@@ -67,8 +67,17 @@ def test_every_place_of_a_clip_is_reached_to_its_end(clips, cache):
     assert starts == {0, HOP, 2 * HOP, 3 * HOP}
 
 
+def test_segments_say_whose_they_are(clips, cache):
+    clips = [clip._replace(speaker="ann" if i % 2 else "bob") for i, clip in enumerate(clips)]
+    dataset = VocoderDataset(clips, cache, segment_length=256, seed=5, speakers=("carl", "ann", "bob"))
+    batch = collate_vocoder([dataset[Key(0, i)] for i in (3, 0, 2)])
+    assert batch.speaker.tolist() == [1, 2, 2] and batch.wave.shape == (3, 256)
+    with pytest.raises(InputError, match=r"its speaker 'bob' is not among the model's \(ann\)"):
+        VocoderDataset(clips, cache, segment_length=256, seed=5, speakers=("ann",))
+
+
 def test_short_clips_go_on_in_silence(clips, cache):
-    wave, mel = segments(clips, cache, 8192)[Key(0, 0)]
+    wave, mel, _ = segments(clips, cache, 8192)[Key(0, 0)]
     n = len(cache.entry(clips[0]).wave)
     assert n < 8192
     assert wave[0, :n].any()

@@ -143,6 +143,31 @@ def test_twenty_thousand_frames(config: WaveGlowConfig):
     assert torch.allclose(accelerate_waveglow(model, "fp32").inverse(z, mel), wanted, atol=1e-5)
 
 
+@every_kind
+@pytest.mark.parametrize(("precision", "exact"), [("fp32", 90), ("bf16", 30)])
+def test_speakers(config: WaveGlowConfig, precision: str, exact: int, monkeypatch: pytest.MonkeyPatch):
+    config = replace(config, speakers=("ann", "bob", "carl"))
+    model, (z, mel) = make(config), speech(config, 5, 30)
+    torch.nn.init.normal_(model.speaker.weight, std=3.0)  # To be heard well above bfloat16's rounding.
+    whose = torch.tensor([2, 0, 1, 1, 2])
+    fast = accelerate_waveglow(model, precision)
+    with torch.no_grad():
+        wanted, of_others = (model.inverse(z, mel, who) for who in (whose, (whose + 1) % 3))
+        all_alike = model.inverse(z, mel, torch.tensor([1]))
+    assert signal_to_noise(wanted, of_others) < 20
+    assert signal_to_noise(wanted, fast.inverse(z, mel, whose)) > exact
+    assert signal_to_noise(all_alike, fast.inverse(z, mel, torch.tensor([1]))) > exact
+    stream, waves = fast.stream(whose), []
+    for start in range(0, 30, 10):
+        first, stop = (n * MEL.hop_length // config.n_channels for n in (start, start + 10))
+        waves.append(stream.push(z[..., first:stop], mel[..., start : start + 10], last=start == 20))
+    assert signal_to_noise(wanted, torch.cat(waves, dim=1)) > exact
+    monkeypatch.setattr(waveglow, "PIECE_ROWS", 2 * z.shape[2])  # Two items at a time, the last one.
+    assert signal_to_noise(wanted, fast.inverse(z, mel, whose)) > exact
+    with pytest.raises(AssertionError, match="has to be told which"):
+        fast.inverse(z, mel)
+
+
 @settings(max_examples=30)
 @given(kind=st.sampled_from(sorted(KINDS)), frames=st.lists(st.integers(0, 40), max_size=8), rest=st.integers(0, 40))
 def test_pieces_are_the_whole(kind: str, frames: list[int], rest: int):

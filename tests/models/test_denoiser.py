@@ -16,7 +16,7 @@ class Hum:
     def tone(self, n_samples: int) -> torch.Tensor:
         return 0.1 * torch.sin(2 * torch.pi * self.hz * torch.arange(n_samples) / 22_050)
 
-    def generate(self, mel, sigma, generator=None):
+    def generate(self, mel, sigma, generator=None, *, speaker=None):
         self.asked.append((tuple(mel.shape), bool(mel.any()), sigma))
         wave = self.tone(mel.shape[2] * 256)
         wave[5000:] *= 0.01

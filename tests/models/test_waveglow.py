@@ -260,6 +260,47 @@ def test_flows_computed_again_give_the_same_gradient_and_keep_little(config: Wav
     assert kept[1] < kept[0] / 4
 
 
+@every_kind
+def test_a_single_speaker_is_the_published_network(config: WaveGlowConfig):
+    plain, named = make(config), make(replace(config, speakers=("ann",)))
+    assert {name: tensor.shape for name, tensor in plain.state_dict().items()} == {
+        name: tensor.shape for name, tensor in named.state_dict().items()
+    }
+    wave, mel = sound(96)
+    with torch.no_grad():
+        flows = [plain(wave, mel), named(wave, mel), named(wave, mel, torch.tensor([0, 0]))]
+    for flow in flows[1:]:
+        assert torch.equal(flow.z, flows[0].z)
+
+
+@every_kind
+def test_speakers_are_told_apart_and_several_share_a_batch(config: WaveGlowConfig):
+    model, (wave, mel) = make(replace(config, speakers=("ann", "bob", "carl"))), sound(96, n_batch=3)
+    whose = torch.tensor([2, 0, 2])
+    with torch.no_grad():
+        together = model(wave, mel, whose).z
+        for i, one in enumerate(whose):
+            assert torch.allclose(model(wave[i : i + 1], mel[i : i + 1], one[None]).z[0], together[i], atol=1e-4)
+        again, of_others = (model.inverse(together, mel, who) for who in (whose, (whose + 1) % 3))
+        assert torch.equal(model(wave, mel, torch.tensor([1])).z, model(wave, mel, torch.tensor([1, 1, 1])).z)
+    assert torch.allclose(again[:, :96], wave, atol=1e-4)
+    assert ((of_others[:, :96] - wave).square().mean(1) > 1e-6).all()
+    with pytest.raises(AssertionError, match="has to be told which"):
+        model(wave, mel)
+
+
+@every_kind
+def test_who_is_in_a_batch_learns_and_nobody_else(config: WaveGlowConfig):
+    model, (wave, mel) = make(replace(config, speakers=("ann", "bob", "carl"))), sound(96)
+    gradients = []
+    for recompute in (False, True):
+        flow_loss(model(wave, mel, torch.tensor([2, 0]), recompute=recompute)).backward()
+        gradients.append(model.speaker.weight.grad)
+        model.zero_grad()
+    assert torch.equal(*gradients)
+    assert [bool(row.any()) for row in gradients[0]] == [True, False, True]
+
+
 def test_flows_to_compute_again_change_nothing_without_a_gradient():
     model, (wave, mel) = make(GROUPED), sound(96)
     with torch.no_grad():

@@ -10,7 +10,7 @@ from test_acoustic_task import CONFIG as ACOUSTIC
 from test_vocoder_task import CONFIG as VOCODER
 
 from glowtron.checkpoint import StoredVoice, VoiceFile, load_voice, save_voice
-from glowtron.config import AcousticConfig
+from glowtron.config import AcousticConfig, GroupingConfig
 from glowtron.errors import InputError
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
@@ -136,6 +136,67 @@ def test_sources_that_cannot_be_are_refused(tiny_voice, tmp_path):
         begin(model, config, tmp_path / "weights.pt")
     with pytest.raises(InputError, match="give the folder of a training run"):
         begin(model, config, tmp_path)
+
+
+def several(tiny_voice, tmp_path, grouped=False):
+    """A voice whose vocoder knows ann, bob and carl."""
+    kinds = {"analysis": GroupingConfig(), "early_size": 0} if grouped else {}
+    config = replace(vocoder_run(tiny_voice).vocoder, speakers=("ann", "bob", "carl"), **kinds)
+    torch.manual_seed(5)
+    model = WaveGlow(config)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1) if not parameter.any() else None
+    save_voice(StoredVoice(VoiceFile(name="three", vocoder=config), None, model), tmp_path / "three")
+    return tmp_path / "three"
+
+
+def begun(voice, speakers, reset=()):
+    """A new vocoder of these speakers that begins with a voice's, and what was told."""
+    config = replace(VOCODER, vocoder=replace(load_voice(voice).config.vocoder, speakers=speakers))
+    torch.manual_seed(3)
+    model = WaveGlow(config.vocoder)
+    return model, begin(model, config, voice, reset)
+
+
+SOUND = torch.randn(1, 4096, generator=torch.Generator().manual_seed(1)) / 10
+MEL = torch.randn(1, 80, 17, generator=torch.Generator().manual_seed(2)) - 5
+
+
+def test_a_vocoder_that_gets_speakers_sounds_as_before(tiny_voice):
+    model, told = begun(tiny_voice, ("ann", "bob"))
+    expected = load_voice(tiny_voice).vocoder(SOUND, MEL).z
+    for speaker in (0, 1):
+        torch.testing.assert_close(model(SOUND, MEL, torch.tensor([speaker])).z, expected, rtol=1e-4, atol=1e-4)
+    assert (told["speakers_known"], told["speakers_new"], told["fresh"]) == ([], ["ann", "bob"], [])
+
+
+def test_speakers_of_a_vocoder_are_known_by_name(tiny_voice, tmp_path):
+    voice = several(tiny_voice, tmp_path)
+    table = load_voice(voice).vocoder.speaker.weight
+    model, told = begun(voice, ("dora", "carl", "ann"))
+    torch.testing.assert_close(model.speaker.weight, torch.stack((table.mean(0), table[2], table[0])))
+    assert (told["speakers_known"], told["speakers_new"]) == (["carl", "ann"], ["dora"])
+    model, told = begun(voice, ("dora", "carl", "ann"), ["speaker"])
+    assert told["fresh"] == ["speaker.weight"]
+    assert not torch.isclose(model.speaker.weight, table).any()
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+@pytest.mark.parametrize(("speakers", "row"), [(("bob",), 1), (("dora",), None), ((), None)])
+def test_a_vocoder_without_speakers_hears_one_as_it_was_heard(tiny_voice, tmp_path, grouped, speakers, row):
+    voice = several(tiny_voice, tmp_path, grouped)
+    model, _ = begun(voice, speakers)
+    assert "speaker.weight" not in model.state_dict()
+    theirs = load_voice(voice).vocoder
+    with torch.no_grad():
+        if row is None:
+            theirs.speaker.weight[0] = theirs.speaker.weight.mean(0)
+        among = theirs(SOUND, MEL, torch.tensor([row or 0])).z
+        alone = model(SOUND, MEL).z
+    if not grouped:  # Beyond the ends of a sound nothing can be added to the scale, and the layers look some way.
+        among, alone = among[..., 7:-7], alone[..., 7:-7]
+        assert among.shape[2] > 1
+    torch.testing.assert_close(alone, among, rtol=1e-3, atol=1e-3)
 
 
 @pytest.fixture

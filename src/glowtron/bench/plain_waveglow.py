@@ -65,6 +65,8 @@ class PlainWaveGlow(nn.Module):
             raise InputError("the published algorithm has no lapped transform")
         if config.alternate_halves:
             raise InputError("the published algorithm never swaps halves")
+        if config.n_speakers > 1:
+            raise InputError(f"the published algorithm has one speaker; this model has {config.n_speakers}")
         self.config = config
         n_mels, self.group_size = config.mel.n_mels, config.analysis.group_size
         self.upsample = nn.ConvTranspose1d(

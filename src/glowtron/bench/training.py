@@ -147,7 +147,8 @@ def make_step(
         waveglow = draw_waveglow(config, work.seed)
         wave, mel = segments(config, work)
         if kind == "fast":
-            return waveglow, lambda: flow_loss(waveglow(wave, mel, recompute=config.recompute_flows), config.sigma)
+            first, recompute = torch.zeros(1, dtype=torch.int64), config.recompute_flows
+            return waveglow, lambda: flow_loss(waveglow(wave, mel, first, recompute=recompute), config.sigma)
         plain = PlainWaveGlow(config.vocoder)
         plain.copy_weights(waveglow)
         return plain, lambda: plain(wave, mel)
@@ -249,7 +250,7 @@ def _learnt(model: nn.Module, batch: tuple[Tensor, Tensor], precision: str, reco
     first, mel = batch
     with autocast(precision, torch.device("cpu")):
         if isinstance(model, WaveGlow):
-            loss = flow_loss(model(first, mel, recompute=recompute))
+            loss = flow_loss(model(first, mel, torch.zeros(1, dtype=torch.int64), recompute=recompute))
         else:
             id_lengths, lengths = torch.full((len(first),), first.shape[1]), torch.full((len(mel),), mel.shape[2])
             speaker = torch.zeros(len(first), dtype=torch.int64)

@@ -46,6 +46,7 @@ class Vocoder:
         self.config, self.sigma = found.model.config, found.sigma
         n_frames = n_frames_of(work.seconds, self.mel_config)
         self.mel = drawn_mel(self.mel_config, work.batch, n_frames, work.seed)
+        self.speaker = torch.zeros(1, dtype=torch.int64)
         self.parts: dict[str, Callable[..., Any]] = {}
         self.facts: dict[str, Any] = {
             "weights": found.weights,
@@ -68,7 +69,7 @@ class Vocoder:
             "dilated products": (PairedDilated if fast.precision == "fp32" else Dilated).write,
             "gates, residual, skip": FastWaveNet.gate,
         }
-        return lambda noise: fast.generate(self.mel, self.sigma, noise=noise)
+        return lambda noise: fast.generate(self.mel, self.sigma, noise=noise, speaker=self.speaker)
 
     def _plain(self, found: VocoderModel, _: str) -> Callable[[list[Tensor]], Tensor]:
         plain = PlainWaveGlow(self.config)
@@ -79,7 +80,7 @@ class Vocoder:
 
     def _exact(self, found: VocoderModel, _: str) -> Callable[[list[Tensor]], Tensor]:
         model: WaveGlow = found.model
-        return lambda noise: model.generate(self.mel, self.sigma, noise=noise)
+        return lambda noise: model.generate(self.mel, self.sigma, noise=noise, speaker=self.speaker)
 
     @torch.inference_mode()
     def run(self) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from glowtron.cli.output import summary
 @click.argument("input", metavar="INPUT")
 @click.option("-o", "--output", metavar="FILE", required=True, help="A .wav, .flac or .ogg file.")
 @voice_option
+@click.option("--speaker", metavar="NAME", help="Whose voice it is, to a vocoder of several.  [default: the first]")
 @synthesis_options
 def vocode(input: str, output: str, voice: str | None, device: str, quiet: bool, **options: Any) -> None:
     """Turn a recording into a mel and back into sound.
@@ -39,13 +40,13 @@ def vocode(input: str, output: str, voice: str | None, device: str, quiet: bool,
     from glowtron.voice import Voice
 
     chosen = SynthesisOptions(**options)
-    speaker = Voice.load(voice, device=device)
-    suit_threads(speaker.vocoder)
-    converted = conversion.conversion(speaker.mel.sample_rate)
+    speaking = Voice.load(voice, device=device)
+    suit_threads(speaking.vocoder)
+    converted = conversion.conversion(speaking.mel.sample_rate)
     if converted and not quiet:
         click.echo(f"{input}: converted from {converted}", err=True)
     started = time.perf_counter()
-    result = speaker.vocode(audio, chosen)
+    result = speaking.vocode(audio, chosen)
     result.write(path)
     if not quiet:
         click.echo(summary(path, result.duration_s, time.perf_counter() - started))

@@ -42,6 +42,8 @@ def voices(voice: str | None) -> None:
 
 def _details(folder: Path, voice: VoiceFile) -> str:
     """All that a person wants to know of a voice, a line each."""
+    from glowtron.speaking.speakers import names
+
     acoustic, vocoder = voice.acoustic, voice.vocoder
     model = acoustic or vocoder
     assert model is not None, "a voice has at least one model"
@@ -52,7 +54,7 @@ def _details(folder: Path, voice: VoiceFile) -> str:
         "training data": voice.training_data,
         "folder": str(folder),
         "acoustic model": acoustic.model.type if acoustic else "none",
-        "speakers": ", ".join(acoustic.speakers) if acoustic else "",
+        "speakers": ", ".join(names(voice)),
         "reads": f"{acoustic.text.frontend}, {'phones' if acoustic.text.phonemes else 'letters'}" if acoustic else "",
         "vocoder": vocoder.type if vocoder else "none",
         "sample rate": f"{model.mel.sample_rate} Hz",

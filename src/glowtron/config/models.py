@@ -186,9 +186,14 @@ class WaveGlowConfig:
     alternate_halves: bool = False
     """Whether the halves swap roles in flows of odd index (the model published before the first release)."""
     wavenet: WaveNetConfig = WaveNetConfig()
+    speakers: tuple[str, ...] = ()
+    """Names, in the order of a learned embedding that is added to the conditioning. None, or a single one, is exactly
+    the published network, which hears no more of a speaker than the mel tells."""
 
     def __post_init__(self) -> None:
         positive(self, "n_flows", "early_every")
+        require(len(set(self.speakers)) == len(self.speakers), f"speakers repeat: {', '.join(self.speakers)}")
+        require(all(self.speakers), "a speaker needs a name that is not empty")
         require(self.early_size >= 0 and self.early_size % 2 == 0, f"early_size must be even, got {self.early_size}")
         left = self.n_channels - self.early_size * ((self.n_flows - 1) // self.early_every)
         require(left >= 2, f"early outputs leave {left} of {self.n_channels} channels; lower early_size or n_flows")
@@ -202,6 +207,11 @@ class WaveGlowConfig:
     def n_channels(self) -> int:
         """Channels that enter the first flow."""
         return self.analysis.group_size if isinstance(self.analysis, GroupingConfig) else self.analysis.hop_length
+
+    @property
+    def n_speakers(self) -> int:
+        """Speakers that are told apart."""
+        return max(len(self.speakers), 1)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

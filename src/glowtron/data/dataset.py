@@ -29,6 +29,8 @@ class VocoderBatch(NamedTuple):
     """(B, S), in [-1, 1]."""
     mel: Tensor
     """(B, M, S // hop_length + 1); frame t is centred at sample t * hop_length of the segment."""
+    speaker: Tensor
+    """(B,) int64."""
 
 
 class VocoderDataset(Dataset[VocoderBatch]):
@@ -36,7 +38,8 @@ class VocoderDataset(Dataset[VocoderBatch]):
 
     A segment begins at the centre of a mel frame, and its mel is cut out of the whole clip's, so no reflected edge gets
     into it. A clip shorter than a segment is followed by silence. `dither` is the standard deviation of noise added to
-    the audio, and not to what the mel is made of. `mels` takes the place of the recordings' own.
+    the audio, and not to what the mel is made of. `mels` takes the place of the recordings' own. `speakers` are the
+    model's, in its order; without any, all are speaker 0. Raises InputError for a clip whose speaker is not listed.
     """
 
     def __init__(
@@ -48,8 +51,10 @@ class VocoderDataset(Dataset[VocoderBatch]):
         seed: int,
         dither: float = 0.0,
         mels: GivenMels | None = None,
+        speakers: Sequence[str] = (),
     ) -> None:
         self.clips, self.cache, self.mels = list(clips), cache, mels
+        self.speakers = [speaker_index(clip, speakers) if speakers else 0 for clip in self.clips]
         self.segment_length, self.seed, self.dither = segment_length, seed, dither
 
     def __len__(self) -> int:
@@ -74,12 +79,13 @@ class VocoderDataset(Dataset[VocoderBatch]):
                 mel[:, : len(frames)] = torch.from_numpy(np.array(frames.T, np.float32))
         if self.dither:
             wave = wave + self.dither * torch.from_numpy(rng.standard_normal(length, dtype=np.float32))
-        return VocoderBatch(wave[None], mel[None])
+        return VocoderBatch(wave[None], mel[None], torch.tensor([self.speakers[key.item]]))
 
 
 def collate_vocoder(items: Sequence[VocoderBatch]) -> VocoderBatch:
     """Items of one batch, together."""
-    return VocoderBatch(torch.cat([item.wave for item in items]), torch.cat([item.mel for item in items]))
+    wave, mel, speaker = (torch.cat(parts) for parts in zip(*items, strict=True))
+    return VocoderBatch(wave, mel, speaker)
 
 
 class AcousticItem(NamedTuple):
@@ -184,6 +190,7 @@ def _padded(rows: Sequence[Tensor], length: int) -> Tensor:
 
 
 def speaker_index(clip: Clip, speakers: Sequence[str]) -> int:
+    """The place of a clip's speaker among a model's. Raises InputError, naming the clip, if it has none."""
     if clip.speaker not in speakers:
         known = ", ".join(speakers)
         raise InputError(f"clip '{clip.id}': its speaker '{clip.speaker}' is not among the model's ({known})")

@@ -165,7 +165,9 @@ class _Measuring:
         real = self._hear(self.corpus.texts, self.corpus.audios)
         vocoded = {
             name: [self._vocode(audio, options) for audio in self.corpus.audios]
-            for name, options in vocoders.vocoders_of(self.voice, self.settings.seed, self.settings.sigma).items()
+            for name, options in vocoders.vocoders_of(
+                self.voice, self.corpus.speaker, self.settings.seed, self.settings.sigma
+            ).items()
         }
         measured: dict[str, Any] = {
             "clips": [clip.id for clip in self.corpus.clips],
@@ -173,7 +175,7 @@ class _Measuring:
         }
         if self.voice.vocoder is not None:
             measured["vocoders"]["waveglow"]["log_likelihood"] = vocoders.likelihood(
-                self.voice.vocoder, self.corpus.audios, self.settings.seed, self.bar.update
+                self.voice.vocoder, self.corpus.audios, self.corpus.speaker, self.settings.seed, self.bar.update
             )
         self._keep({"real": self.corpus.audios, **vocoded})
         pictured = {"real": self.corpus.audios[0], **{name: audios[0] for name, audios in vocoded.items()}}

@@ -33,11 +33,13 @@ class Comparison(NamedTuple):
     pitch: PitchError
 
 
-def vocoders_of(voice: Voice, seed: int, sigma: float | None) -> dict[str, SynthesisOptions]:
+def vocoders_of(voice: Voice, speaker: str, seed: int, sigma: float | None) -> dict[str, SynthesisOptions]:
     """The vocoders to compare, by name: the voice's WaveGlow, if it has one, and Griffin-Lim with 60 iterations."""
     options = {"griffin-lim": SynthesisOptions(vocoder="griffin-lim", seed=seed)}
     if voice.vocoder is not None:
-        options = {"waveglow": SynthesisOptions(vocoder="waveglow", seed=seed, sigma=sigma), **options}
+        told = speaker if voice.vocoder.config.n_speakers > 1 else None
+        waveglow = SynthesisOptions(vocoder="waveglow", speaker=told, seed=seed, sigma=sigma)
+        options = {"waveglow": waveglow, **options}
     return options
 
 
@@ -67,19 +69,23 @@ def mean_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, float | None]:
 
 
 @torch.inference_mode()
-def likelihood(waveglow: WaveGlow, clips: Sequence[Audio], seed: int, progress: Progress | None = None) -> float:
-    """Log-likelihood of real clips under the flow, nats a sample, every sample weighing the same.
+def likelihood(
+    waveglow: WaveGlow, clips: Sequence[Audio], speaker: str, seed: int, progress: Progress | None = None
+) -> float:
+    """Log-likelihood of a speaker's real clips under the flow, nats a sample, every sample weighing the same.
 
     The Gaussian's constant is counted in, so that models with other losses can be compared: it is minus the training
     loss at sigma 1, minus ln(2 pi) / 2. `progress` is called with 1 after each clip.
     """
     device = next(waveglow.parameters()).device
     noise = torch.Generator().manual_seed(seed)
+    config = waveglow.config
+    row = torch.tensor([config.speakers.index(speaker)], device=device) if config.n_speakers > 1 else None
     total, n_samples = 0.0, 0
     for clip in clips:
         wave = torch.from_numpy(clip.samples)
         wave = (wave + _DITHER * torch.randn(wave.shape, generator=noise))[None].to(device)
-        flow = waveglow(wave, log_mel(wave, waveglow.config.mel))
+        flow = waveglow(wave, log_mel(wave, config.mel), row)
         total -= float(flow_loss(flow)) * wave.shape[1]
         n_samples += wave.shape[1]
         if progress is not None:

@@ -68,6 +68,8 @@ class FastWaveGlow:
         self.config = model.config
         self.precision, self.why, self.dtype = precision.name, precision.why, precision.dtype
         self.analysis = Analysis(model.analysis, model.config.mel)
+        self.speakers = model.speaker.weight.detach().clone() if model.config.n_speakers > 1 else None
+        """(n_speakers, K) what each adds to the conditioning."""
         self.flows = [Coupling(model, k, self.dtype) for k in range(model.config.n_flows)]
         self.last_channels = slice(model.config.n_channels - model.channels[-1], None)
         """Which channels of the noise enter the last flow."""
@@ -86,33 +88,38 @@ class FastWaveGlow:
         sigma: float = 0.6,
         generator: torch.Generator | None = None,
         noise: Sequence[Tensor] | None = None,
+        speaker: Tensor | None = None,
     ) -> Tensor:
         """As `WaveGlow.generate`: mel (B, M, T) -> audio (B, T * hop_length), from the same noise."""
         noise = draw_noise(self.config, mel, generator) if noise is None else noise
-        return self.inverse(sigma * torch.cat(list(reversed(noise)), dim=1), mel)
+        return self.inverse(sigma * torch.cat(list(reversed(noise)), dim=1), mel, speaker)
 
     @torch.no_grad()
-    def inverse(self, z: Tensor, mel: Tensor) -> Tensor:
+    def inverse(self, z: Tensor, mel: Tensor, speaker: Tensor | None = None) -> Tensor:
         """As `WaveGlow.inverse`: noise (B, C, G) and mel (B, M, T) -> audio (B, C * G)."""
         n_items = max(PIECE_ROWS // max(z.shape[2], 1), 1)
-        waves = [self._inverse(*some) for some in zip(z.split(n_items), mel.split(n_items), strict=True)]
-        return torch.cat(waves)
+        parts = list(zip(z.split(n_items), mel.split(n_items), strict=True))
+        speakers = [speaker] * len(parts) if speaker is None or len(speaker) == 1 else speaker.split(n_items)
+        return torch.cat([self._inverse(*part, who) for part, who in zip(parts, speakers, strict=True)])
 
-    def _inverse(self, z: Tensor, mel: Tensor) -> Tensor:
+    def _inverse(self, z: Tensor, mel: Tensor, speaker: Tensor | None) -> Tensor:
         """As `inverse`, of items that go through together."""
         config, n_frames = self.config, mel.shape[2]
         at_once = max(PIECE_ROWS * config.n_channels // config.mel.hop_length, 1)
         starts = range(0, n_frames, at_once)
         groups = [start * config.mel.hop_length // config.n_channels for start in starts] + [z.shape[2]]
-        stream, waves = self.stream(), []
+        stream, waves = self.stream(speaker), []
         for start, first, stop in zip(starts, groups[:-1], groups[1:], strict=True):
             last = start + at_once >= n_frames
             waves.append(stream.push(z[..., first:stop], mel[..., start : start + at_once], last))
         return torch.cat(waves, dim=1) if waves else z.new_zeros(len(z), 0)
 
-    def stream(self) -> WaveStream:
-        """Something that is given noise and mel in pieces and gives audio as soon as it is settled."""
-        return WaveStream(self)
+    def stream(self, speaker: Tensor | None = None) -> WaveStream:
+        """Something that is given noise and mel in pieces and gives audio as soon as it is settled.
+
+        speaker: as of `WaveGlow.forward`.
+        """
+        return WaveStream(self, speaker)
 
 
 class WaveStream:
@@ -122,8 +129,13 @@ class WaveStream:
     second of `receptive_frames`; a flow computes its reach anew for each piece, so that short pieces cost more.
     """
 
-    def __init__(self, fast: FastWaveGlow) -> None:
+    def __init__(self, fast: FastWaveGlow, speaker: Tensor | None) -> None:
         self._fast, self._analysis = fast, fast.analysis
+        self._added: Tensor | None = None
+        """(B, K), or of one row for all, what the speakers add to the conditioning."""
+        if fast.speakers is not None:
+            assert speaker is not None, "a model of several speakers has to be told which"
+            self._added = fast.speakers[speaker]
         self._mel, self._z = Window(), Window()
         self._packed, self._exact = Window(), Window()
         """The conditioning of what is still needed, as the flows want it and as the synthesis does."""
@@ -167,6 +179,8 @@ class WaveStream:
         for start in range(first, stop, step):
             mel = self._mel.between(self._analysis.first_frame(start), self._mel.stop)
             conditioning = self._analysis.condition(mel, start, min(start + step, stop))
+            if self._added is not None:
+                conditioning = conditioning + self._added
             packed[start - first :][: len(conditioning), :, :n_conditioning] = conditioning
             if self._analysis.is_lapped:
                 exact.append(conditioning)

@@ -17,7 +17,9 @@ PROBE_FRAMES = 88
 class Generates(Protocol):
     """A vocoder, as far as the denoiser knows it."""
 
-    def generate(self, mel: Tensor, sigma: float, generator: torch.Generator | None = None) -> Tensor:
+    def generate(
+        self, mel: Tensor, sigma: float, generator: torch.Generator | None = None, *, speaker: Tensor | None = None
+    ) -> Tensor:
         """(B, M, T) -> (B, L)."""
 
 
@@ -33,10 +35,17 @@ class Denoiser:
     for each vocoder, so denoising is off unless asked for.
     """
 
-    def __init__(self, vocoder: Generates, n_mels: int, device: torch.device | str = "cpu") -> None:
-        """Ask `vocoder` (its mels have `n_mels` bands, and live on `device`) for its bias."""
+    def __init__(
+        self,
+        vocoder: Generates,
+        n_mels: int,
+        device: torch.device | str = "cpu",
+        speaker: Tensor | None = None,
+    ) -> None:
+        """Ask `vocoder` (its mels have `n_mels` bands, and live on `device`) for its bias, as `speaker` (1,)."""
         with torch.no_grad():
-            wave = vocoder.generate(torch.zeros(1, n_mels, PROBE_FRAMES, device=device), 0.0, None)
+            nothing = torch.zeros(1, n_mels, PROBE_FRAMES, device=device)
+            wave = vocoder.generate(nothing, 0.0, None, speaker=speaker)
         self.bias = _forward(wave.float()).abs()[:, :, :1]
         """(1, N_FFT // 2 + 1, 1) magnitudes."""
 

@@ -185,13 +185,16 @@ class WaveGlow(nn.Module):
         self.leaving, self.channels = schedule(config)
         self.mixing = nn.ParameterList(initial_mixing(n, k, config.mixing) for k, n in enumerate(self.channels))
         self.wavenets = nn.ModuleList(WaveNet(n // 2, n, self.analysis.n_conditioning, wavenet) for n in self.channels)
+        if config.n_speakers > 1:
+            self.speaker = nn.Embedding(config.n_speakers, self.analysis.n_conditioning)
+            nn.init.normal_(self.speaker.weight, std=0.1)
 
-    def forward(self, wave: Tensor, mel: Tensor, *, recompute: bool = False) -> Flow:
+    def forward(self, wave: Tensor, mel: Tensor, speaker: Tensor | None = None, *, recompute: bool = False) -> Flow:
         """Audio (B, L) and its mel (B, M, T) -> noise and log-determinants.
 
         L is padded with zeros to whole groups, which `inverse` gives back, and the mel must cover it: T * hop_length
-        samples or more. recompute: keep only what enters each flow, and compute the flow again for its gradient, which
-        is the same to the bit.
+        samples or more. speaker: (B,) indices, or (1,) for all, needed with several speakers. recompute: keep only what
+        enters each flow, and compute the flow again for its gradient, which is the same to the bit.
         """
         assert wave.shape[0] == mel.shape[0], f"{wave.shape[0]} waves and {mel.shape[0]} mels"
         assert mel.shape[2] * self.config.mel.hop_length >= wave.shape[1], (
@@ -199,7 +202,7 @@ class WaveGlow(nn.Module):
         )
         n_groups = -(-wave.shape[-1] // self.config.n_channels)
         wave = F.pad(wave, (0, n_groups * self.config.n_channels - wave.shape[-1]))
-        conditioning = self.analysis.condition(mel, n_groups)
+        conditioning = self.condition(mel, n_groups, speaker)
         x, log_scale = self.analysis.analyse(wave, conditioning)
         left: list[Tensor] = []
         log_s: list[Tensor] = []
@@ -215,9 +218,9 @@ class WaveGlow(nn.Module):
         z = torch.cat((*left, x), dim=-1).transpose(1, 2)  # (B, G, C) -> (B, C, G)
         return Flow(z, tuple(log_s), torch.stack(log_det), log_scale)
 
-    def inverse(self, z: Tensor, mel: Tensor) -> Tensor:
+    def inverse(self, z: Tensor, mel: Tensor, speaker: Tensor | None = None) -> Tensor:
         """Noise (B, C, G), as `forward` gives it, and mel (B, M, T) -> audio (B, C * G): undoes `forward`."""
-        conditioning = self.analysis.condition(mel, z.shape[-1])
+        conditioning = self.condition(mel, z.shape[-1], speaker)
         z = z.float().transpose(1, 2)  # (B, C, G) -> (B, G, C)
         start = self.config.n_channels - self.channels[-1]
         x = z[..., start:]
@@ -235,14 +238,24 @@ class WaveGlow(nn.Module):
         sigma: float = 0.6,
         generator: torch.Generator | None = None,
         noise: Sequence[Tensor] | None = None,
+        speaker: Tensor | None = None,
     ) -> Tensor:
         """Mel (B, M, T) -> audio (B, T * hop_length), in whole groups, from noise of standard deviation `sigma`.
 
         `noise` (parts (B, c, G), standard normal) replaces what `generator` would draw, in the published drawing
-        order: the channels of the last flow first, then those that left before it, last ones first.
+        order: the channels of the last flow first, then those that left before it, last ones first. speaker: as of
+        `forward`.
         """
         noise = draw_noise(self.config, mel, generator) if noise is None else noise
-        return self.inverse(sigma * torch.cat(list(reversed(noise)), dim=1), mel)
+        return self.inverse(sigma * torch.cat(list(reversed(noise)), dim=1), mel, speaker)
+
+    def condition(self, mel: Tensor, n_groups: int, speaker: Tensor | None) -> Tensor:
+        """What all flows, and the analysis, are conditioned on: mel (B, M, T) and speaker -> (B, G, K)."""
+        conditioning: Tensor = self.analysis.condition(mel, n_groups)
+        if self.config.n_speakers > 1:
+            assert speaker is not None, "a model of several speakers has to be told which"
+            conditioning = conditioning + self.speaker(speaker)[:, None]
+        return conditioning
 
     def flow(self, k: int, x: Tensor, conditioning: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Flow k of (B, G, C): the same, its log-scale (B, G, C / 2) and its log-determinant, all float32."""

@@ -75,9 +75,11 @@ class SoundStream:
         sigma: float,
         rounds: int,
         rate: float,
+        speaker: Tensor | None = None,
     ) -> None:
+        """speaker: (1,), where the vocoder tells speakers apart."""
         self._config, self._sigma, self._generator = waveglow.config, sigma, generator
-        self._flow, self._correction = waveglow.stream(), correction.stream(rounds)
+        self._flow, self._correction = waveglow.stream(speaker), correction.stream(rounds)
         mel = waveglow.config.mel
         self._sample_rate = mel.sample_rate
         self._stretcher = None if rate == 1.0 else Stretcher(rate, mel.sample_rate)

@@ -20,7 +20,7 @@ from glowtron.train.export import load_run
 from glowtron.train.run_folder import differences
 
 _SPEAKERS = "speaker.weight"
-"""Tacotron 2's table with a row a speaker."""
+"""Both models' table with a row a speaker, where there are several."""
 _MOST_NAMED = 6
 
 
@@ -73,15 +73,11 @@ def begin(
     for prefix in reset:
         if not any(_under(name, [prefix]) for name in (*fresh, *theirs)):
             raise InputError(f"--reset {prefix}: names no part of the model{nearest(prefix, _parts(fresh))}")
-    told: dict[str, Any] = {}
-    if isinstance(config, AcousticRun):
-        assert isinstance(source.config, AcousticConfig)
-        told = _seat_speakers(theirs, fresh, source.config.speakers, config.acoustic.speakers)
+    told = _seat_speakers(theirs, fresh, source.config.speakers, _described(config).speakers)
     kept = {name: tensor for name, tensor in theirs.items() if not _under(name, reset)}
     _check_fits(folder, kept, {name: tensor for name, tensor in fresh.items() if not _under(name, reset)})
     model.load_state_dict({**fresh, **kept})
-    then = to_dict(source.config)
-    now = to_dict(config.vocoder if isinstance(config, VocoderRun) else config.acoustic)
+    then, now = to_dict(source.config), to_dict(_described(config))
     return {
         "source": str(folder),
         "sha256": {path.relative_to(folder).as_posix(): _sha256(path) for path in source.files},
@@ -90,6 +86,10 @@ def begin(
         **told,
         "differences": differences(then, now),
     }
+
+
+def _described(config: AcousticRun | VocoderRun) -> AcousticConfig | WaveGlowConfig:
+    return config.vocoder if isinstance(config, VocoderRun) else config.acoustic
 
 
 def _unfolded(source: Source) -> nn.Module:
@@ -116,9 +116,9 @@ def _seat_speakers(
         return table[list(then).index(name)] if name in then else table.mean(0)
 
     if wanted is None and table is not None:
-        _fold(theirs, row(now[0]))
+        _fold(theirs, row(now[0]) if now else table.mean(0))  # A vocoder need not know whom it hears.
     elif wanted is not None and table is None:
-        # Where there was one speaker nothing was added to the encoded text, and zeros add nothing.
+        # Where there was one speaker nothing was added, and zeros add nothing.
         theirs[_SPEAKERS] = torch.zeros_like(wanted)
     elif table is not None:
         theirs[_SPEAKERS] = torch.stack([row(name) for name in now])
@@ -126,14 +126,22 @@ def _seat_speakers(
 
 
 def _fold(theirs: dict[str, Tensor], row: Tensor) -> None:
-    """Give what reads encoded texts in which `row` is no longer added the bias that it was.
+    """Give the layers that read the sum of something and `row`, which is no longer added, the bias that it was.
 
-    Attention weights have the sum 1, so this changes nothing but the attention itself, whose keys have no bias, and the
-    first step, which has read nothing yet.
+    Of a Tacotron 2 these read encoded texts: attention weights have the sum 1, so this changes nothing but the
+    attention itself, whose keys have no bias, and the first step, which has read nothing yet. Of a WaveGlow they read
+    the conditioning, and nothing changes but the scale of a lapped transform at the very ends of a sound, beyond which
+    there is nothing to add to.
     """
     for reader in ("attention_rnn.{}_ih", "decoder_rnn.{}_ih", "projection.{}", "stop.{}"):
-        weight, bias = theirs[reader.format("weight")], reader.format("bias")
-        theirs[bias] = theirs[bias] + weight[:, -len(row) :] @ row
+        if (name := reader.format("weight")) in theirs:
+            theirs[reader.format("bias")] = theirs[reader.format("bias")] + theirs[name][:, -len(row) :] @ row
+    for name in [name for name in theirs if name.endswith(".condition.bias")]:
+        v, g = (theirs[name.removesuffix("bias") + kind] for kind in ("weight_v", "weight_g"))
+        theirs[name] = theirs[name] + (g * v / v.norm(dim=1, keepdim=True)) @ row
+    if (name := "analysis.scale.0.weight") in theirs:  # Each tap of a convolution reads it.
+        taps = theirs[name].unflatten(1, (-1, len(row)))
+        theirs["analysis.scale.0.bias"] = theirs["analysis.scale.0.bias"] + (taps @ row).sum(1)
 
 
 def _check_fits(folder: Path, theirs: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from glowtron.config import AcousticRun, PostnetRun, RunConfig, VocoderRun
 from glowtron.data.cache import Cache
+from glowtron.data.dataset import speaker_index
 from glowtron.data.durations import Alignment, read_alignments
 from glowtron.data.given_mels import GivenMels
 from glowtron.data.manifest import read_corpora
@@ -59,6 +60,9 @@ def run_training(
         raise InputError("give at least one --data")
     meet(device)
     clips = read_corpora(data, root, needs_text=not isinstance(config, VocoderRun))
+    if isinstance(config, VocoderRun) and config.vocoder.speakers:
+        for clip in clips:  # Before they are read.
+            speaker_index(clip, config.vocoder.speakers)
     measured = _measured(config, alignments)
     acoustic = None
     if isinstance(config, PostnetRun):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from glowtron.audio import Audio
 from glowtron.config import VocoderRun
 from glowtron.data.cache import Cache
-from glowtron.data.dataset import VocoderDataset, collate_vocoder
+from glowtron.data.dataset import VocoderDataset, collate_vocoder, speaker_index
 from glowtron.data.given_mels import GivenMels
 from glowtron.data.manifest import Clip, split
 from glowtron.data.sampler import Key
@@ -74,6 +74,7 @@ class VocoderTask:
             seed=config.training.seed,
             dither=config.dither,
             mels=self.mels,
+            speakers=config.vocoder.speakers,
         )
 
     @property
@@ -101,7 +102,8 @@ class VocoderTask:
 
     def losses(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Negative log-likelihood, in nats a sample without the Gaussian's constant."""
-        flow = model(batch.content.wave, batch.content.mel, recompute=self.config.recompute_flows)
+        wave, mel, speaker = batch.content
+        flow = model(wave, mel, speaker, recompute=self.config.recompute_flows)
         return {"loss": flow_loss(flow, self.config.sigma)}
 
     def amount(self, batch: Batch) -> int:
@@ -115,10 +117,12 @@ class VocoderTask:
         pictures: dict[str, Picture] = {}
         distances = []
         device = next(model.parameters()).device
+        speakers = self.config.vocoder.speakers
         for clip in self.held_out_clips[:SAMPLE_CLIPS]:
+            speaker = torch.tensor([speaker_index(clip, speakers) if speakers else 0], device=device)
             mel = torch.tensor(np.array(self._mel(clip).T[None], np.float32), device=device)
             generator = torch.Generator(device).manual_seed(0)
-            wave = model.generate(mel, SAMPLE_SIGMA, generator)
+            wave = model.generate(mel, SAMPLE_SIGMA, generator, speaker=speaker)
             again = log_mel(wave, self.cache.mel)[..., : mel.shape[-1]]
             distances.append((again - mel).abs().mean().item())
             audio[clip.id] = Audio(wave[0].cpu().numpy(), self.cache.mel.sample_rate)

@@ -1,0 +1,43 @@
+"""Who speaks: a voice's names, and their rows in the tables of its two models."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from glowtron.checkpoint import VoiceFile
+from glowtron.config import WaveGlowConfig
+from glowtron.errors import InputError, nearest
+
+
+def names(voice: VoiceFile) -> tuple[str, ...]:
+    """The default first: those that the acoustic model knows or, where there is none, the vocoder."""
+    if voice.acoustic is not None:
+        return voice.acoustic.speakers
+    return voice.vocoder.speakers if isinstance(voice.vocoder, WaveGlowConfig) else ()
+
+
+def acoustic_row(voice: VoiceFile, name: str | None) -> int:
+    """Of a speaker, or the default, in the acoustic model. Raises InputError for a name that it does not know."""
+    return 0 if name is None else _row(voice, voice.acoustic.speakers if voice.acoustic else (), name)
+
+
+def vocoder_row(voice: VoiceFile, name: str | None, device: torch.device) -> Tensor | None:
+    """The same in the vocoder, (1,); None where all speakers are alike to it."""
+    vocoder = voice.vocoder
+    if not isinstance(vocoder, WaveGlowConfig) or vocoder.n_speakers == 1:
+        return None
+    row = _row(voice, vocoder.speakers, names(voice)[0] if name is None else name)
+    return torch.tensor([row], device=device)
+
+
+def check_vocoder_knows(voice: VoiceFile, name: str | None) -> None:
+    """Raise InputError for a name that means nothing to the vocoder alone."""
+    if name is not None and vocoder_row(voice, name, torch.device("cpu")) is None:
+        raise InputError(f"voice '{voice.name}': all speakers are alike to its vocoder; leave the speaker out")
+
+
+def _row(voice: VoiceFile, known: tuple[str, ...], name: str) -> int:
+    if name not in known:
+        raise InputError(f"voice '{voice.name}' has no speaker '{name}'{nearest(name, known)}")
+    return known.index(name)
