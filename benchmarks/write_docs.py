@@ -32,6 +32,9 @@ RUNS = {
     "acoustic-compact": "acoustic --model compact --seconds 5",
     "say-compact": "say --model compact",
     "say-full-size": "say --model full-size --seconds 5 --runs 3",
+    "stream-compact": "stream --model compact",
+    "stream-compact-60s": "stream --model compact --seconds 60 --runs 3",
+    "stream-full-size": "stream --model full-size --seconds 5 --runs 3",
     "train-waveglow-256": "train --model waveglow-256 --batch 2 --segment 8000",
     "train-waveglow-256-small-memory": "train --model waveglow-256 --batch 8 --segment 16000 --recompute-flows --runs 1",
     "train-tacotron2": "train --model tacotron2 --batch 16 --frames 400 --runs 3",
@@ -41,12 +44,19 @@ TITLES = {
     "vocoder": "Mels to sound",
     "acoustic": "Text to mels",
     "say": "Text to sound, end to end",
+    "stream": "Text to sound while it is computed",
     "train": "Training, whole steps",
 }
 SPEEDS = {
     "vocoder": {"rtf": "real-time factor", "khz": "kHz"},
     "acoustic": {"rtf": "real-time factor", "mel_frames_per_s": "mel frames/s"},
-    "say": {"rtf": "real-time factor", "first_sound_s": "first sound, s", "cold_start_s": "cold start, s"},
+    "say": {"rtf": "real-time factor", "first_sentence_s": "first sentence, s", "cold_start_s": "cold start, s"},
+    "stream": {
+        "rtf": "real-time factor",
+        "first_sound_s": "first sound, s",
+        "least_ahead_s": "least ahead, s",
+        "stream_differs_by": "differs from say by",
+    },
     "train": {"samples_per_s": "samples/s", "mel_frames_per_s": "mel frames/s"},
 }
 INTRODUCTION = """\
@@ -63,6 +73,11 @@ compute in float32. Figures are medians, with the fastest and the slowest run in
 full-size models are drawn at the scale of trained ones. *Exactness* is the distance from the same in float32, same
 noise: signal to noise, and the mean difference of log-mels; of training, signal to noise of the gradient. Where a
 figure is missing, the reason stands in its place.
+
+Of a stream, *first sound* is the time from the call to the first piece of a voice that has spoken before, and *times
+plain* that of the whole text by the published pipeline, which has no sound before, over it. *Least ahead* is how much
+sound is in hand at worst when a piece comes, played from the first one on; below zero the listener would have waited.
+*Differs from say by* is the largest difference of a sample (full scale is 1) in float32.
 """
 
 

@@ -9,23 +9,29 @@ from typing import Any
 import pytest
 import torch
 
+from glowtron.bench import saying
 from glowtron.bench.acoustic import AcousticWork, bench_acoustic
 from glowtron.bench.measurement import Settings
 from glowtron.bench.result import as_table
+from glowtron.bench.saying import SayingWork, bench_saying
+from glowtron.bench.streaming import Arrival, bench_streaming, least_ahead_s
 from glowtron.bench.training import TrainingWork, bench_training
 from glowtron.bench.vocoder import VocoderWork, bench_vocoder
 from glowtron.bench.weights import realistic_acoustic_weights, realistic_weights
 from glowtron.checkpoint import StoredVoice, VoiceFile, save_voice
 from glowtron.cli import main
-from glowtron.config import AcousticConfig, Tacotron2Config, WaveGlowConfig, WaveNetConfig, to_dict
+from glowtron.config import AcousticConfig, MelConfig, Tacotron2Config, WaveGlowConfig, WaveNetConfig, to_dict
 from glowtron.errors import InputError
-from glowtron.models.tacotron2 import Tacotron2
+from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 from glowtron.models.waveglow import WaveGlow
 
 SETTINGS = Settings(runs=2, warm_up=1, threads=1)
 COMMON = {"what", "model", "precision", "why", "threads", "ratio_to_plain", "plain", "peak_memory_gb", "error", "parts"}
-VOCODER = WaveGlowConfig(n_flows=3, early_every=2, wavenet=WaveNetConfig(n_layers=2, n_channels=16))
+# The published upsampling is 80 x 80 x 1024, and torch takes a second to lay it out.
+MEL = MelConfig(n_mels=16)
+VOCODER = WaveGlowConfig(mel=MEL, n_flows=3, early_every=2, wavenet=WaveNetConfig(n_layers=2, n_channels=16))
 ACOUSTIC = AcousticConfig(
+    mel=MEL,
     model=Tacotron2Config(
         embedding_channels=16,
         encoder_channels=16,
@@ -35,20 +41,35 @@ ACOUSTIC = AcousticConfig(
         location_filters=4,
         decoder_rnn_channels=16,
         postnet_channels=8,
-    )
+    ),
 )
 
 
 @pytest.fixture(scope="module")
-def published_voice(tmp_path_factory: pytest.TempPathFactory) -> str:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("voices")
+
+
+def small_voice(folder: Path, name: str, decoding: DecodingOptions) -> str:
     """A voice folder of small models of the published kind."""
     generator = torch.Generator().manual_seed(0)
-    tacotron2 = realistic_acoustic_weights(Tacotron2(ACOUSTIC.model), generator)
+    tacotron2 = realistic_acoustic_weights(Tacotron2(ACOUSTIC.model, MEL.n_mels), generator)
     waveglow = realistic_weights(WaveGlow(VOCODER), generator)
-    folder = tmp_path_factory.mktemp("voices") / "small"
-    config = VoiceFile(name="small", acoustic=ACOUSTIC, vocoder=VOCODER)
-    save_voice(StoredVoice(config, tacotron2, waveglow), folder)
-    return str(folder)
+    config = VoiceFile(name=name, acoustic=ACOUSTIC, vocoder=VOCODER, decoding=decoding, attempts=0)
+    save_voice(StoredVoice(config, tacotron2, waveglow), folder / name)
+    return str(folder / name)
+
+
+@pytest.fixture(scope="module")
+def published_voice(folder: Path) -> str:
+    """It speaks each sentence for 24 frames."""
+    return small_voice(folder, "small", DecodingOptions(max_frames=24))
+
+
+@pytest.fixture(scope="module")
+def monotonic_voice(folder: Path) -> str:
+    """It reads on, and gives sound inside a sentence."""
+    return small_voice(folder, "reader", DecodingOptions(monotonic=True, max_dwell=12, max_sound_dwell=8))
 
 
 def assert_whole(result: dict[str, Any], *more: str) -> None:
@@ -63,9 +84,10 @@ def assert_whole(result: dict[str, Any], *more: str) -> None:
     assert all(share >= 0 for share in result["parts"].values())
     assert as_table(result).startswith(f"| {result['what']}: {result['model']} | glowtron | plain |")
     if isinstance(result["plain"], dict):
-        ratio = result["plain"]["seconds"]["median"] / seconds["median"]
-        assert result["ratio_to_plain"] == pytest.approx(ratio)
-        assert result["error"]["plain_differs_by"] < 1e-4
+        key = "first_sounds_s" if result["what"] == "stream" else "seconds"
+        plain = result["plain"]["first_sound_s"] if result["what"] == "stream" else result["plain"][key]["median"]
+        assert result["ratio_to_plain"] == pytest.approx(plain / result[key]["median"])
+        assert result["what"] in ("say", "stream") or result["error"]["plain_differs_by"] < 1e-4
     else:
         assert result["ratio_to_plain"] == result["plain"]
         assert result["plain"].startswith("not measured: ")
@@ -80,6 +102,8 @@ def test_vocoder(published_voice: str) -> None:
     assert result["khz"] * result["rtf"] == pytest.approx(22.05)
     assert 20 < result["error"]["snr_db"] < 80
     assert result["parts"]["dilated products"] > 0
+    assert result["parts"]["conditioning"] > 0
+    assert result["parts"]["gates, residual, skip"] > 0
 
 
 def test_acoustic(published_voice: str) -> None:
@@ -87,7 +111,7 @@ def test_acoustic(published_voice: str) -> None:
     assert_whole(result, "rtf", "mel_frames_per_s", "symbols")
     assert result["mel_frames_per_s"] * result["rtf"] == pytest.approx(22_050 / 256)
     assert result["error"]["log_mel_l1"] < 1e-4
-    assert result["parts"]["decoder steps"] > 0
+    assert min(result["parts"][name] for name in ("encoder", "decoder steps", "postnet")) > 0
 
 
 def test_without_a_plain_rival_the_reason_is_told(tiny_voice: Path) -> None:
@@ -103,8 +127,8 @@ def test_without_a_plain_rival_the_reason_is_told(tiny_voice: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "unit"),
     [
-        ({"type": "vocoder", "vocoder": {"n_flows": 2, "wavenet": {"n_layers": 2, "n_channels": 8}}}, "samples_per_s"),
-        ({"type": "acoustic", "acoustic": {"model": to_dict(ACOUSTIC.model)}}, "mel_frames_per_s"),
+        ({"type": "vocoder", "vocoder": to_dict(VOCODER)}, "samples_per_s"),
+        ({"type": "acoustic", "acoustic": to_dict(ACOUSTIC)}, "mel_frames_per_s"),
     ],
     ids=["vocoder", "acoustic"],
 )
@@ -116,16 +140,17 @@ def test_training(config: dict[str, Any], unit: str, tmp_path: Path) -> None:
     assert_whole(result, unit, "steps_per_s")
     assert result[unit] / result["steps_per_s"] == pytest.approx(2000 if unit == "samples_per_s" else 12)
     assert result["error"]["gradient_snr_db"] == "no difference" or result["error"]["gradient_snr_db"] > 10
-
-
-def test_flows_computed_again_are_told_with_memory_and_gradient(tmp_path: Path) -> None:
-    file = tmp_path / "run.json"
-    small = {"type": "vocoder", "vocoder": {"n_flows": 2, "wavenet": {"n_layers": 2, "n_channels": 8}}}
-    file.write_text(json.dumps(small), encoding="utf-8")
-    result = bench_training(TrainingWork(str(file), batch=1, segment=1000, recompute_flows=True), SETTINGS)
-    assert_whole(result, "memory_ratio_to_plain")
-    assert result["recompute_flows"] is True
     assert result["memory_ratio_to_plain"] == result["peak_memory_gb"] / result["plain"]["peak_memory_gb"]
+
+
+def test_flows_computed_again_are_told_with_their_gradient(tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    file.write_text(json.dumps({"type": "vocoder", "vocoder": to_dict(VOCODER)}), encoding="utf-8")
+    result = bench_training(
+        TrainingWork(str(file), batch=1, segment=1000, recompute_flows=True), SETTINGS._replace(plain=False)
+    )
+    assert_whole(result)
+    assert result["recompute_flows"] is True
     assert result["error"]["recomputed_gradient_differs_by"] == 0
     with pytest.raises(InputError, match="leave --recompute-flows out"):
         bench_training(TrainingWork("tacotron2", recompute_flows=True), SETTINGS)
@@ -148,19 +173,66 @@ def test_a_run_that_cannot_be_measured(text: str, message: str, tmp_path: Path) 
         bench_training(TrainingWork(str(file)), SETTINGS)
 
 
-def glowtron(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "glowtron", "bench", *(str(argument) for argument in arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def test_say(published_voice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saying, "COLD_STARTS", 1)
+    result = bench_saying(SayingWork(published_voice, "Hello. Again."), SETTINGS._replace(precision="fp32"))
+    assert_whole(result, "rtf", "first_sentence_s", "cold_start_s")
+    assert 0 < result["first_sentence_s"] < result["seconds"]["slowest"]
+    assert result["cold_start_s"] > 0
+    assert isinstance(result["ratio_to_plain"], float)
+    assert result["error"]["snr_db"] == "no difference"
+    # Two sentences and the pause between them.
+    assert result["audio_s"] == pytest.approx(2 * 24 * 256 / 22_050 + 0.4, abs=1e-3)
+    assert min(result["parts"][name] for name in ("reading of the text", "acoustic model", "vocoder")) > 0
+
+
+def test_stream_inside_sentences(monotonic_voice: str) -> None:
+    text = f"A sentence that goes on{' and on' * 20}, for as long as it takes. And so on."
+    result = bench_streaming(SayingWork(monotonic_voice, text), SETTINGS._replace(precision="fp32"))
+    assert_whole(result, "rtf", "first_sound_s", "least_ahead_s", "stream_differs_by")
+    assert result["pieces"] > 5
+    assert result["stream_differs_by"] < 1e-4
+    assert result["error"]["snr_db"] == "no difference"
+    assert result["first_sound_s"] == result["first_sounds_s"]["median"] < result["seconds"]["slowest"]
+    assert -result["seconds"]["slowest"] < result["least_ahead_s"] < result["audio_s"]
+    assert "monotonic" in result["plain"]
+    names = ("reading of the text", "acoustic model", "silence", "vocoder")
+    assert min(result["parts"][name] for name in names) > 0
+
+
+def test_stream_of_a_published_voice(published_voice: str) -> None:
+    """A sentence at a time; the plain rival's first sound is that of the whole."""
+    result = bench_streaming(SayingWork(published_voice, "Hello."), SETTINGS._replace(clock="cpu"))
+    assert_whole(result, "rtf", "first_sound_s")
+    assert result["pieces"] == 1
+    assert result["least_ahead_s"] == "not measured: all came in one piece"
+    assert result["plain"]["first_sound_s"] <= result["plain"]["seconds"]["slowest"]
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "ahead_s"),
+    [
+        ([(0.1, 1.0), (0.2, 1.0), (0.3, 1.0)], 0.9),  # Ever more in hand: the second piece is the closest.
+        ([(5.0, 1.0), (5.9, 0.2), (6.1, 3.0)], 0.1),  # The first may take its time.
+        ([(0.0, 1.0), (1.5, 1.0), (1.6, 1.0)], -0.5),
+        ([(0.0, 1.0), (1.5, 1.0), (3.0, 1.0)], -1.0),  # Waits add up.
+    ],
+)
+def test_what_is_in_hand(arrivals: list[tuple[float, float]], ahead_s: float) -> None:
+    assert least_ahead_s([Arrival(*arrival) for arrival in arrivals]) == pytest.approx(ahead_s)
 
 
 def test_the_command_writes_figures_and_prints_a_table(published_voice: str, tmp_path: Path) -> None:
+    """As a program, whose processes find their way into it."""
     file = tmp_path / "new" / "out.json"
-    options = ("--seconds", 0.1, "--runs", 1, "--warm-up", 0, "--threads", 1)
-    done = glowtron("vocoder", "--model", published_voice, *options, "--json", file)
+    options = ("--seconds", "0.1", "--runs", "1", "--warm-up", "0", "--threads", "1", "--json", str(file))
+    command = [sys.executable, "-m", "glowtron", "bench", "vocoder", "--model", published_voice, *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads(file.read_text(encoding="utf-8"))
     assert result["command"].endswith("--seconds 0.1 --threads 1 --runs 1 --warm-up 0")
     assert {"settings", "machine", "power"} <= set(result)
+    assert result["settings"] == {"runs": 1, "warm_up": 0, "seed": 0, "clock": "wall"}
     assert result["power"]["gpu_w"].startswith("not measured: ")
     assert result["threads"] == 1
     assert isinstance(result["ratio_to_plain"], float)
@@ -168,15 +240,19 @@ def test_the_command_writes_figures_and_prints_a_table(published_voice: str, tmp
     assert [path.name for path in file.parent.iterdir()] == ["out.json"]
 
 
-def test_say_tells_when_the_first_sound_is_there(tiny_voice: Path, tmp_path: Path) -> None:
-    file = tmp_path / "say.json"
-    options = ("--text", "Hello. Again.", "--runs", 2, "--warm-up", 0, "--threads", 1, "--quiet", "--json", file)
-    done = glowtron("say", "--model", tiny_voice, *options)
-    assert (done.returncode, done.stdout) == (0, "")
+def test_the_command_hands_its_options_on(
+    monotonic_voice: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "stream.json"
+    options = ("--runs", "3", "--warm-up", "0", "--seed", "7", "--clock", "cpu", "--precision", "fp32", "--no-plain")
+    with pytest.raises(SystemExit) as exit_:
+        main(["bench", "stream", "--model", monotonic_voice, "--text", "Hm.", *options, "-q", "--json", str(file)])
+    assert (exit_.value.code, *capfd.readouterr()) == (0, "", "")
     result = json.loads(file.read_text(encoding="utf-8"))
-    assert_whole(result, "rtf", "first_sound_s", "cold_start_s")
-    assert 0 < result["first_sound_s"] < result["seconds"]["slowest"]
-    assert result["cold_start_s"] > 0
+    assert result["settings"] == {"runs": 3, "warm_up": 0, "seed": 7, "clock": "cpu"}
+    assert (result["characters"], result["plain"]) == (3, "not measured: --no-plain")
+    assert result["precision"] == "fp32 and fp32"
+    assert len(result["seconds"]["each"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -185,6 +261,8 @@ def test_say_tells_when_the_first_sound_is_there(tiny_voice: Path, tmp_path: Pat
         (("vocoder", "--model", "waveglow-257"), "waveglow-256"),
         (("train", "--model", "nothing"), "known: waveglow-256"),
         (("say", "--text", " "), "empty"),
+        (("stream", "--text", "..."), "speakable"),
+        (("stream", "--model", "nobody"), "known: compact, full-size"),
         (("vocoder", "--json", "."), "is a folder"),
         (("vocoder", "--runs", "0"), "--runs"),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -15,7 +15,7 @@ from torch import Tensor
 from glowtron.bench.agreement import free_running
 from glowtron.bench.child import Child
 from glowtron.bench.distance import mel_error
-from glowtron.bench.measurement import Measured, Settings, measure
+from glowtron.bench.measurement import Measured, Parts, Settings, Subject, measure
 from glowtron.bench.models import AcousticModel, find_acoustic, ids_of, n_frames_of
 from glowtron.bench.plain_tacotron2 import PlainTacotron2
 from glowtron.bench.result import compared, figures
@@ -36,7 +36,7 @@ class AcousticWork(NamedTuple):
     seed: int = 0
 
 
-class Acoustic:
+class Acoustic(Subject):
     """Texts to mels, from the same noise every time: ours, the plain one, or the exact one (see `Vocoder`)."""
 
     def __init__(self, work: AcousticWork, kind: Literal["fast", "plain", "exact"], precision: str = "fp32") -> None:
@@ -47,7 +47,7 @@ class Acoustic:
         self.n_frames = n_frames_of(work.seconds, mel)
         # Nothing but the number of frames is to end it, at least where the attention is that of the paper.
         self.decoding = replace(found.decoding, max_frames=self.n_frames, stop_threshold=1.0)
-        self.parts: dict[str, Callable[..., Any]] = {}
+        self.parts: Parts = {}
         self.facts: dict[str, Any] = {
             "weights": found.weights,
             "symbols": self.ids.shape[1],
@@ -60,9 +60,9 @@ class Acoustic:
         fast = accelerate_tacotron2(found.model, precision)
         self.facts |= {"precision": fast.precision, "why": fast.why}
         self.parts = {
-            "encoder": FastTacotron2._encode,
-            "decoder steps": DecoderRun.step,
-            "postnet": FastTacotron2._refine,
+            "encoder": (FastTacotron2._encode,),
+            "decoder steps": (DecoderRun.step,),
+            "postnet": (FastTacotron2._refine,),
         }
         return lambda: (
             fast.generate(self.ids, self.lengths, self.decoding, self._generators(), speaker=self.speaker).mel
@@ -89,10 +89,6 @@ class Acoustic:
     def run(self) -> NDArray[np.float32]:
         """Mels (B, M, T)."""
         return np.asarray(self.generate().float().numpy())
-
-    def marks(self) -> Mapping[str, float]:
-        """None."""
-        return {}
 
 
 def bench_acoustic(work: AcousticWork, settings: Settings) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -16,13 +17,6 @@ from glowtron.train.machine import Power, describe
 
 Rates = Callable[[float], dict[str, float]]
 """Figures of speed by name, such as `rtf`, from a run's seconds."""
-MEANINGS = {
-    "rtf": "real-time factor: compute time / audio time, of the whole batch",
-    "khz": "thousand samples of sound a second",
-    "mel_frames_per_s": "mel frames a second",
-    "samples_per_s": "samples of sound a second",
-    "ratio_to_plain": "times as fast as the published algorithm written plainly, float32",
-}
 
 
 def figures(measured: Measured, rates: Rates) -> dict[str, Any]:
@@ -31,16 +25,21 @@ def figures(measured: Measured, rates: Rates) -> dict[str, Any]:
         **measured.facts,
         "threads": measured.threads,
         **rates(measured.median()),
-        "seconds": {
-            "median": measured.median(),
-            "fastest": min(measured.seconds),
-            "slowest": max(measured.seconds),
-            "each": measured.seconds,
-        },
+        "seconds": spread(measured.seconds),
         "peak_memory_gb": measured.peak_gb,
         "loaded_memory_gb": measured.loaded_gb,
         **({"parts": measured.parts} if measured.parts else {}),
     }
+
+
+def sound_rates(length_s: float, sample_rate: int) -> Rates:
+    """Real-time factor (compute time / audio time) and thousand samples a second, of so much sound."""
+    return lambda seconds: {"rtf": seconds / length_s, "khz": length_s * sample_rate / seconds / 1000}
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """Of one figure, seconds of some kind, in all runs."""
+    return {"median": median(values), "fastest": min(values), "slowest": max(values), "each": list(values)}
 
 
 def compared(ours: Measured, plain: Measured | str, rates: Rates) -> dict[str, Any]:
@@ -100,7 +99,7 @@ def _flat(values: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name, value in values.items():
         if isinstance(value, Mapping):
-            found += _flat(value, f"{before}{name}: ")
+            found += _flat(value, f"{before}{name.replace('_', ' ')}: ")
         elif name != "each":
             found.append((before + name.replace("_", " "), value))
     return found

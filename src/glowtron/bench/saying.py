@@ -7,7 +7,8 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,21 +22,22 @@ from numpy.typing import NDArray
 from glowtron.audio import Audio, concatenate
 from glowtron.bench.child import Child
 from glowtron.bench.distance import wave_error
-from glowtron.bench.measurement import NOT_MEASURED, Settings, measure
+from glowtron.bench.measurement import CLOCKS, NOT_MEASURED, Parts, Settings, Subject, measure
 from glowtron.bench.models import COMPACT, find_stored, full_size_voice, n_frames_of, text_of
 from glowtron.bench.plain_tacotron2 import PlainTacotron2
 from glowtron.bench.plain_waveglow import PlainWaveGlow
-from glowtron.bench.result import compared, figures
+from glowtron.bench.result import compared, figures, sound_rates
 from glowtron.checkpoint import StoredVoice
 from glowtron.config import MelConfig
 from glowtron.errors import InputError
 from glowtron.fast.tacotron2 import FastTacotron2
-from glowtron.fast.waveglow import FastWaveGlow
-from glowtron.models.mel_correction import MelCorrection
+from glowtron.fast.waveglow import FastWaveGlow, WaveStream
+from glowtron.models.mel_correction import CorrectionStream
 from glowtron.models.waveglow import draw_noise
 from glowtron.speaking.options import SynthesisOptions
-from glowtron.speaking.stretch import stretch
-from glowtron.text.frontend import make_frontend
+from glowtron.speaking.silence import heard
+from glowtron.speaking.stretch import Stretcher
+from glowtron.text.frontend import EnglishFrontend, make_frontend
 from glowtron.voice import Voice
 
 FULL_SIZE = "full-size"
@@ -60,42 +62,52 @@ class SayingWork(NamedTuple):
         return self.text if self.text is not None else text_of(self.seconds)
 
 
-class Saying:
-    """The text to sound, from the same noise every time: ours, or both published models written plainly, in a row."""
+class Reader:
+    """A voice that is ready, and how it reads the text of a work."""
 
-    def __init__(self, work: SayingWork, kind: Literal["fast", "plain"], precision: str = "fp32") -> None:
-        self.work, self.started, self.first_sound_s = work, 0.0, 0.0
-        stored = (
-            full_size_voice(work.seed) if work.model == FULL_SIZE else find_stored(work.model, (COMPACT, FULL_SIZE))
-        )
-        self.mel = stored.mel
-        self.parts: dict[str, Callable[..., Any]] = {}
-        self.facts: dict[str, Any] = {"voice": stored.config.name, "characters": len(work.words)}
-        self.speak = self._fast(stored, precision) if kind == "fast" else self._plain(stored)
-
-    def _fast(self, stored: StoredVoice, precision: str) -> Callable[[], NDArray[np.float32]]:
-        voice = Voice(stored, device="cpu", precision=precision)
-        options = SynthesisOptions(seed=self.work.seed)
-        if self.work.model == FULL_SIZE:  # Drawn weights never end a sentence by themselves.
-            n_frames = n_frames_of(self.work.seconds, self.mel) // len(voice.sentences(self.work.words))
-            options = replace(options, max_frames=max(n_frames, 1), pause_s=0.0)
-        self.parts = {
-            "reading of the text": Voice.pieces,
-            "acoustic model": FastTacotron2.generate,
-            "vocoder": FastWaveGlow.generate,
-            "correction": MelCorrection.__call__,
-            "stretching": stretch,
-        }
-        acoustic, vocoder = voice.fast_acoustic, voice.fast_vocoder
+    def __init__(self, work: SayingWork, precision: str) -> None:
+        """Raises InputError for an unknown voice or precision, and a text without words."""
+        self.voice = Voice(find_spoken(work), device="cpu", precision=precision)
+        self.words, self.options = work.words, SynthesisOptions(seed=work.seed)
+        if work.model == FULL_SIZE:  # Drawn weights never end a sentence by themselves.
+            n_frames = n_frames_of(work.seconds, self.voice.mel) // len(self.voice.sentences(self.words))
+            self.options = replace(self.options, max_frames=max(n_frames, 1), pause_s=0.0)
+        acoustic, vocoder = self.voice.fast_acoustic, self.voice.fast_vocoder
         assert isinstance(acoustic, FastTacotron2) and isinstance(vocoder, FastWaveGlow)
-        self.facts |= {
+        self.facts: dict[str, Any] = {
+            "voice": self.voice.config.name,
+            "characters": len(self.words),
             "precision": f"{acoustic.precision} and {vocoder.precision}",
             "why": f"acoustic model: {acoustic.why}; vocoder: {vocoder.why}",
         }
+        self.parts: Parts = {
+            "reading of the text": (Voice.pieces, EnglishFrontend.read),
+            "acoustic model": (FastTacotron2.generate, FastTacotron2.chunks),
+            "silence": (heard,),
+            "vocoder": (WaveStream.push,),
+            "correction": (CorrectionStream.push,),
+            "stretching": (Stretcher.push,),
+        }
+
+
+class Saying(Subject):
+    """The text to sound, from the same noise every time: ours, or both published models written plainly, in a row."""
+
+    def __init__(
+        self, work: SayingWork, kind: Literal["fast", "plain"], precision: str = "fp32", clock: str = "wall"
+    ) -> None:
+        self.work, self.now = work, CLOCKS[clock]
+        self.started = self.first_sound_s = 0.0
+        self.parts: Parts = {}
+        self.facts: dict[str, Any] = {}
+        self.speak = self._fast(Reader(work, precision)) if kind == "fast" else self._plain(find_spoken(work))
+
+    def _fast(self, reader: Reader) -> Callable[[], NDArray[np.float32]]:
+        self.parts, self.facts, self.mel = reader.parts, reader.facts, reader.voice.mel
 
         def speak() -> NDArray[np.float32]:
             sounds: list[Audio] = []
-            for utterance in voice.utterances(self.work.words, options):
+            for utterance in reader.voice.utterances(reader.words, reader.options):
                 if not sounds:
                     self._note_sound()
                 sounds.append(utterance.with_pause)
@@ -104,71 +116,88 @@ class Saying:
         return speak
 
     def _plain(self, stored: StoredVoice) -> Callable[[], NDArray[np.float32]]:
-        if self.work.model != FULL_SIZE:
+        decoding, vocoding = stored.config.decoding, stored.config.vocoding
+        if decoding.monotonic or vocoding.correction:
             raise InputError("this voice's monotonic attention and correction are not in the published algorithms")
         assert stored.acoustic is not None and stored.config.acoustic is not None and stored.vocoder is not None
+        self.mel = stored.mel
         tacotron2 = PlainTacotron2(stored.acoustic.config, self.mel.n_mels).eval()
         tacotron2.copy_weights(stored.acoustic)
         waveglow = PlainWaveGlow(stored.vocoder.config)
         waveglow.copy_weights(stored.vocoder)
         waveglow.prepare_inference()
-        frontend, sigma = make_frontend(stored.config.acoustic.text), stored.config.vocoding.sigma
-        n_frames = n_frames_of(self.work.seconds, self.mel)
-        self.facts |= {"precision": "fp32", "why": "Conv1d over (B, C, T), step by step, as published"}
+        frontend = make_frontend(stored.config.acoustic.text)
+        n_frames = n_frames_of(self.work.seconds, self.mel) if self.work.model == FULL_SIZE else decoding.max_frames
+        self.facts = {"precision": "fp32", "why": "Conv1d over (B, C, T), step by step, as published"}
 
         @torch.inference_mode()
         def speak() -> NDArray[np.float32]:
             ids = torch.tensor([frontend.ids(self.work.words)])
-            mel = tacotron2.generate(ids, torch.tensor([ids.shape[1]]), n_frames, 1.0)[0].after
+            mel = tacotron2.generate(ids, torch.tensor([ids.shape[1]]), n_frames, decoding.stop_threshold)[0].after
             noise = draw_noise(waveglow.config, mel, torch.Generator().manual_seed(self.work.seed))
-            wave = waveglow.generate(mel, sigma, noise)
+            wave = waveglow.generate(mel, vocoding.sigma, noise)
             self._note_sound()
             return np.asarray(wave[0].numpy())
 
         return speak
 
     def _note_sound(self) -> None:
-        self.first_sound_s = time.perf_counter() - self.started
+        self.first_sound_s = self.now() - self.started
 
     def run(self) -> NDArray[np.float32]:
         """Sound (1, L)."""
-        self.started = time.perf_counter()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # Drawn weights make no sense of a text.
+        self.started = self.now()
+        with without_warnings():
             return self.speak()[None]
 
     def marks(self) -> Mapping[str, float]:
-        """When the first sound could be played."""
-        return {"first_sound_s": self.first_sound_s}
+        """When the first sentence was whole, which of what is plain is all of the text."""
+        return {"first_sentence_s": self.first_sound_s}
 
 
 def bench_saying(work: SayingWork, settings: Settings) -> dict[str, Any]:
     """All figures as JSON values. Raises InputError for an unknown voice or precision, and a text without words."""
-    ours, plain = measure(partial(Saying, work, "fast", settings.precision), partial(Saying, work, "plain"), settings)
+    ours, plain = measure(
+        partial(Saying, work, "fast", settings.precision, settings.clock),
+        partial(Saying, work, "plain", clock=settings.clock),
+        settings,
+    )
     with Child(partial(Saying, work, "fast", "fp32"), settings.threads) as child:
         mel, exact = child.ask(_mel), child.ask(Saying.run)
     audio_s = ours.output.shape[1] / mel.sample_rate
     plain_s = audio_s if isinstance(plain, str) else plain.output.shape[1] / mel.sample_rate
-
-    def rates(seconds: float, length_s: float = audio_s) -> dict[str, float]:
-        return {"rtf": seconds / length_s, "khz": length_s * mel.sample_rate / seconds / 1000}
-
-    own = figures(ours, rates)
-    own |= compared(ours, plain, partial(rates, length_s=plain_s))
-    error: dict[str, Any] = {"against": "the same voice in float32, same noise"}
-    if ours.output.shape == exact.shape:
-        error |= wave_error(ours.output, exact, mel)
-    else:
-        error["snr_db"] = NOT_MEASURED + "rounding moved the end of a sound"
+    own = figures(ours, sound_rates(audio_s, mel.sample_rate))
+    own |= compared(ours, plain, sound_rates(plain_s, mel.sample_rate))
     return {
         "what": "say",
         "model": work.model,
         "audio_s": audio_s,
         **own,
-        "first_sound_s": median(marks["first_sound_s"] for marks in ours.marks),
+        "first_sentence_s": median(marks["first_sentence_s"] for marks in ours.marks),
         "cold_start_s": _cold_start_s(work),
-        "error": error,
+        "error": sound_error(ours.output, exact, mel),
     }
+
+
+def find_spoken(work: SayingWork) -> StoredVoice:
+    """The voice of a work. Raises InputError if there is none of that name."""
+    return full_size_voice(work.seed) if work.model == FULL_SIZE else find_stored(work.model, (COMPACT, FULL_SIZE))
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Of sentences that went wrong: drawn weights make no sense of a text."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        yield
+
+
+def sound_error(found: NDArray[np.float32], exact: NDArray[np.float32], mel: MelConfig) -> dict[str, Any]:
+    """How far sound (1, L) is from the same voice's in float32."""
+    error: dict[str, Any] = {"against": "the same voice in float32, same noise"}
+    if found.shape != exact.shape:
+        return error | {"snr_db": NOT_MEASURED + "rounding moved the end of a sound"}
+    return error | wave_error(found, exact, mel)
 
 
 def _mel(saying: Saying) -> MelConfig:

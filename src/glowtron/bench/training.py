@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from glowtron.bench.agreement import Learnt, distance, learnt, training_tacotron2, training_waveglow, without_dropout
 from glowtron.bench.child import Child
 from glowtron.bench.distance import snr_db
-from glowtron.bench.measurement import Measured, Settings, measure
+from glowtron.bench.measurement import Measured, Parts, Settings, Subject, measure
 from glowtron.bench.models import CHARACTERS_PER_S, COMPACT, TACOTRON2, WAVEGLOWS, drawn_mel
 from glowtron.bench.plain_tacotron2 import PlainTacotron2, plain_loss
 from glowtron.bench.plain_waveglow import PlainWaveGlow
@@ -53,7 +53,7 @@ class TrainingWork(NamedTuple):
     """Of a WaveGlow, as its run's configuration may say, too."""
 
 
-class Training:
+class Training(Subject):
     """Steps on the same batch, again and again: forward, backward, clipping where the recipe has it, Adam."""
 
     def __init__(self, work: TrainingWork, kind: Literal["fast", "plain"], precision: str = "fp32") -> None:
@@ -66,10 +66,10 @@ class Training:
             "precision": chosen.name,
             "why": chosen.why if kind == "fast" else "Conv1d over (B, C, T), step by step, as published",
         }
-        self.parts: dict[str, Callable[..., Any]] = {
-            "forward": Training._forward,
-            "backward": Training._backward,
-            "clipping and Adam": Training._move,
+        self.parts: Parts = {
+            "forward": (Training._forward,),
+            "backward": (Training._backward,),
+            "clipping and Adam": (Training._move,),
         }
         self.clip_norm = config.training.optimizer.clip_norm
         self.optimizer = make_optimizer(self.model, config.training.optimizer)
@@ -93,10 +93,6 @@ class Training:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-
-    def marks(self) -> Mapping[str, float]:
-        """None."""
-        return {}
 
 
 def find_work(work: TrainingWork) -> VocoderRun | AcousticRun:

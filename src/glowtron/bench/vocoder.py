@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -13,12 +13,12 @@ from torch import Tensor
 
 from glowtron.bench.child import Child
 from glowtron.bench.distance import relative, wave_error
-from glowtron.bench.measurement import Measured, Settings, measure
+from glowtron.bench.measurement import Measured, Parts, Settings, Subject, measure
 from glowtron.bench.models import VocoderModel, drawn_mel, find_vocoder, n_frames_of
 from glowtron.bench.plain_waveglow import PlainWaveGlow
-from glowtron.bench.result import compared, figures
+from glowtron.bench.result import compared, figures, sound_rates
 from glowtron.config import MelConfig
-from glowtron.fast.dilated import Dilated, PairedDilated
+from glowtron.fast.dilated import Dilated
 from glowtron.fast.waveglow import WaveStream, accelerate_waveglow
 from glowtron.fast.wavenet import FastWaveNet
 from glowtron.models.waveglow import WaveGlow, draw_noise
@@ -35,7 +35,7 @@ class VocoderWork(NamedTuple):
     seed: int = 0
 
 
-class Vocoder:
+class Vocoder(Subject):
     """Mels with the spread of speech to sound, from the same noise every time: ours, the plain one, or the exact one.
 
     `fast` is ours in `precision`, `plain` the published algorithm, `exact` the model as it is trained, in float32.
@@ -47,7 +47,7 @@ class Vocoder:
         n_frames = n_frames_of(work.seconds, self.mel_config)
         self.mel = drawn_mel(self.mel_config, work.batch, n_frames, work.seed)
         self.speaker = torch.zeros(1, dtype=torch.int64)
-        self.parts: dict[str, Callable[..., Any]] = {}
+        self.parts: Parts = {}
         self.facts: dict[str, Any] = {
             "weights": found.weights,
             "sigma": found.sigma,
@@ -65,9 +65,9 @@ class Vocoder:
         fast = accelerate_waveglow(found.model, precision)
         self.facts |= {"precision": fast.precision, "why": fast.why}
         self.parts = {
-            "conditioning": WaveStream.enter,
-            "dilated products": (PairedDilated if fast.precision == "fp32" else Dilated).write,
-            "gates, residual, skip": FastWaveNet.gate,
+            "conditioning": (WaveStream.enter,),
+            "dilated products": (Dilated.write,),
+            "gates, residual, skip": (FastWaveNet.gate,),
         }
         return lambda noise: fast.generate(self.mel, self.sigma, noise=noise, speaker=self.speaker)
 
@@ -88,21 +88,13 @@ class Vocoder:
         noise = draw_noise(self.config, self.mel, torch.Generator().manual_seed(self.work.seed))
         return np.asarray(self.generate(noise).float().numpy())
 
-    def marks(self) -> Mapping[str, float]:
-        """None."""
-        return {}
-
 
 def bench_vocoder(work: VocoderWork, settings: Settings) -> dict[str, Any]:
     """All figures as JSON values. Raises InputError for an unknown model or precision."""
     ours, plain = measure(partial(Vocoder, work, "fast", settings.precision), partial(Vocoder, work, "plain"), settings)
     with Child(partial(Vocoder, work, "exact"), settings.threads) as child:
         mel, exact = child.ask(_mel), child.ask(Vocoder.run)
-    total_s = ours.facts["audio_s"] * work.batch
-
-    def rates(seconds: float) -> dict[str, float]:
-        return {"rtf": seconds / total_s, "khz": total_s * mel.sample_rate / seconds / 1000}
-
+    rates = sound_rates(ours.facts["audio_s"] * work.batch, mel.sample_rate)
     error: dict[str, Any] = {"against": "the model in float32, same noise"}
     error |= wave_error(ours.output, exact, mel)
     if isinstance(plain, Measured):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial, wraps
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
@@ -16,41 +17,70 @@ if TYPE_CHECKING:
     from glowtron.bench.measurement import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
+Bench: TypeAlias = "Callable[[Settings], dict[str, Any]]"
+"""What measures something and returns its figures."""
+
+MEASURING = [
+    click.option(
+        "--precision",
+        metavar="NAME",
+        default="auto",
+        show_default=True,
+        help="auto (what is fastest here), fp32, bf16, and for a Tacotron 2 that speaks int8.",
+    ),
+    click.option(
+        "--threads", type=click.IntRange(0), default=0, metavar="N", help="0: as torch chooses.  [default: 0]"
+    ),
+    click.option("--runs", type=click.IntRange(1), metavar="N", default=5, show_default=True, help="Timed."),
+    click.option("--warm-up", type=click.IntRange(0), metavar="N", default=1, show_default=True, help="Runs before."),
+    click.option("--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True),
+    click.option(
+        "--clock",
+        type=click.Choice(["wall", "cpu"]),
+        default="wall",
+        show_default=True,
+        help="cpu: time on the processor, summed over threads, for a busy machine.",
+    ),
+    click.option("--no-plain", is_flag=True, help="Leave the plain implementation out; it takes longest."),
+    click.option("--json", "file", metavar="FILE", help="Write all figures here."),
+    click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only."),
+]
+"""What every measurement can be told."""
 
 
-def measuring_options(command: F) -> F:
-    """What every measurement can be told."""
-    for option in reversed(
-        [
-            click.option(
-                "--precision",
-                metavar="NAME",
-                default="auto",
-                show_default=True,
-                help="auto (what is fastest here), fp32, bf16, and for a Tacotron 2 that speaks int8.",
-            ),
-            click.option(
-                "--threads", type=click.IntRange(0), default=0, metavar="N", help="0: as torch chooses.  [default: 0]"
-            ),
-            click.option("--runs", type=click.IntRange(1), metavar="N", default=5, show_default=True, help="Timed."),
-            click.option(
-                "--warm-up", type=click.IntRange(0), metavar="N", default=1, show_default=True, help="Runs before."
-            ),
-            click.option("--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True),
-            click.option(
-                "--clock",
-                type=click.Choice(["wall", "cpu"]),
-                default="wall",
-                show_default=True,
-                help="cpu: time on the processor, summed over threads, for a busy machine.",
-            ),
-            click.option("--no-plain", is_flag=True, help="Leave the plain implementation out; it takes longest."),
-            click.option("--json", "file", metavar="FILE", help="Write all figures here."),
-            click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only."),
-        ]
-    ):
+def measuring(prepare: Callable[..., Bench]) -> Callable[..., None]:
+    """A command that measures, writes the figures and prints them.
+
+    prepare: what is measured, by the command's own options and the seed.
+    """
+
+    @wraps(prepare)
+    def command(*, file: str | None, quiet: bool, no_plain: bool, seed: int, **options: Any) -> None:
+        # Refused before anything else.
+        path = _writable(file)
+
+        from glowtron.bench.measurement import Settings
+        from glowtron.bench.result import Surroundings, as_table, write
+
+        shared = {name: options.pop(name) for name in ("precision", "threads", "runs", "warm_up", "clock")}
+        settings = Settings(plain=not no_plain, seed=seed, **shared)
+        around = Surroundings()
+        result = prepare(seed=seed, **options)(settings)
+        result |= {"command": _command(), **around.tell(settings)}
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(result, path)
+        if not quiet:
+            click.echo(as_table(result), nl=False)
+
+    for option in reversed(MEASURING):
         command = option(command)
     return command
+
+
+def model_option(default: str, known: str, metavar: str = "NAME|FOLDER") -> Callable[[F], F]:
+    """Which model is measured."""
+    return click.option("--model", metavar=metavar, default=default, show_default=True, help=known)
 
 
 @click.group()
@@ -67,9 +97,14 @@ def bench() -> None:
       glowtron bench acoustic --model tacotron2 --batch 16
       glowtron bench train --model waveglow-256 --batch 2 --segment 8000
       glowtron bench say
+      glowtron bench stream --seconds 60
     """
 
 
+voice_option = model_option(
+    "compact", "compact (the voice that ships), full-size (tacotron2 and waveglow-256), or a voice."
+)
+text_option = click.option("--text", metavar="TEXT", help="What is said.  [default: what a reader says in --seconds]")
 seconds_option = click.option(
     "--seconds",
     type=click.FloatRange(0, 600, min_open=True),
@@ -82,73 +117,59 @@ batch_option = click.option("--batch", type=click.IntRange(1), metavar="N", defa
 
 
 @bench.command()
-@click.option(
-    "--model",
-    metavar="NAME|FOLDER",
-    default="compact",
-    show_default=True,
-    help="compact (the voice that ships), full-size (tacotron2 and waveglow-256), or a voice.",
-)
-@click.option("--text", metavar="TEXT", help="What is said.  [default: what a reader says in --seconds]")
+@voice_option
+@text_option
 @seconds_option
-@measuring_options
-def say(model: str, text: str | None, seconds: float, **options: Any) -> None:
+@measuring
+def say(model: str, text: str | None, seconds: float, seed: int) -> Bench:
     """Measure text to sound, end to end."""
-    settings, file, quiet = _settings(options)
-
     from glowtron.bench.saying import SayingWork, bench_saying
 
-    _measure(lambda: bench_saying(SayingWork(model, text, seconds, settings.seed), settings), settings, file, quiet)
+    return partial(bench_saying, SayingWork(model, text, seconds, seed))
 
 
 @bench.command()
-@click.option(
-    "--model",
-    metavar="NAME|FOLDER",
-    default="waveglow-256",
-    show_default=True,
-    help="waveglow-256, waveglow-512, compact (the voice that ships), or a voice.",
-)
+@voice_option
+@text_option
+@seconds_option
+@measuring
+def stream(model: str, text: str | None, seconds: float, seed: int) -> Bench:
+    """Measure the time to the first sound, and whether what follows keeps ahead of its listener."""
+    from glowtron.bench.saying import SayingWork
+    from glowtron.bench.streaming import bench_streaming
+
+    return partial(bench_streaming, SayingWork(model, text, seconds, seed))
+
+
+@bench.command()
+@model_option("waveglow-256", "waveglow-256, waveglow-512, compact (the voice that ships), or a voice.")
 @seconds_option
 @batch_option
-@measuring_options
-def vocoder(model: str, seconds: float, batch: int, **options: Any) -> None:
+@measuring
+def vocoder(model: str, seconds: float, batch: int, seed: int) -> Bench:
     """Measure mels to sound."""
-    settings, file, quiet = _settings(options)
-
     from glowtron.bench.vocoder import VocoderWork, bench_vocoder
 
-    _measure(lambda: bench_vocoder(VocoderWork(model, seconds, batch, settings.seed), settings), settings, file, quiet)
+    return partial(bench_vocoder, VocoderWork(model, seconds, batch, seed))
 
 
 @bench.command()
-@click.option(
-    "--model",
-    metavar="NAME|FOLDER",
-    default="tacotron2",
-    show_default=True,
-    help="tacotron2, compact (the voice that ships), or a voice.",
-)
+@model_option("tacotron2", "tacotron2, compact (the voice that ships), or a voice.")
 @seconds_option
 @batch_option
-@measuring_options
-def acoustic(model: str, seconds: float, batch: int, **options: Any) -> None:
+@measuring
+def acoustic(model: str, seconds: float, batch: int, seed: int) -> Bench:
     """Measure text to mels."""
-    settings, file, quiet = _settings(options)
-
     from glowtron.bench.acoustic import AcousticWork, bench_acoustic
 
-    work = AcousticWork(model, seconds, batch, settings.seed)
-    _measure(lambda: bench_acoustic(work, settings), settings, file, quiet)
+    return partial(bench_acoustic, AcousticWork(model, seconds, batch, seed))
 
 
 @bench.command()
-@click.option(
-    "--model",
+@model_option(
+    "waveglow-256",
+    "waveglow-256, waveglow-512, tacotron2, compact, or a JSON file with the configuration of a run.",
     metavar="NAME|FILE",
-    default="waveglow-256",
-    show_default=True,
-    help="waveglow-256, waveglow-512, tacotron2, compact, or a JSON file with the configuration of a run.",
 )
 @click.option(
     "--batch", type=click.IntRange(1), metavar="N", help="[default: 2 of a WaveGlow, 16 of a Tacotron 2 or compact]"
@@ -164,44 +185,24 @@ def acoustic(model: str, seconds: float, batch: int, **options: Any) -> None:
     is_flag=True,
     help="Compute a WaveGlow's flows again for their gradients, as --set recompute_flows=true does in training.",
 )
-@measuring_options
-def train(model: str, batch: int | None, segment: int, frames: int, recompute_flows: bool, **options: Any) -> None:
+@measuring
+def train(model: str, batch: int | None, segment: int, frames: int, recompute_flows: bool, seed: int) -> Bench:
     """Measure whole steps of training."""
-    settings, file, quiet = _settings(options)
-
     from glowtron.bench.training import TrainingWork, bench_training
 
     batch = batch or (2 if model.startswith("waveglow-") else 16)
-    work = TrainingWork(model, batch, segment, frames, settings.seed, recompute_flows)
-    _measure(lambda: bench_training(work, settings), settings, file, quiet)
+    return partial(bench_training, TrainingWork(model, batch, segment, frames, seed, recompute_flows))
 
 
-def _settings(options: dict[str, Any]) -> tuple[Settings, Path | None, bool]:
-    """What is measured how, the file of figures, and whether to be quiet. The file is refused before anything else."""
-    file, quiet = options.pop("file"), options.pop("quiet")
-    path = Path(file) if file else None
-    if path is not None:
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder; give --json a file")
-        check_folder(path.parent)
-
-    from glowtron.bench.measurement import Settings
-
-    return Settings(plain=not options.pop("no_plain"), **options), path, quiet
-
-
-def _measure(bench: Callable[[], dict[str, Any]], settings: Settings, file: Path | None, quiet: bool) -> None:
-    """Measure, write the figures and print them."""
-    from glowtron.bench.result import Surroundings, as_table, write
-
-    around = Surroundings()
-    result = bench()
-    result |= {"command": _command(), **around.tell(settings)}
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write(result, file)
-    if not quiet:
-        click.echo(as_table(result), nl=False)
+def _writable(file: str | None) -> Path | None:
+    """The file of figures. Raises InputError where it cannot be written."""
+    if file is None:
+        return None
+    path = Path(file)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; give --json a file")
+    check_folder(path.parent)
+    return path
 
 
 def _command() -> str:
