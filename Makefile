@@ -29,12 +29,14 @@ clean:
 	rm -rf .venv build dist demo.wav
 
 # A stamp a kind of set-up, renewed when what to install has changed.
-.venv/.core: pyproject.toml constraints.txt
+KERNEL := hatch_build.py $(wildcard src/glowtron/fast/*.[ch])
+
+.venv/.core: pyproject.toml constraints.txt $(KERNEL)
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 10) <= sys.version_info < (3, 14) else "Glowtron needs Python 3.10 to 3.13; choose one with: make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) --editable .
 	touch $@
 
-.venv/.dev: pyproject.toml constraints.txt | .venv/.core
+.venv/.dev: pyproject.toml constraints.txt $(KERNEL) | .venv/.core
 	$(PIP) --editable '.[dev]'
 	touch $@

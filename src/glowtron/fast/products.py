@@ -1,17 +1,42 @@
 """Products of few rows with a large matrix, which cost what it takes to read the matrix.
 
 A decoder step multiplies a vector for each text with matrices of millions of weights: the fewer bytes a weight has, the
-faster. Three ways of packing them, one call: `product.write(x, out)`. A product owns its scratch space, so that a
-decoding run makes its own by `product.reserve(batch)`.
+faster. `Rows` holds them in one of three precisions; `pack` lays them out for torch, `product.write` multiplies.
+A product owns its scratch space, so that a decoding run makes its own by `matrix.reserve(batch)`.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+
+Kind = Literal["fp32", "bf16", "int8"]
+"""How weights are held."""
+
+
+class Rows(NamedTuple):
+    """A matrix (N, K) with a row for each output, and its bias (N,)."""
+
+    kind: Kind
+    weight: Tensor
+    """(N, K) float32, bfloat16 or int8"""
+    scale: Tensor
+    """(N,) what a weight of each output counts: 1 but for int8."""
+    bias: Tensor
+    """(N,) float32"""
+
+
+def round_rows(weight: Tensor, bias: Tensor, kind: Kind) -> Rows:
+    """Weights (N, K) in the precision `kind`; int8 has a scale for each output."""
+    scale = torch.ones(len(weight))
+    if kind == "int8":
+        scale = (weight.abs().amax(dim=1).float() / 127).clamp(min=1e-20)
+        weight = (weight / scale[:, None]).round()
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.int8}[kind]
+    return Rows(kind, weight.detach().to(dtype, copy=True).contiguous(), scale, bias.detach().float().clone())
 
 
 class Product(Protocol):
@@ -28,15 +53,25 @@ class Matrix(Protocol):
         """What multiplies `batch` rows; not to be shared between threads."""
 
 
+def pack(rows: Rows) -> Matrix:
+    """Rows as torch multiplies them fastest."""
+    kinds: dict[Kind, type[Float32Matrix | PackedMatrix | Int8Matrix]] = {
+        "fp32": Float32Matrix,
+        "bf16": PackedMatrix,
+        "int8": Int8Matrix,
+    }
+    return kinds[rows.kind](rows)
+
+
 class Float32Matrix:
     """As it is: in rows for few texts, in oneDNN's own order for more."""
 
     FEW = 8
     """Rows up to which the plain order is faster."""
 
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        self.weight = weight.float().t().contiguous()
-        self.bias = bias.float()
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self.weight = rows.weight.t().contiguous()
 
     def reserve(self, batch: int) -> Product:
         """See `Matrix`."""
@@ -44,20 +79,20 @@ class Float32Matrix:
 
     @cached_property
     def _packed(self) -> PackedMatrix:
-        return PackedMatrix(self.weight.t(), self.bias, torch.float32)
+        return PackedMatrix(self.rows)
 
     def write(self, x: Tensor, out: Tensor) -> None:
         """See `Product`."""
-        torch.addmm(self.bias, x, self.weight, out=out)
+        torch.addmm(self.rows.bias, x, self.weight, out=out)
 
 
 class PackedMatrix:
     """In one dtype and oneDNN's own order; sums are float32."""
 
-    def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> None:
-        self.dtype = dtype
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.to(dtype).contiguous())
-        self.bias = bias.to(dtype)
+    def __init__(self, rows: Rows) -> None:
+        self.dtype = rows.weight.dtype
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(rows.weight)
+        self.bias = rows.bias.to(self.dtype)
 
     def reserve(self, batch: int) -> PackedMatrix:
         """Itself: nothing is kept between calls."""
@@ -68,25 +103,18 @@ class PackedMatrix:
         out.copy_(torch.ops.mkldnn._linear_pointwise(x.to(self.dtype), self.weight, self.bias, "none", [], ""))
 
 
-def bfloat16_matrix(weight: Tensor, bias: Tensor) -> PackedMatrix:
-    """A matrix rounded to bfloat16."""
-    return PackedMatrix(weight, bias, torch.bfloat16)
-
-
 class Int8Matrix:
-    """Weights in eight bits with a scale for each output; what they are multiplied with keeps fifteen.
+    """Weights in eight bits; what they are multiplied with keeps fifteen.
 
     Reading the matrix is what costs, so a second row is free: each row of x goes in as two, its high and its low byte.
     All sums are of integers and exact, so that a row's result does not depend on the rows beside it.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        self.scale = (weight.abs().amax(dim=1).float() / 127).clamp(min=1e-20)
-        rounded = (weight / self.scale[:, None]).round().to(torch.int8)
-        self.packed = torch.ops.onednn.qlinear_prepack(rounded, None)
-        self.zero_points = torch.zeros(len(weight), dtype=torch.int32)
-        self.bias = bias.float()
-        self.n_in = weight.shape[1]
+    def __init__(self, rows: Rows) -> None:
+        self.packed = torch.ops.onednn.qlinear_prepack(rows.weight, None)
+        self.scale, self.bias = rows.scale, rows.bias
+        self.zero_points = torch.zeros(len(rows.weight), dtype=torch.int32)
+        self.n_in = rows.weight.shape[1]
 
     def reserve(self, batch: int) -> Int8Product:
         """See `Matrix`."""
@@ -149,7 +177,7 @@ def int8_is_exact() -> bool:
     Processors without VNNI add pairs of products in 16 bits, which overflow; the largest values there are show it.
     """
     try:
-        matrix = Int8Matrix(torch.full((32, 128), 127.0), torch.zeros(32))
+        matrix = Int8Matrix(round_rows(torch.full((32, 128), 127.0), torch.zeros(32), "int8"))
         found = multiply_bytes(torch.full((2, 128), 255, dtype=torch.uint8), matrix)
     except (AttributeError, RuntimeError):  # This torch has no such operation, or was built without oneDNN.
         return False
@@ -160,7 +188,7 @@ def bfloat16_is_packed() -> bool:
     """Whether this machine and this torch multiply with packed matrices of bfloat16."""
     try:
         out = torch.empty(2, 32)
-        bfloat16_matrix(torch.ones(32, 128), torch.zeros(32)).write(torch.ones(2, 128), out)
+        PackedMatrix(round_rows(torch.ones(32, 128), torch.zeros(32), "bf16")).write(torch.ones(2, 128), out)
     except (AttributeError, RuntimeError):
         return False
     return bool((out == 128).all())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -13,16 +13,15 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from glowtron.errors import InputError, nearest
 from glowtron.fast.convolutions import FoldedConvolutions
-from glowtron.fast.decoder import DecoderRun, DecoderWeights, Pack
+from glowtron.fast.decoder import DecoderWeights
+from glowtron.fast.kernel import Found, find_kernel
 from glowtron.fast.monotonic import Place
 from glowtron.fast.precision import Capabilities, Precision, choose_precision, find_capabilities
-from glowtron.fast.products import Float32Matrix, Int8Matrix, bfloat16_is_packed, bfloat16_matrix, int8_is_exact
+from glowtron.fast.products import Kind, bfloat16_is_packed, int8_is_exact
 from glowtron.models.monotonic import longest_dwells
 from glowtron.models.tacotron2 import DecodingOptions, Memory, Prenet, Spoken, Tacotron2, real
 
 PRECISIONS = ("auto", "int8", "bf16", "fp32")
-
-_PACKING: dict[str, Pack] = {"fp32": Float32Matrix, "bf16": bfloat16_matrix, "int8": Int8Matrix}
 
 _LARGE = 8_000_000
 """Weights in the decoder's LSTMs from which int8 is worth its rounding: the published network has 18 million."""
@@ -62,7 +61,10 @@ class _Segment(NamedTuple):
 
 
 def accelerate_tacotron2(
-    model: Tacotron2, precision: str = "auto", capabilities: Capabilities | None = None
+    model: Tacotron2,
+    precision: str = "auto",
+    capabilities: Capabilities | None = None,
+    compiled: Found | None = None,
 ) -> FastTacotron2:
     """A copy of the model's weights, laid out for speaking on a CPU, as in evaluation mode.
 
@@ -70,10 +72,12 @@ def accelerate_tacotron2(
     `bf16` and `int8` round the weights, and compute the postnet in bf16 where that is fast; `auto` is int8 for models
     as large as the published one and bf16 for smaller ones, if the processor has instructions for it, and else fp32.
     What the processor does not have becomes fp32 (`.precision` and `.why` say which). capabilities: what the processor
-    can do, if not what is found here. Raises InputError for an unknown precision.
+    can do, and compiled: our own operations, if not what is found here. Raises InputError for an unknown precision.
     """
     found = find_capabilities() if capabilities is None else capabilities
-    return FastTacotron2(model, *choose(precision, found, is_large(model)))
+    compiled = find_kernel() if compiled is None else compiled
+    chosen = choose(precision, found, is_large(model))
+    return FastTacotron2(model, *chosen, compiled)
 
 
 def is_large(model: Tacotron2) -> bool:
@@ -103,11 +107,12 @@ class FastTacotron2:
     """A Tacotron 2 ready to speak; `accelerate_tacotron2` makes one. Never changed, so that threads may share it."""
 
     @torch.no_grad()
-    def __init__(self, model: Tacotron2, precision: Precision, postnet_dtype: torch.dtype) -> None:
+    def __init__(self, model: Tacotron2, precision: Precision, postnet_dtype: torch.dtype, compiled: Found) -> None:
         assert model.embedding.weight.device.type == "cpu", "this is for CPUs"
         self.config, self.n_mels = model.config, model.n_mels
-        self.precision, self.why = precision.name, precision.why
-        self._decoder = DecoderWeights(model, _PACKING[precision.name])
+        self.precision = precision.name
+        self.why = f"{precision.why}; {'compiled' if compiled.kernel else f'not compiled: {compiled.why_not}'}"
+        self._decoder = DecoderWeights(model, cast(Kind, precision.name), compiled.kernel)
         encoder = model.encoder
         self._postnet = FoldedConvolutions(model.postnet, "tanh", last_is_linear=True, dtype=postnet_dtype)
         # In bf16 the encoder would be 4 dB further from the model, all through the text, and a text 1 % sooner.
@@ -147,7 +152,7 @@ class FastTacotron2:
             lengths[segment.ended] = done - 1 + options.keep_stop_frame
             stopped[segment.ended] = True
         mel_lengths = (lengths * r).clamp(max=options.max_frames)
-        mel = self._refine(before, mel_lengths)[:, : int(mel_lengths.max())]
+        mel = self.refine(before, mel_lengths)[:, : int(mel_lengths.max())]
         return Spoken(mel.transpose(1, 2), mel_lengths, alignment, stopped)
 
     @torch.inference_mode()
@@ -201,25 +206,18 @@ class FastTacotron2:
         if options.monotonic:
             longest = (longest_dwells(ids, options.max_dwell, options.max_sound_dwell) / r).tolist()
             places = [Place(row[:length]) for row, length in zip(longest, id_lengths.tolist(), strict=True)]
-        run = DecoderRun(self._decoder, self._encode(ids, id_lengths, speaker), places)
+        run = self._decoder.start(self.encode(ids, id_lengths, speaker), places)
         noise = _Noise(self._prenet, generators, like=run.row)
         rows = list(range(len(ids)))  # Of the texts that `run` speaks.
         speaking = set(rows)
         left, stop_threshold = _n_steps(options, r), _logit(options.stop_threshold)
         while left and speaking:
-            outputs, alignment = run.room(min(left, n_at_once))
-            stop_logits = outputs[..., -1].numpy()
-            steps = list(
-                zip(outputs.unbind(), outputs[..., -1 - self.n_mels : -1].unbind(), alignment.unbind(), strict=True)
-            )
-            ended: set[int] = set()
-            n_taken = 0
-            while n_taken < len(steps) and not ended:
-                run.step(noise.limits(), *steps[n_taken])
-                ending = run.ending(stop_logits[n_taken].tolist(), stop_threshold)
-                if ending:
-                    ended = speaking.intersection(rows[i] for i in ending)
-                n_taken += 1
+            room = run.room(min(left, n_at_once))
+            limits = noise.limits(len(room.outputs))
+            n_taken, ending = run.take(limits, room, [row in speaking for row in rows], stop_threshold)
+            noise.forget(n_taken)
+            outputs, alignment = room
+            ended = {rows[i] for i in ending}
             frames = outputs[:n_taken, :, :-1].unflatten(2, (r, self.n_mels)).transpose(0, 1).flatten(1, 2)
             yield _Segment(rows, frames, alignment[:n_taken].transpose(0, 1), sorted(ended))
             left -= n_taken
@@ -231,7 +229,7 @@ class FastTacotron2:
                 run = run.keep(going)
                 noise.keep(going)
 
-    def _encode(self, ids: Tensor, id_lengths: Tensor, speaker: Tensor | None) -> Memory:
+    def encode(self, ids: Tensor, id_lengths: Tensor, speaker: Tensor | None) -> Memory:
         """As `Tacotron2.encode`."""
         mask = real(id_lengths, ids.shape[1])
         masked = mask if self.config.mask_padding and not bool(mask.all()) else None
@@ -246,7 +244,7 @@ class FastTacotron2:
             values = values + self._speaker(speaker)[:, None]
         return Memory(values, self._key(values), mask)
 
-    def _refine(self, before: Tensor, lengths: Tensor) -> Tensor:
+    def refine(self, before: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, M) and lengths (B,) -> (B, T, M) with the postnet's addition, zero behind each text."""
         mel = before * real(lengths, before.shape[1])[..., None]
         if not self.config.mask_padding:
@@ -262,21 +260,30 @@ class _Noise:
 
     def __init__(self, prenet: Prenet, generators: Sequence[torch.Generator], like: Tensor) -> None:
         self.prenet, self.generators, self.like = prenet, list(generators), like
-        self.left: list[tuple[Tensor, Tensor]] = []
+        self.drawn = (like.new_zeros(0, len(like), 0),) * 2
 
-    def limits(self) -> tuple[Tensor, Tensor]:
-        """Of the next step; see `DecoderRun.step`."""
-        if not self.left:
+    def limits(self, n_steps: int) -> tuple[Tensor, Tensor]:
+        """Of the next steps, (S, B, P) each; see `DecoderRun.take`."""
+        while len(self.drawn[0]) < n_steps:
             # Many steps at a time, and as many as the model draws, so that the noise is the same.
-            drawn = [self.prenet.draw(64, like=self.like, generator=generator) for generator in self.generators]
-            first, second = torch.stack(drawn, dim=2) * _MORE_THAN_ANY  # (S, B, P) each
-            self.left = list(zip(first.unbind(), second.unbind(), strict=True))[::-1]
-        return self.left.pop()
+            each = [self.prenet.draw(64, like=self.like, generator=generator) for generator in self.generators]
+            more = torch.stack(each, dim=2) * _MORE_THAN_ANY  # (2, S, B, P)
+            parts = zip(self.drawn, more, strict=True) if len(self.drawn[0]) else ((part,) for part in more)
+            first, second = (torch.cat(tuple(part)) for part in parts)
+            self.drawn = first, second
+        first, second = self.drawn
+        return first[:n_steps], second[:n_steps]
+
+    def forget(self, n_steps: int) -> None:
+        """These have been taken."""
+        first, second = self.drawn
+        self.drawn = first[n_steps:], second[n_steps:]
 
     def keep(self, rows: list[int]) -> None:
         """Go on for these texts only."""
         self.generators = [self.generators[row] for row in rows]
-        self.left = [(first[rows], second[rows]) for first, second in self.left]
+        first, second = self.drawn
+        self.drawn = first[:, rows], second[:, rows]
 
 
 def _n_steps(options: DecodingOptions, reduction_factor: int) -> int:

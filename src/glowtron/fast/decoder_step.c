@@ -1,0 +1,117 @@
+/* Steps of Tacotron 2's decoder for a few texts. `glowtron.fast.kernel` calls this, `glowtron.fast.decoder` says what is
+ * computed, and does it with torch where this could not be compiled.
+ *
+ * The weights of the LSTMs are what a step waits for, so each is read once for all texts; everything else is little,
+ * and stays in the cache. Plain C with OpenMP, laid out by the compiler for what several generations of processors can
+ * do.
+ */
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define HAS_LEVELS
+#include <immintrin.h>
+#endif
+
+enum { FLOAT32, BFLOAT16, INT8 };
+enum { ANY, AVX2, VNNI };
+
+#define MOST 32512.0f /* The low byte, rounded, can still be added without reaching 2 to the 15. */
+
+/* Weights (n_out, n_in), row by row. Letters as in decoder.py: B texts, N symbols, E, A, C, D, P. */
+typedef struct {
+    const void *weight;
+    const float *bias;
+    const float *scale; /* Of each output, and */
+    const int32_t *sum; /* the sum of its weights: of INT8 only. */
+    int32_t n_in, n_out, kind;
+} Matrix;
+
+/* Where a text is being read; see `glowtron.fast.monotonic`. */
+typedef struct {
+    double survival;
+    int32_t symbol, dwelt, n_symbols;
+} Place;
+
+typedef struct {
+    int32_t n_texts, n_symbols, prenet, attention, context, decoder, n_mels, taps, width, reach, n_threads, level;
+    float stop_threshold; /* A logit, where the attention is not monotonic. */
+    Matrix first, second, attention_rnn, query, decoder_rnn, projection;
+    const float *location; /* (taps, E), taps of the last and the cumulative weights in turns */
+    const float *energy;   /* (E,) */
+    const float *keys;     /* (B, N, E) */
+    const float *values;   /* (B, N, C) */
+    const uint8_t *mask;   /* (B, N), whether a symbol is real */
+    Place *places;         /* (B,), or NULL where the attention is not monotonic */
+    const double *longest; /* (B, N), steps after which a symbol is left whatever the network says */
+    const uint8_t *speaking; /* (B,), whether it counts when a text ends */
+    uint8_t *ended;        /* (B,), whether it did with the last step */
+    float *row;            /* (B, P + A + C + D) */
+    float *history;        /* (B, N + taps / 2 - 1, 2): last and cumulative weights, zeros around them */
+    float *attention_c;    /* (B, A) */
+    float *decoder_c;      /* (B, D) */
+    float *hidden;         /* (B, P) */
+    float *gates;          /* (B, 4 max(A, D)) */
+    float *compared;       /* (B, E) */
+    float *energies;       /* (B, N) */
+    float *largest;        /* (B,) */
+    uint8_t *low, *high;   /* (B, most inputs of an LSTM): a row in sixteen bits, by bytes */
+} Step;
+
+#define JOINED(name, level) name##_##level
+#define FOR(name, level) JOINED(name, level)
+#define FOR_LEVEL(name) FOR(name, LEVEL)
+
+#define LEVEL any
+#include "decoder_step.h"
+#undef LEVEL
+
+#ifdef HAS_LEVELS
+
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#define LEVEL avx2
+#include "decoder_step.h"
+#undef LEVEL
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")
+#define LEVEL vnni
+#include "decoder_step.h"
+#undef LEVEL
+#pragma GCC pop_options
+#endif
+
+/* How many sets of instructions this processor has, of ANY, AVX2, VNNI. */
+int32_t glowtron_n_levels(void) {
+#ifdef HAS_LEVELS
+    int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    int vnni = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+               __builtin_cpu_supports("avx512vnni");
+    return 1 + avx2 + (avx2 && vnni);
+#else
+    return 1;
+#endif
+}
+
+/* Take up to S steps, until a text ends that is still speaking. Returns how many.
+ *
+ * frames: (B, n_mels) to begin with, rows `stride_of_frames` apart; first_limits, second_limits: (S, B, P) for the
+ * prenet's layers, 0 where dropout drops and more than any number where it keeps. Written: outputs (S, B, n_outputs),
+ * frames and stop logit; alignment (S, B, N), zeros before. */
+int32_t glowtron_take(const Step *s, int32_t n_steps, const float *frames, int32_t stride_of_frames,
+                      const float *first_limits, const float *second_limits, float *outputs, float *alignment) {
+#ifdef HAS_LEVELS
+    if (s->level == VNNI)
+        return take_vnni(s, n_steps, frames, stride_of_frames, first_limits, second_limits, outputs, alignment);
+    if (s->level == AVX2)
+        return take_avx2(s, n_steps, frames, stride_of_frames, first_limits, second_limits, outputs, alignment);
+#endif
+    return take_any(s, n_steps, frames, stride_of_frames, first_limits, second_limits, outputs, alignment);
+}
+
+/* So that a caller built for another layout finds out. */
+int32_t glowtron_size_of_step(void) { return sizeof(Step); }
