@@ -20,7 +20,7 @@ from glowtron.bench.models import AcousticModel, find_acoustic, ids_of, n_frames
 from glowtron.bench.plain_tacotron2 import PlainTacotron2
 from glowtron.bench.result import compared, figures
 from glowtron.errors import InputError
-from glowtron.fast.decoder import DecoderRun
+from glowtron.fast.decoder import KernelRun, TorchRun
 from glowtron.fast.tacotron2 import FastTacotron2, accelerate_tacotron2
 
 
@@ -60,9 +60,9 @@ class Acoustic(Subject):
         fast = accelerate_tacotron2(found.model, precision)
         self.facts |= {"precision": fast.precision, "why": fast.why}
         self.parts = {
-            "encoder": (FastTacotron2._encode,),
-            "decoder steps": (DecoderRun.step,),
-            "postnet": (FastTacotron2._refine,),
+            "encoder": (FastTacotron2.encode,),
+            "decoder steps": (KernelRun.take, TorchRun.take),
+            "postnet": (FastTacotron2.refine,),
         }
         return lambda: (
             fast.generate(self.ids, self.lengths, self.decoding, self._generators(), speaker=self.speaker).mel
