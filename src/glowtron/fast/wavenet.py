@@ -23,9 +23,9 @@ from glowtron.models.wavenet import NormedLinear, WaveNet
 
 CONSTANT = 8
 """Channels, the first of them 1, that carry a bias: products like a multiple of eight."""
-BLOCK_ROWS = 2048
-"""Rows for each thread that are multiplied at once: a product likes many."""
-GATE_ROWS = 512
+BLOCK_ROWS = 8192
+"""Rows for each thread that are multiplied at once: many, as weights are laid out anew for each product."""
+GATE_ROWS = 1024
 """Rows for each thread that pass the gates at once: few enough to stay in its cache."""
 
 
@@ -44,7 +44,7 @@ class Workspace:
     def __init__(self, layers: list[_Layer], width: int, n_rows: int, margin: int) -> None:
         dtype, n_threads = layers[0].out.dtype, torch.get_num_threads()
         self.n_rows, self.margin = n_rows, margin
-        self.hidden = torch.empty(n_rows, width)
+        self.hidden = torch.empty(0 if dtype == torch.float32 else n_rows, width)
         # The layer that is being computed reads one of them and writes the other, both as the products want them.
         self.seen = [torch.zeros(n_rows + 2 * margin, width, dtype=dtype) for _ in range(2)]
         self.block = min(n_rows, BLOCK_ROWS * n_threads)
@@ -54,6 +54,7 @@ class Workspace:
         self.curves = torch.empty(self.gate_block, 2 * width)
         self.gated = torch.ones(self.gate_block, width + CONSTANT, dtype=dtype)
         self.gate = torch.empty(self.gate_block, width) if dtype != torch.float32 else self.gated[:, :width]
+        self.residual = torch.empty(self.gate_block, width)
         self.out = torch.empty(2 * self.gate_block * width, dtype=dtype)
 
     def begin(self, n_rows: int) -> None:
@@ -113,8 +114,9 @@ class FastWaveNet:
         n_batch, x, conditioning = x.shape[1], x.flatten(0, 1), conditioning.flatten(0, 1)
         n_rows = len(x)
         space.begin(n_rows)
-        torch.addmm(self.start_bias, x, self.start, out=space.hidden[:n_rows])
-        space.seen[0][space.margin : space.margin + n_rows] = space.hidden[:n_rows]
+        seen = space.seen[0][space.margin : space.margin + n_rows]
+        hidden = seen if self.dtype == torch.float32 else space.hidden[:n_rows]
+        seen.copy_(torch.addmm(self.start_bias, x, self.start, out=hidden))
         skip = x.new_zeros(n_rows, self.n_skip)
         for layer, dilation in zip(self.layers, self.dilations, strict=True):
             for first in range(0, n_rows, space.block):
@@ -138,10 +140,13 @@ class FastWaveNet:
             curves.copy_(total).tanh_()
         torch.addcmul(curves[:, :width], curves[:, :width], curves[:, width:], out=gate)
         if self.dtype != torch.float32:
-            gated[:, :width] = gate
+            gated[:, :width].copy_(gate)
         out = torch.mm(gated, layer.out, out=space.out[: n_rows * n_out].view(n_rows, n_out))
         skip[first : first + n_rows].add_(out[:, -self.n_skip :])
         if n_out > self.n_skip:
-            hidden = space.hidden[first : first + n_rows]
-            hidden += out[:, :width]
-            space.seen[1][space.margin + first :][:n_rows] = hidden
+            now, then = (seen[space.margin + first :][:n_rows] for seen in space.seen)
+            if self.dtype == torch.float32:
+                torch.add(now, out[:, :width], out=then)
+            else:
+                # What is not float32 is widened first: torch would allocate for a sum of two types.
+                then.copy_(space.hidden[first : first + n_rows].add_(space.residual[:n_rows].copy_(out[:, :width])))
