@@ -1,6 +1,7 @@
 """Recordings and their texts, found in folders as people keep them."""
 
 import unicodedata
+from pathlib import Path
 
 import pytest
 
@@ -104,6 +105,17 @@ def test_recordings_elsewhere_are_found_by_their_path(tmp_path):
     found = find_recordings(tmp_path / "in", transcript=tmp_path / "lists" / "t.txt")
     assert [(one.id, one.text) for one in found] == [("a", "One"), ("b", "Two")]
     assert found[0].audio.samefile(tmp_path / "far" / "a.wav")
+
+
+def test_one_recording_by_two_ways_is_one(tmp_path, monkeypatch):
+    write(tmp_path, {"in/a.wav": "", "in/b.wav": "", "in/metadata.csv": f"{tmp_path}/in/a.wav|One\n../in/b.wav|Two\n"})
+    monkeypatch.chdir(tmp_path)
+    assert [(str(one.audio), one.text) for one in find_recordings(Path("in"))] == [
+        ("in/a.wav", "One"),
+        ("in/b.wav", "Two"),
+    ]
+    write(tmp_path, {"in/metadata.csv": f"a|One\n{tmp_path}/in/a.wav|Two\n"})
+    fails(lambda: find_recordings(Path("in")), "line 2", "was there before, in line 1")
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])

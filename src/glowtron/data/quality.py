@@ -18,7 +18,7 @@ from glowtron.errors import InputError
 PEAK_DB = -1.0
 """dB of full scale that no clip's true peak exceeds, as EBU R 128 has it."""
 
-_LONGEST_READ_S = 600.0
+_LONGEST_READ_S = 300.0
 """Seconds from which on a recording is not even decoded: hours of one would fill the memory."""
 _RUN = 3
 """Samples in a row at a recording's own peak that no sound has, only a converter at its limit."""

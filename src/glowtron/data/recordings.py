@@ -85,8 +85,11 @@ def find_recordings(
         speakers = ["speaker"] * len(found)
     else:
         found, speakers = [], []
-        for home in sorted({_home(path, folder) for path in [*sounds, *transcripts]}):
-            part = _read_home(home, columns, [sound for sound in sounds if _home(sound, folder) == home], partial)
+        homes: dict[Path, list[Path]] = {_home(path, folder): [] for path in transcripts}
+        for sound in sounds:
+            homes.setdefault(_home(sound, folder), []).append(sound)
+        for home in sorted(homes):
+            part = _read_home(home, columns, homes[home], partial)
             found += part
             inner = home.relative_to(folder).parts
             speakers += [inner[0] if inner else "speaker"] * len(part)
@@ -176,6 +179,7 @@ class _Index:
 
     def __init__(self, home: Path, sounds: Sequence[Path]) -> None:
         self._places = (home, home / _WAVS)
+        self._real = {os.path.realpath(sound): sound for sound in sounds}
         self._known: dict[str, list[Path]] = {}
         for sound in sounds:
             paths = [sound.relative_to(place) for place in self._places if sound.is_relative_to(place)]
@@ -186,7 +190,8 @@ class _Index:
         """The recording that a line in a file in `beside` means; raises InputError if it may be one or another."""
         for place in (*self._places, beside):
             if _is_file(place / name):
-                return place / name
+                # The same file may be given by a path that goes another way round.
+                return self._real.get(os.path.realpath(place / name), place / name)
         parts = Path(name).parts
         # Leading folders may be another machine's, but a name that has some never means a file in yet another folder.
         tries = [Path(*parts[k:]) for k in range(len(parts))] + [Path("*", name)] * (len(parts) == 1)
