@@ -163,10 +163,11 @@ class _Measuring:
     def all(self) -> dict[str, Any]:
         """What the report says of this speaker."""
         real = self._hear(self.corpus.texts, self.corpus.audios)
+        speaker = _speaker(self.voice, self.corpus.speaker)
         vocoded = {
             name: [self._vocode(audio, options) for audio in self.corpus.audios]
             for name, options in vocoders.vocoders_of(
-                self.voice, self.corpus.speaker, self.settings.seed, self.settings.sigma
+                self.voice, speaker, self.settings.seed, self.settings.sigma
             ).items()
         }
         measured: dict[str, Any] = {
@@ -175,7 +176,7 @@ class _Measuring:
         }
         if self.voice.vocoder is not None:
             measured["vocoders"]["waveglow"]["log_likelihood"] = vocoders.likelihood(
-                self.voice.vocoder, self.corpus.audios, self.corpus.speaker, self.settings.seed, self.bar.update
+                self.voice, speaker, self.corpus.audios, self.settings.seed, self.bar.update
             )
         self._keep({"real": self.corpus.audios, **vocoded})
         pictured = {"real": self.corpus.audios[0], **{name: audios[0] for name, audios in vocoded.items()}}
@@ -269,9 +270,14 @@ def _size(settings: Settings) -> str:
     return "quick" if settings.quick else "full"
 
 
+def _speaker(voice: Voice, name: str) -> str | None:
+    """As the voice is told; a voice of one speaker has no use for a name."""
+    return name if len(voice.speakers) > 1 else None
+
+
 def _options(voice: Voice, speaker: str, settings: Settings) -> SynthesisOptions:
     return SynthesisOptions(
-        speaker=speaker if len(voice.speakers) > 1 else None,
+        speaker=_speaker(voice, speaker),
         vocoder=None if voice.config.vocoder is not None else "griffin-lim",
         sigma=settings.sigma,
         seed=settings.seed,

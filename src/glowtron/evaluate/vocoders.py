@@ -14,8 +14,9 @@ from glowtron.evaluate.listening import Listening, listen
 from glowtron.evaluate.pitch import PitchError, pitch_error, track_pitch
 from glowtron.evaluate.spectral import SpectralDistance, spectral_distance
 from glowtron.mel import log_mel
-from glowtron.models.waveglow import WaveGlow, flow_loss
+from glowtron.models.waveglow import flow_loss
 from glowtron.speaking.options import SynthesisOptions
+from glowtron.speaking.speakers import vocoder_row
 from glowtron.voice import Voice
 
 _DITHER = 1e-4
@@ -33,8 +34,11 @@ class Comparison(NamedTuple):
     pitch: PitchError
 
 
-def vocoders_of(voice: Voice, speaker: str, seed: int, sigma: float | None) -> dict[str, SynthesisOptions]:
-    """The vocoders to compare, by name: the voice's WaveGlow, if it has one, and Griffin-Lim with 60 iterations."""
+def vocoders_of(voice: Voice, speaker: str | None, seed: int, sigma: float | None) -> dict[str, SynthesisOptions]:
+    """The vocoders to compare, by name: the voice's WaveGlow, if it has one, and Griffin-Lim with 60 iterations.
+
+    speaker: one of the voice's, or None for its first.
+    """
     options = {"griffin-lim": SynthesisOptions(vocoder="griffin-lim", seed=seed)}
     if voice.vocoder is not None:
         told = speaker if voice.vocoder.config.n_speakers > 1 else None
@@ -70,22 +74,21 @@ def mean_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, float | None]:
 
 @torch.inference_mode()
 def likelihood(
-    waveglow: WaveGlow, clips: Sequence[Audio], speaker: str, seed: int, progress: Progress | None = None
+    voice: Voice, speaker: str | None, clips: Sequence[Audio], seed: int, progress: Progress | None = None
 ) -> float:
-    """Log-likelihood of a speaker's real clips under the flow, nats a sample, every sample weighing the same.
+    """Log-likelihood of a speaker's real clips under the voice's flow, nats a sample, every sample weighing the same.
 
     The Gaussian's constant is counted in, so that models with other losses can be compared: it is minus the training
     loss at sigma 1, minus ln(2 pi) / 2. `progress` is called with 1 after each clip.
     """
-    device = next(waveglow.parameters()).device
+    waveglow, row = voice.vocoder, vocoder_row(voice.config, speaker, voice.device)
+    assert waveglow is not None, "Griffin-Lim knows no likelihood"
     noise = torch.Generator().manual_seed(seed)
-    config = waveglow.config
-    row = torch.tensor([config.speakers.index(speaker)], device=device) if config.n_speakers > 1 else None
     total, n_samples = 0.0, 0
     for clip in clips:
         wave = torch.from_numpy(clip.samples)
-        wave = (wave + _DITHER * torch.randn(wave.shape, generator=noise))[None].to(device)
-        flow = waveglow(wave, log_mel(wave, config.mel), row)
+        wave = (wave + _DITHER * torch.randn(wave.shape, generator=noise))[None].to(voice.device)
+        flow = waveglow(wave, log_mel(wave, voice.mel), row)
         total -= float(flow_loss(flow)) * wave.shape[1]
         n_samples += wave.shape[1]
         if progress is not None:
