@@ -124,7 +124,9 @@ class TestSay:
     def test_of_many_files_only_lines_are_said_where_there_is_no_terminal(self, say):
         result = say("one\ntwo\nthree\nfour", "--each-line", "-o", "lines")
         assert result.err == ""
-        assert [line.split(":")[0] for line in result.out.splitlines()] == [f"lines/000{i}.wav" for i in (1, 2, 3, 4)]
+        *files, last = result.out.splitlines()
+        assert files == [f"lines/000{i}.wav: 0.23 s of audio" for i in (1, 2, 3, 4)]
+        assert re.fullmatch(r"4 files, 0\.93 s of audio in \d+\.\d\d s: \d+\.\d times real time", last)
 
     def test_a_sentence_cut_by_the_limit_is_reported_by_its_text(self, endless_voice):
         result = subprocess.run(
@@ -143,13 +145,14 @@ class TestEachLine:
         result = say("--each-line", "-o", "lines", "--pause", "0", stdin="\n".join(lines).encode())
         assert result.status == 0
         assert sorted(os.listdir("lines")) == ["0001.wav", "0003.wav", "0005.wav"]
-        assert [line.split(":")[0] for line in result.out.splitlines()] == [f"lines/000{i}.wav" for i in (1, 3, 5)]
+        assert [line.split(":")[0] for line in result.out.splitlines()[:-1]] == [f"lines/000{i}.wav" for i in (1, 3, 5)]
         assert [soundfile.info(f"lines/000{i}.wav").frames // SAMPLES for i in (1, 3, 5)] == [1, 2, 1]
 
     def test_each_is_what_it_would_be_alone(self, say):
         say("--each-line", "-o", "all", stdin=b"First line.\nSecond line.\n")
         say("Second line.", "-o", "alone.wav")
-        assert Path("all/0002.wav").read_bytes() == Path("alone.wav").read_bytes()
+        among, alone = (soundfile.read(name)[0] for name in ("all/0002.wav", "alone.wav"))
+        assert np.abs(among - alone).max() < 1e-3, "which rounding makes of other company"
 
     def test_a_pattern_names_the_files(self, say):
         assert say("--each-line", "-o", "deep/in/take-{}.ogg", stdin=b"One.\nTwo.\n").status == 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -33,12 +34,14 @@ from glowtron.models.waveglow import WaveGlow
 from glowtron.speaking import speakers
 from glowtron.speaking.device import find_device
 from glowtron.speaking.faults import judge, n_end_symbols
+from glowtron.speaking.many import Sound, Speakers, choose_workers, lines_of_each, speak_texts, spoken
 from glowtron.speaking.options import DEFAULTS, SynthesisOptions
 from glowtron.speaking.silence import fade, heard, pause, quiet_pieces
 from glowtron.speaking.stream import FIRST_FRAMES, MelStream, SoundStream, speak
 from glowtron.speaking.stretch import stretch
-from glowtron.speaking.takes import Line, Take, perform
+from glowtron.speaking.takes import Line, Take, perform, said
 from glowtron.speaking.utterance import FaultWarning, Utterance
+from glowtron.speaking.workers import Here, Workers, usable_cores
 from glowtron.text.frontend import Frontend, Reading, make_frontend
 from glowtron.text.sentences import MIN_CHARS, Piece
 from glowtron.voices import find_voice
@@ -48,8 +51,6 @@ Vocode: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
 
 _TOGETHER = 8
 """Sentences the acoustic model speaks at once: a decoder step for eight costs hardly more than for one."""
-
-
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -120,6 +121,34 @@ class Voice:
                 progress(utterance.sentence + 1 - n_sentences)
             n_sentences = utterance.sentence + 1
         return concatenate(parts)
+
+    def say_many(
+        self,
+        texts: Sequence[str],
+        options: SynthesisOptions = DEFAULTS,
+        *,
+        workers: int = 0,
+        progress: Callable[[int], Any] | None = None,
+    ) -> Generator[Audio, None, None]:
+        """What `say` says of each text, text after text, in less time than one after the other.
+
+        Sentences of all texts are spoken side by side, in groups of one length, spread over `workers` processes. 1: all
+        of it here. 0: as many as there are cores and the work is worth; on CUDA, and with large models, whose products
+        use all cores anyway, 1. Each sentence has the noise that it has in its text alone, so that a text sounds as
+        `say` says it, within what rounding makes of other company; the same texts, options and number of workers give
+        the same sound. Sounds of some hundred sentences are held at most, however many texts there are.
+
+        `progress` is called with numbers of sentences as they are done, in any order. Raises InputError, naming the
+        text by its place (from 0), before anything is computed; and while it speaks where a worker is killed. Errors
+        and warnings otherwise as of `say`. Closing the iterator, or an error, ends the workers.
+        """
+        lines = lines_of_each(texts, self._lines)
+        speak = self._speaking(options)  # Here too, since it tells what these options cannot have.
+        stored = StoredVoice(self.config, self.acoustic, self.vocoder)
+        n_workers = choose_workers(workers, lines, self.device, stored)
+        elsewhere = partial(_speaking_elsewhere, stored, self.precision, self._lexicon, options, n_workers)
+        speaking: Speakers = Workers(elsewhere, n_workers) if n_workers > 1 else Here(partial(spoken, speak))
+        return speak_texts(lines, speaking, self.mel.sample_rate, _TOGETHER, n_workers, progress)
 
     def utterances(self, text: str, options: SynthesisOptions = DEFAULTS) -> Iterator[Utterance]:
         """As `say`, one sentence after the other as they are done.
@@ -259,7 +288,7 @@ class Voice:
         """As `sentences`, each looked for when it is asked for, and with what ends after it."""
         if not text.strip():
             raise InputError("nothing to say: the text is empty")
-        return self._frontend.pieces(text)
+        yield from self._frontend.pieces(text)
 
     @cached_property
     def _frontend(self) -> Frontend:
@@ -273,9 +302,12 @@ class Voice:
         purpose = f"mel {attempt}" if attempt else "mel"
         generators = [self._generator(options.seed, line.place, purpose) for line in lines]
         spoken = self._generate(ids, generators, speaker, options.max_frames)
-        takes = []
+        takes, r = [], self.fast_acoustic.config.reduction_factor
         for i, line in enumerate(lines):
-            mel, alignment = self._heard(spoken, i, ids[i])
+            mel, alignment = said(spoken, i, ids[i], r)
+            if self.config.decoding.monotonic and spoken.mel_lengths[i]:
+                kept = heard(mel, alignment.argmax(-1), ids[i], self._frame_s * r)
+                mel, alignment = mel[:, kept.start * r : kept.stop * r], alignment[kept]
             stopped, step_s = bool(spoken.stopped[i]), self._frame_s * mel.shape[1] / len(alignment)
             attention = judge(alignment.float().cpu().numpy(), stopped, step_s, n_end_symbols(ids[i].tolist()))
             faults = attention.faults if self._attempts(options) or not stopped else ()
@@ -283,22 +315,6 @@ class Voice:
                 faults = ("said nothing",)
             takes.append(Take(line, attempt, mel, alignment, attention, faults))
         return takes
-
-    def _heard(self, spoken: Spoken, row: int, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Mel (M, T) and alignment (S, N) of one text of a batch, without silence at the ends of monotonic speech."""
-        assert self.acoustic is not None
-        reduction_factor = self.acoustic.config.reduction_factor
-        n_frames = int(spoken.mel_lengths[row])
-        if n_frames == 0:  # It stopped at once, and the stopping frame does not count: a frame of silence.
-            silence = spoken.mel.new_full((self.mel.n_mels, 1), math.log(FLOOR))
-            return silence, spoken.alignment[row, :1, : len(ids)]
-        n_steps = -(-n_frames // reduction_factor)
-        mel, alignment = spoken.mel[row, :, :n_frames], spoken.alignment[row, :n_steps, : len(ids)]
-        if self.config.decoding.monotonic:
-            kept = heard(mel, alignment.argmax(-1), ids, self._frame_s * reduction_factor)
-            mel = mel[:, kept.start * reduction_factor : kept.stop * reduction_factor]
-            alignment = alignment[kept]
-        return mel, alignment
 
     @torch.inference_mode()
     def _generate(
@@ -420,3 +436,12 @@ class Voice:
         """Noise of one purpose in one sentence, unrelated to that of any other."""
         digest = hashlib.sha256(f"{seed} {place} {purpose}".encode()).digest()
         return torch.Generator(self.device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def _speaking_elsewhere(
+    stored: StoredVoice, precision: str, lexicon: Path | None, options: SynthesisOptions, n_processes: int
+) -> Callable[[Sequence[Line]], list[Sound]]:
+    """What one of several processes on a CPU speaks with."""
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, usable_cores() // n_processes))
+    return partial(spoken, Voice(stored, device="cpu", precision=precision, lexicon=lexicon)._speaking(options))

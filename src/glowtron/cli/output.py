@@ -29,8 +29,12 @@ def summary(name: str | Path, length_s: float, taken_s: float) -> str:
     return f"{name}: {length_s:.2f} s of audio in {taken_s:.2f} s (real-time factor {taken_s / length_s:.3f})"
 
 
-def progress_bar(total: int, unit: str, *, hidden: bool) -> tqdm[None]:
-    """A bar on standard error that goes when it is done; where that is no terminal, only now and then a line."""
+def progress_bar(total: int, unit: str, *, hidden: bool, delay_s: float = 0.0) -> tqdm[None]:
+    """A bar on standard error that goes when it is done; where that is no terminal, only now and then a line.
+
+    delay_s: seconds before it is first shown.
+    """
     from tqdm import tqdm
 
-    return tqdm(total=total, unit=unit, disable=hidden, leave=False, mininterval=0.1 if sys.stderr.isatty() else 10)
+    every_s = 0.1 if sys.stderr.isatty() else 10
+    return tqdm(total=total, unit=unit, disable=hidden, leave=False, mininterval=every_s, delay=delay_s)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from glowtron.cli.jobs import Job, Script, check_outputs, find_jobs
 from glowtron.cli.options import lexicon_option, synthesis_options, voice_option
-from glowtron.cli.output import check_folder, progress_bar, summary
+from glowtron.cli.output import progress_bar, summary
 from glowtron.cli.script import STREAM, read_script
 from glowtron.errors import InputError
 from glowtron.speaking.options import DEFAULTS, FASTEST, SLOWEST, SynthesisOptions
@@ -21,25 +21,22 @@ if TYPE_CHECKING:
     from glowtron.voice import Voice
 
 
-class Job(NamedTuple):
-    """A text and the file that it becomes."""
-
-    text: str
-    path: Path | None
-    """None: standard output."""
-    place: str = ""
-    """Where in the input the text stands, for errors."""
-
-
 @click.command()
 @click.argument("text", nargs=-1)
-@click.option("-f", "--file", metavar="FILE", help="Read the text from a UTF-8 file; - is standard input.")
+@click.option(
+    "-f",
+    "--file",
+    "files",
+    metavar="FILE",
+    multiple=True,
+    help="Read the text from a UTF-8 file; - is standard input. Several, each with -f, become a sound file each.",
+)
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
-    help="A .wav, .flac or .ogg file, or - for raw 16-bit mono PCM on standard output; with --each-line a folder, or a "
-    "name in which {} becomes the line's number.  [default: speech.wav; with --each-line: speech]",
+    help="A .wav, .flac or .ogg file, or - for raw 16-bit mono PCM on standard output; with --each-line or several -f "
+    "a folder, or a name in which {} becomes the line's number or FILE's name.  [default: speech.wav; else speech]",
 )
 @click.option("--stream", is_flag=True, help="As -o -: write sound to standard output while the rest is computed.")
 @click.option("--each-line", is_flag=True, help="Speak every line of the text into a file of its own.")
@@ -69,11 +66,25 @@ class Job(NamedTuple):
     default=None,
     help="Takes of a sentence that fails, before it is split; 0: one, whatever it is like.  [default: the voice's own]",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="Processes that speak side by side; 0: as many as the text is worth and there are cores.",
+)
 @synthesis_options
 def say(
-    text: tuple[str, ...], file: str | None, output: str | None, stream: bool, each_line: bool, **options: Any
+    text: tuple[str, ...],
+    files: tuple[str, ...],
+    output: str | None,
+    stream: bool,
+    each_line: bool,
+    workers: int,
+    **options: Any,
 ) -> None:
-    """Speak a text into a file.
+    """Speak a text into a file, or many texts into many.
 
     TEXT is the text; if it is - or missing, standard input is.
 
@@ -84,15 +95,17 @@ def say(
       glowtron say "Hello, world." -o hello.wav
       glowtron say --file chapter.txt --voice my-voice -o chapter.flac
       glowtron say --file prompts.txt --each-line -o prompts
+      glowtron say -f one.txt -f two.txt -o spoken/{}.flac
       glowtron say --stream "To the loudspeaker." | aplay -f S16_LE -r 22050
     """
     if stream and output not in (None, STREAM):
         raise InputError(f"--stream writes to standard output; leave it or -o {output} out")
     if stream:
         output = STREAM
-    script = read_script(text, file, 'glowtron say "Hello."')
-    jobs = _line_jobs(script, output) if each_line else [_whole_job(script, output)]
-    _check_outputs(jobs)
+    jobs = find_jobs(_scripts(text, files), output, each_line=each_line)
+    check_outputs(jobs)
+    if workers > 1 and jobs[0].path is None:
+        raise InputError("a stream comes from one process; leave --workers out, or give -o a file")
 
     from glowtron.fast.threads import suit_threads
     from glowtron.voice import Voice
@@ -101,90 +114,66 @@ def say(
     chosen = SynthesisOptions(pause_s=options.pop("pause"), **options)
     voice = Voice.load(voice_name, device=device, lexicon=lexicon)
     suit_threads(voice.acoustic, voice.vocoder)
-    _speak(voice, jobs, chosen, quiet)
+    if jobs[0].path is None:
+        _stream(voice, jobs[0].text, chosen, quiet)
+    else:
+        _write(voice, jobs, chosen, workers, quiet)
 
 
-def _whole_job(script: str, output: str | None) -> Job:
-    if not script.strip():
-        raise InputError("nothing to say: the text is empty")
-    return Job(script, None if output == STREAM else Path(output or "speech.wav"))
+def _scripts(words: Sequence[str], files: Sequence[str]) -> list[Script]:
+    """The texts, from the one place that was named, or from several files."""
+    if len(files) < 2:
+        return [Script(read_script(words, files[0] if files else None, 'glowtron say "Hello."'))]
+    if STREAM in files:
+        raise InputError("standard input has no name for its sound; give --file - alone")
+    return [Script(read_script(words, file, ""), file) for file in files]
 
 
-def _line_jobs(script: str, output: str | None) -> list[Job]:
-    """A file for each line, named by the line's number, so that output i answers line i; empty lines have none."""
-    if output == STREAM:
-        raise InputError("--each-line writes files; give -o a folder, or a name with {} in it")
-    pattern = output or "speech"
-    if "{}" not in pattern:
-        from glowtron.audio import FORMATS
-
-        name = Path(pattern)
-        if name.suffix.lower() in FORMATS:
-            raise InputError(f"{name}: --each-line writes many files; name them as in {name.stem}-{{}}{name.suffix}")
-        pattern = str(name / "{}.wav")
-    # Not splitlines(), which takes a form feed or U+2028 for the end of a line; editors and wc do not.
-    lines = re.split(r"\r\n|[\n\r]", script)
-    width = max(4, len(str(len(lines))))
-    jobs = [
-        Job(line, Path(pattern.replace("{}", f"{i:0{width}}")), f"line {i}: ")
-        for i, line in enumerate(lines, 1)
-        if line.strip()
-    ]
-    if not jobs:
-        raise InputError("nothing to say: the text has no line with anything in it")
-    return jobs
-
-
-def _check_outputs(jobs: Sequence[Job]) -> None:
-    """Refuse what cannot be written before anything is computed."""
-    from glowtron.audio import check_writable
-
-    for job in jobs:
-        if job.path is None:
-            if sys.stdout.isatty():
-                raise InputError("standard output is a terminal; pipe raw PCM somewhere, or give -o a file")
-        elif job.path.parent.exists() or not job.place:
-            check_writable(job.path)
-        else:
-            check_folder(job.path.parent)
-
-
-def _speak(voice: Voice, jobs: Sequence[Job], options: SynthesisOptions, quiet: bool) -> None:
-    """Speak all texts, once none of them is found wanting."""
+def _write(voice: Voice, jobs: Sequence[Job], options: SynthesisOptions, workers: int, quiet: bool) -> None:
+    """Speak all texts into their files, once none of them is found wanting."""
     from tqdm import tqdm
 
-    # Counting takes the whole text, which a stream would have to wait for; how far that is, is heard.
-    n_sentences = sum(_count_sentences(voice, job) for job in jobs if job.path is not None)
-    # Without a terminal, what is said of each file tells how far it is.
-    hidden = quiet or n_sentences < 3 or (len(jobs) > 1 and not sys.stderr.isatty())
-    with progress_bar(n_sentences, "sentence", hidden=hidden) as bar:
-        for job in jobs:
-            started = time.perf_counter()
-            if job.path is None:
-                length_s = _stream(voice, job.text, options)
-            else:
-                audio = voice.say(job.text, options, bar.update)
+    n_sentences = _count_sentences(voice, jobs)
+    several = len(jobs) > 1
+    length_s, started = 0.0, time.perf_counter()
+    # Where there is no terminal, what is said of each file tells how far it is, until one wants to know how long yet.
+    tell, delay_s = (click.echo, 10.0) if several and not sys.stderr.isatty() else (tqdm.write, 0.0)
+    with progress_bar(n_sentences, "sentence", hidden=quiet or n_sentences < 3, delay_s=delay_s) as bar:
+        texts = [job.text for job in jobs]
+        with closing(voice.say_many(texts, options, workers=workers, progress=bar.update)) as sounds:
+            for job, audio in zip(jobs, sounds, strict=True):
+                assert job.path is not None
                 job.path.parent.mkdir(parents=True, exist_ok=True)
                 audio.write(job.path)
-                length_s = audio.duration_s
-            if not quiet:
-                line = summary(job.path or "standard output", length_s, time.perf_counter() - started)
-                tqdm.write(line, file=sys.stdout if job.path else sys.stderr)
+                length_s += audio.duration_s
+                if several and not quiet:
+                    tell(f"{job.path}: {audio.duration_s:.2f} s of audio")
+    taken_s = time.perf_counter() - started
+    if several and not quiet:
+        speed = length_s / taken_s
+        click.echo(f"{len(jobs)} files, {length_s:.2f} s of audio in {taken_s:.2f} s: {speed:.1f} times real time")
+    elif not quiet:
+        click.echo(summary(str(jobs[0].path), length_s, taken_s))
 
 
-def _count_sentences(voice: Voice, job: Job) -> int:
-    try:
-        return len(voice.sentences(job.text))
-    except InputError as error:
-        raise InputError(f"{job.place}{error}") from error
+def _count_sentences(voice: Voice, jobs: Sequence[Job]) -> int:
+    """Of all texts. Raises InputError that says where a text stands that cannot be spoken."""
+    n_sentences = 0
+    for job in jobs:
+        try:
+            n_sentences += len(voice.sentences(job.text))
+        except InputError as error:
+            raise InputError(f"{job.place}{error}") from error
+    return n_sentences
 
 
-def _stream(voice: Voice, text: str, options: SynthesisOptions) -> float:
-    """Write raw 16-bit little-endian PCM to standard output while it comes; returns its length in seconds."""
-    n_bytes = 0
+def _stream(voice: Voice, text: str, options: SynthesisOptions, quiet: bool) -> None:
+    """Write raw 16-bit little-endian PCM to standard output while it comes."""
+    n_samples, started = 0, time.perf_counter()
     for audio in voice.stream(text, options):
-        data = audio.pcm16().astype("<i2").tobytes()
-        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.write(audio.pcm16().astype("<i2").tobytes())
         sys.stdout.buffer.flush()
-        n_bytes += len(data)
-    return n_bytes / 2 / voice.mel.sample_rate
+        n_samples += len(audio.samples)
+    if not quiet:
+        length_s = n_samples / voice.mel.sample_rate
+        click.echo(summary("standard output", length_s, time.perf_counter() - started), err=True)

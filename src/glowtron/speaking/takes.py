@@ -6,11 +6,14 @@ better than a long one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from torch import Tensor
 
+from glowtron.mel import FLOOR
+from glowtron.models.tacotron2 import Spoken
 from glowtron.speaking.faults import Attention
 from glowtron.text.sentences import Ending
 
@@ -41,6 +44,15 @@ class Take(NamedTuple):
     attention: Attention
     faults: tuple[str, ...]
     """What is wrong with it; empty: nothing."""
+
+
+def said(spoken: Spoken, row: int, ids: Tensor, reduction_factor: int) -> tuple[Tensor, Tensor]:
+    """Mel (M, T) and alignment (S, N) of one text, ids (N,), of a batch; a frame of silence where it said nothing."""
+    n_frames = int(spoken.mel_lengths[row])
+    if n_frames == 0:  # It stopped at once, and the stopping frame does not count.
+        return spoken.mel.new_full((spoken.mel.shape[1], 1), math.log(FLOOR)), spoken.alignment[row, :1, : len(ids)]
+    n_steps = -(-n_frames // reduction_factor)
+    return spoken.mel[row, :, :n_frames], spoken.alignment[row, :n_steps, : len(ids)]
 
 
 Speak: TypeAlias = Callable[[Sequence[Line], int], list[Take]]

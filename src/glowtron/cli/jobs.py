@@ -1,0 +1,100 @@
+"""Texts and the files that they become."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from glowtron.cli.output import check_folder
+from glowtron.cli.script import STREAM
+from glowtron.errors import InputError
+
+
+class Script(NamedTuple):
+    """What a user gave to be spoken."""
+
+    text: str
+    file: str = ""
+    """Where it was read, by which it is told from others; empty: there is no other."""
+
+
+class Job(NamedTuple):
+    """A text and the file that it becomes."""
+
+    text: str
+    name: str = ""
+    """What tells it from other parts of its text."""
+    path: Path | None = None
+    """None: standard output."""
+    place: str = ""
+    """Where in the input the text stands, for errors; empty: it is all of it."""
+
+
+def find_jobs(scripts: Sequence[Script], output: str | None, *, each_line: bool) -> list[Job]:
+    """What is to be spoken, in the order in which it was given.
+
+    Where more than one file may come of it, they are named by the texts' files, by the lines' numbers, or by both, so
+    that output i answers input i; empty lines have none. Raises InputError where there is nothing to speak, or two
+    texts would become one file.
+    """
+    if len(scripts) == 1 and not each_line:
+        (job,) = _parts(scripts[0], each_line)
+        return [job._replace(path=None if output == STREAM else Path(output or "speech.wav"))]
+    pattern = _pattern(output, "--each-line" if each_line else "more than one --file")
+    files: dict[str, str] = {}
+    jobs = []
+    for script in scripts:
+        stem = Path(script.file).stem
+        if stem in files:
+            raise InputError(f"{files[stem]} and {script.file} would become files of one name; rename one of them")
+        files[stem] = script.file
+        for job in _parts(script, each_line):
+            name = "-".join(filter(None, (stem, job.name)))
+            jobs.append(job._replace(path=Path(pattern.replace("{}", name))))
+    return jobs
+
+
+def _parts(script: Script, each_line: bool) -> list[Job]:
+    """The whole text, or its lines, named by their numbers, without what is empty."""
+    place = f"{script.file}: " if script.file else ""
+    if not script.text.strip():
+        raise InputError(f"{place}nothing to say: {'no line has anything in it' if each_line else 'the text is empty'}")
+    if not each_line:
+        return [Job(script.text, place=place)]
+    # Not splitlines(), which takes a form feed or U+2028 for the end of a line; editors and wc do not.
+    lines = re.split(r"\r\n|[\n\r]", script.text)
+    width = max(4, len(str(len(lines))))
+    return [Job(line, f"{i:0{width}}", place=f"{place}line {i}: ") for i, line in enumerate(lines, 1) if line.strip()]
+
+
+def _pattern(output: str | None, why: str) -> str:
+    """A path with {} in it."""
+    if output == STREAM:
+        raise InputError(f"{why} writes files; give -o a folder, or a name with {{}} in it")
+    pattern = output or "speech"
+    if "{}" in pattern:
+        return pattern
+
+    from glowtron.audio import FORMATS
+
+    name = Path(pattern)
+    if name.suffix.lower() in FORMATS:
+        raise InputError(f"{name}: {why} writes many files; name them as in {name.stem}-{{}}{name.suffix}")
+    return str(name / "{}.wav")
+
+
+def check_outputs(jobs: Sequence[Job]) -> None:
+    """Refuse what cannot be written before anything is computed."""
+    from glowtron.audio import check_writable
+
+    for job in jobs:
+        if job.path is None:
+            if sys.stdout.isatty():
+                raise InputError("standard output is a terminal; pipe raw PCM somewhere, or give -o a file")
+        elif job.path.parent.exists() or not job.place:
+            check_writable(job.path)
+        else:
+            check_folder(job.path.parent)
