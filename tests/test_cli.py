@@ -1,11 +1,13 @@
 """The command line: what it writes, what it says, and how it refuses."""
 
+import contextlib
 import io
 import json
 import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -167,6 +169,104 @@ class TestEachLine:
 
     def test_standard_output_takes_one_sound_only(self, say):
         assert_refused(say("--each-line", "-o", "-", stdin=b"One.\nTwo.\n"), "folder")
+
+
+class TestSeveralFiles:
+    @pytest.fixture(autouse=True)
+    def texts(self, run):
+        """In the folder of `run`."""
+        for name, text in {"b.txt": "One. Two.", "a.md": "Three.\n\nFour.\nFive.", "empty.txt": " \n"}.items():
+            Path(name).write_text(text)
+        Path("other").mkdir()
+        Path("other/b.txt").write_text("Another.")
+
+    def test_each_becomes_a_sound_of_its_name_in_their_order(self, say):
+        result = say("-f", "b.txt", "-f", "a.md", "-o", "sounds", "--pause", "0")
+        assert result.status == 0 and result.err == ""
+        *files, last = result.out.splitlines()
+        assert [line.split(":")[0] for line in files] == ["sounds/b.wav", "sounds/a.wav"]
+        assert last.startswith("2 files, 1.16 s of audio in ")
+        assert sorted(os.listdir("sounds")) == ["a.wav", "b.wav"]
+        assert soundfile.info("sounds/b.wav").frames == 2 * SAMPLES
+        say("-f", "a.md", "-o", "alone.wav", "--pause", "0")
+        among, alone = (soundfile.read(name)[0] for name in ("sounds/a.wav", "alone.wav"))
+        assert np.abs(among - alone).max() < 1e-3, "which rounding makes of other company"
+
+    def test_their_lines_too(self, say):
+        assert say("-f", "b.txt", "-f", "a.md", "--each-line", "-o", "new/take-{}.flac").status == 0
+        assert sorted(os.listdir("new")) == [f"take-{name}.flac" for name in ("a-0001", "a-0003", "a-0004", "b-0001")]
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (("-f", "b.txt", "-f", "other/b.txt"), "b.txt and other/b.txt would become files of one name"),
+            (("-f", "b.txt", "-f", "b.txt", "--each-line"), "b.txt and b.txt would become files of one name"),
+            (("-f", "b.txt", "-f", "empty.txt"), "empty.txt: nothing to say"),
+            (("-f", "b.txt", "-f", "empty.txt", "--each-line"), "empty.txt: nothing to say: no line"),
+            (("-f", "b.txt", "-f", "-"), "standard input has no name"),
+            (("-f", "b.txt", "-f", "a.md", "-o", "-"), "more than one --file writes files"),
+            (("-f", "b.txt", "-f", "a.md", "-o", "x.wav"), r"name them as in x-\{\}.wav"),
+            (("-f", "b.txt", "-f", "gone.txt"), "gone.txt: cannot be read"),
+            (("Words.", "-f", "b.txt", "-f", "a.md"), "both TEXT and --file"),
+        ],
+    )
+    def test_what_cannot_be_is_refused(self, say, arguments, message):
+        assert_refused(say(*arguments), message, "speech", "speech.wav")
+
+    def test_a_bad_line_is_named_with_its_file(self, say):
+        Path("bad.txt").write_text("Fine.\n\N{HORIZONTAL ELLIPSIS}\n", encoding="utf-8")
+        assert_refused(say("-f", "b.txt", "-f", "bad.txt", "--each-line"), "bad.txt: line 2: ", "speech")
+
+
+def children(pid):
+    """Processes that this one has started and that live."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == pid and state != "Z":
+                found.append(int(stat.parent.name))
+    return found
+
+
+class TestWorkers:
+    def test_say_the_same_in_the_same_order(self, say):
+        lines = [f"Line {i}. And more." for i in range(30)]
+        for workers in (1, 2):
+            result = say("--each-line", "-o", f"by-{workers}", "--workers", workers, stdin="\n".join(lines).encode())
+            assert result.status == 0
+            assert [line.split(":")[0] for line in result.out.splitlines()[:-1]] == [
+                f"by-{workers}/{i:04}.wav" for i in range(1, 31)
+            ]
+        for name in os.listdir("by-1"):
+            here, there = (soundfile.read(f"{folder}/{name}")[0] for folder in ("by-1", "by-2"))
+            assert np.abs(here - there).max() < 1e-3
+
+    def test_a_stream_has_one(self, say):
+        assert_refused(say("Hello.", "--stream", "--workers", "2"), "a stream comes from one process")
+
+    @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked for in /proc")
+    @pytest.mark.parametrize("end", ["interrupted", "killed"])
+    def test_nothing_is_left_when_it_is(self, end, tiny_voice, tmp_path):
+        (tmp_path / "lines.txt").write_text("Say it. And again.\n" * 5_000)
+        arguments = ["-f", "lines.txt", "--each-line", "--voice", tiny_voice, "--workers", "2"]
+        process = subprocess.Popen(
+            [*GLOWTRON, "say", *arguments], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stdout.readline().startswith("speech/0001.wav: ")
+        workers = children(process.pid)
+        assert len(workers) == 2
+        os.kill(process.pid if end == "interrupted" else workers[0], signal.SIGINT if end == "interrupted" else 9)
+        _, err = process.communicate(timeout=60)
+        assert not set(workers) & {int(path.name) for path in Path("/proc").glob("[0-9]*")}
+        if end == "interrupted":
+            assert (process.returncode, err.strip()) == (130, "glowtron: interrupted")
+        else:
+            assert process.returncode == 2
+            assert re.fullmatch(r"glowtron: error: a worker was killed \(SIGKILL\)[^\n]*\n", err)
+        sounds = sorted((tmp_path / "speech").iterdir())
+        assert [path.name for path in sounds] == [f"{i:04}.wav" for i in range(1, len(sounds) + 1)]
+        assert all(soundfile.info(path).frames > 2 * SAMPLES for path in sounds)
 
 
 class TestRawOutput:
