@@ -12,15 +12,25 @@ import torch
 from glowtron.bench import saying
 from glowtron.bench.acoustic import AcousticWork, bench_acoustic
 from glowtron.bench.measurement import Settings
+from glowtron.bench.processes import bench_processes
 from glowtron.bench.result import as_table
 from glowtron.bench.saying import SayingWork, bench_saying
 from glowtron.bench.streaming import Arrival, bench_streaming, least_ahead_s
-from glowtron.bench.training import TrainingWork, bench_training
+from glowtron.bench.training import bench_training
+from glowtron.bench.training_step import TrainingWork, clips, find_run, with_alignment
 from glowtron.bench.vocoder import VocoderWork, bench_vocoder
 from glowtron.bench.weights import realistic_acoustic_weights, realistic_weights
 from glowtron.checkpoint import StoredVoice, VoiceFile, save_voice
 from glowtron.cli import main
-from glowtron.config import AcousticConfig, MelConfig, Tacotron2Config, WaveGlowConfig, WaveNetConfig, to_dict
+from glowtron.config import (
+    AcousticConfig,
+    AcousticRun,
+    MelConfig,
+    Tacotron2Config,
+    WaveGlowConfig,
+    WaveNetConfig,
+    to_dict,
+)
 from glowtron.errors import InputError
 from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 from glowtron.models.waveglow import WaveGlow
@@ -143,6 +153,56 @@ def test_training(config: dict[str, Any], unit: str, tmp_path: Path) -> None:
     assert result["memory_ratio_to_plain"] == result["peak_memory_gb"] / result["plain"]["peak_memory_gb"]
 
 
+@pytest.mark.parametrize("guide", ["diagonal", "measured"])
+def test_training_with_guided_attention_has_no_plain_rival(guide: str, tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    file.write_text(json.dumps({"type": "acoustic", "acoustic": to_dict(ACOUSTIC), "guide": guide}), encoding="utf-8")
+    result = bench_training(TrainingWork(str(file), batch=2, frames=20), SETTINGS)
+    assert_whole(result, "mel_frames_per_s")
+    assert result["guide"] == guide
+    assert f"this run's guide is '{guide}'" in result["plain"]
+    assert "plain_differs_by" not in result["error"]
+
+
+def test_attention_is_taught_by_durations_that_fill_the_clip() -> None:
+    config = find_run("compact-acoustic")
+    assert isinstance(config, AcousticRun)
+    batch = with_alignment(config, *clips(config, 3, 31, seed=0))
+    assert batch.durations is not None
+    assert batch.durations.sum(1).tolist() == batch.mel_lengths.tolist() == [32] * 3
+    assert batch.durations.min() > 0
+    assert batch.speaker.tolist() == [0, 1, 0]
+
+
+def test_processes_share_a_batch_and_learn_what_one_does(tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    file.write_text(json.dumps({"type": "vocoder", "vocoder": to_dict(VOCODER)}), encoding="utf-8")
+    work = TrainingWork(str(file), batch=4, segment=1000)
+    result = bench_processes(work, 2, SETTINGS._replace(threads=2, precision="fp32"))
+    json.dumps(result, allow_nan=False)
+    one = result["one_process"]
+    assert (result["processes"], result["threads"], one["threads"]) == (2, 1, 2)
+    assert result["samples_per_s"] * result["seconds"]["median"] == pytest.approx(4000)
+    assert result["scaling"] == pytest.approx(result["samples_per_s"] / one["samples_per_s"])
+    assert len(result["seconds"]["each"]) == len(one["seconds"]["each"]) == SETTINGS.runs
+    # After four steps of Adam on the same batch; not the same would be half a batch, or weights that drift apart.
+    assert result["error"]["loss_differs_by"] < 1e-4
+    assert "| scaling |" in as_table(result)
+
+
+@pytest.mark.parametrize(
+    ("batch", "settings", "message"),
+    [
+        (3, SETTINGS._replace(threads=2), "--batch 3"),
+        (2, SETTINGS, "--threads 1"),
+        (2, SETTINGS._replace(threads=2, clock="cpu"), "--clock"),
+    ],
+)
+def test_what_processes_cannot_share(batch: int, settings: Settings, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        bench_processes(TrainingWork("waveglow-256", batch), 2, settings)
+
+
 def test_flows_computed_again_are_told_with_their_gradient(tmp_path: Path) -> None:
     file = tmp_path / "run.json"
     file.write_text(json.dumps({"type": "vocoder", "vocoder": to_dict(VOCODER)}), encoding="utf-8")
@@ -162,7 +222,6 @@ def test_flows_computed_again_are_told_with_their_gradient(tmp_path: Path) -> No
         ("{", "known: waveglow-256"),
         ('{"type": "postnet"}', "only runs of type vocoder or acoustic"),
         ("[]", "only runs of type vocoder or acoustic"),
-        ('{"type": "acoustic", "guide": "measured"}', "guide"),
         ('{"type": "vocoder", "colour": 1}', "colour"),
     ],
 )

@@ -168,7 +168,7 @@ def acoustic(model: str, seconds: float, batch: int, seed: int) -> Bench:
 @bench.command()
 @model_option(
     "waveglow-256",
-    "waveglow-256, waveglow-512, tacotron2, compact, or a JSON file with the configuration of a run.",
+    "waveglow-256, waveglow-512, tacotron2, compact, compact-acoustic, or a JSON file with the configuration of a run.",
     metavar="NAME|FILE",
 )
 @click.option(
@@ -185,13 +185,30 @@ def acoustic(model: str, seconds: float, batch: int, seed: int) -> Bench:
     is_flag=True,
     help="Compute a WaveGlow's flows again for their gradients, as --set recompute_flows=true does in training.",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="That share batch and --threads and talk by gloo; more than one are compared with one of all threads.",
+)
 @measuring
-def train(model: str, batch: int | None, segment: int, frames: int, recompute_flows: bool, seed: int) -> Bench:
+def train(
+    model: str, batch: int | None, segment: int, frames: int, recompute_flows: bool, processes: int, seed: int
+) -> Bench:
     """Measure whole steps of training."""
-    from glowtron.bench.training import TrainingWork, bench_training
+    from glowtron.bench.training_step import TrainingWork
 
     batch = batch or (2 if model.startswith("waveglow-") else 16)
-    return partial(bench_training, TrainingWork(model, batch, segment, frames, seed, recompute_flows))
+    work = TrainingWork(model, batch, segment, frames, seed, recompute_flows)
+    if processes > 1:
+        from glowtron.bench.processes import bench_processes
+
+        return partial(bench_processes, work, processes)
+    from glowtron.bench.training import bench_training
+
+    return partial(bench_training, work)
 
 
 def _writable(file: str | None) -> Path | None:

@@ -36,6 +36,42 @@ TAUGHT_EVERY = 4
 than they teach."""
 
 
+def acoustic_losses(
+    config: AcousticRun, model: nn.Module, batch: AcousticBatch, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Squared error of both mels, cross-entropy of the stop logit, and what teaches the attention."""
+    r = config.acoustic.model.reduction_factor
+    n_steps = -(-batch.mel_lengths // r)
+    symbols = None
+    if batch.durations is not None:
+        symbols = symbols_of_steps(batch.durations, batch.mel.shape[2] // r, r)
+    at_once = (
+        symbols is not None
+        and torch.rand((), generator=generator, device=generator.device).item() < config.forced_share
+    )
+    output = model(
+        batch.ids,
+        batch.id_lengths,
+        batch.mel,
+        batch.mel_lengths,
+        speaker=batch.speaker if config.acoustic.model.n_speakers > 1 else None,
+        symbols=symbols if at_once else None,
+        every=TAUGHT_EVERY,
+        generator=generator,
+    )
+    parts = loss(output, batch.mel, batch.mel_lengths, count_padding=config.count_padding)
+    values = {"mel_before": parts.mel_before, "mel": parts.mel, "stop": parts.stop}
+    total = parts.total
+    if symbols is not None:
+        every = TAUGHT_EVERY if at_once else 1
+        values["attention"] = attention_loss(output.alignment, symbols[:, ::every], -(-n_steps // every))
+    elif config.guide == "diagonal":
+        values["attention"] = guide_loss(output.alignment, batch.id_lengths, n_steps)
+    if "attention" in values:
+        total = total + config.guide_weight * values["attention"]
+    return {"loss": total, **values}
+
+
 class AcousticTask:
     """Tacotron 2 with its data; filling the cache first names each clip that cannot be used.
 
@@ -118,39 +154,8 @@ class AcousticTask:
         return batches(self._dataset(clips), clips, order, self.collate)
 
     def losses(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """Squared error of both mels, cross-entropy of the stop logit, and what teaches the attention."""
-        content: AcousticBatch = batch.content
-        model_config = self.config.acoustic.model
-        r = model_config.reduction_factor
-        n_steps = -(-content.mel_lengths // r)
-        symbols = None
-        if content.durations is not None:
-            symbols = symbols_of_steps(content.durations, content.mel.shape[2] // r, r)
-        at_once = (
-            symbols is not None
-            and torch.rand((), generator=generator, device=generator.device).item() < self.config.forced_share
-        )
-        output = model(
-            content.ids,
-            content.id_lengths,
-            content.mel,
-            content.mel_lengths,
-            speaker=content.speaker if model_config.n_speakers > 1 else None,
-            symbols=symbols if at_once else None,
-            every=TAUGHT_EVERY,
-            generator=generator,
-        )
-        parts = loss(output, content.mel, content.mel_lengths, count_padding=self.config.count_padding)
-        values = {"mel_before": parts.mel_before, "mel": parts.mel, "stop": parts.stop}
-        total = parts.total
-        if symbols is not None:
-            every = TAUGHT_EVERY if at_once else 1
-            values["attention"] = attention_loss(output.alignment, symbols[:, ::every], -(-n_steps // every))
-        elif self.config.guide == "diagonal":
-            values["attention"] = guide_loss(output.alignment, content.id_lengths, n_steps)
-        if "attention" in values:
-            total = total + self.config.guide_weight * values["attention"]
-        return {"loss": total, **values}
+        """See `acoustic_losses`."""
+        return acoustic_losses(self.config, model, batch.content, generator)
 
     def amount(self, batch: Batch) -> int:
         """Mel frames."""

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import gather_object, send_to_device
+from accelerate.utils import DistributedDataParallelKwargs, gather_object, send_to_device
 from torch import Tensor
 
 from glowtron.config import OptimizerConfig
@@ -29,7 +29,7 @@ from glowtron.train.interruption import Interruption
 from glowtron.train.log import Log, Samples
 from glowtron.train.machine import Power, peak_memory_gb
 from glowtron.train.precision import SMALLEST_SCALE, autocast, check, rounding
-from glowtron.train.processes import all_alive, any_of, share_buffers, total
+from glowtron.train.processes import SHARING, all_alive, any_of, share_buffers, total
 from glowtron.train.result import Diverged, introduce, note_start, write_result
 from glowtron.train.run_folder import held
 from glowtron.train.schedule import last_step, learning_rate, step_seed
@@ -63,7 +63,9 @@ def train(
     loss is no longer finite.
     """
     training = task.config.training
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no")  # Precision is ours to see to.
+    sharing = DistributedDataParallelKwargs(**SHARING)
+    # Precision is ours to see to.
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no", kwargs_handlers=[sharing])
     is_main = accelerator.is_main_process
     share = Share(accelerator.process_index, accelerator.num_processes)
     try:

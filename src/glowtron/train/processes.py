@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator, PartialState
@@ -17,6 +18,8 @@ from glowtron.train.average import Average
 
 _LOST = ("connection closed", "connection reset", "connection refused", "broken pipe", "timed out", "socket")
 """What the transports say when the other side is gone."""
+SHARING: dict[str, Any] = {"gradient_as_bucket_view": True}
+"""How torch shares gradients: where they are summed is where they stay, so that nothing is copied or kept twice."""
 
 
 def meet(device: str) -> None:
