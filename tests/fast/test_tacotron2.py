@@ -50,7 +50,7 @@ PRECISIONS = ("fp32", "bf16", "int8")
 BY_TORCH = Found(None, "left to torch for this test")
 STEPS = [BY_TORCH, *(find_kernel(level=level) for level in range(find_kernel().n_levels))]
 """Every way in which this machine can take steps."""
-STEP_NAMES = ["torch", *("any", "avx2", "vnni")[: len(STEPS) - 1]]
+STEP_NAMES = ["torch", *("any", "avx2", "vnni", "bf16")[: len(STEPS) - 1]]
 
 
 def small_model(config: Tacotron2Config = SMALL, seed: int = 0) -> Tacotron2:
@@ -177,7 +177,7 @@ def test_pieces_are_the_whole(
         one = slice(row, row + 1)
         whole = fast.generate(ids[one, :n], lengths[one], options, noise(1, row), speaker=speaker[one])
         generator = noise(1, row)[0]
-        chunks = list(fast.chunks(ids[one, :n], options, generator, speaker=speaker[one], n_steps=n_steps))
+        chunks = list(fast.chunks(ids[one, :n], options, generator, speaker=speaker[one], n_steps=lambda: n_steps))
         torch.testing.assert_close(torch.cat([chunk.mel for chunk in chunks], dim=2), whole.mel, atol=1e-5, rtol=1e-4)
         assert torch.equal(torch.cat([chunk.alignment for chunk in chunks], dim=1), whole.alignment)
         assert [chunk.ended for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
@@ -190,7 +190,7 @@ def test_pieces_are_the_whole(
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_all_ways_of_taking_steps_agree(precision: str, n_threads: int, options: DecodingOptions) -> None:
-    """Rounded weights are the same numbers everywhere; what they meet is rounded by int8, and by torch in bf16."""
+    """Rounded weights are the same numbers everywhere; what they meet is rounded as well."""
     model = small_model(replace(SMALL, attention_rnn_channels=150, decoder_rnn_channels=140, attention_channels=70))
     ids, lengths, speaker = texts()
     had = torch.get_num_threads()
@@ -203,8 +203,9 @@ def test_all_ways_of_taking_steps_agree(precision: str, n_threads: int, options:
         spoken = [fast.generate(ids, lengths, options, noise(5), speaker=speaker) for fast in ways]
     finally:
         torch.set_num_threads(had)
+    # In bf16, torch rounds what comes out as well.
     for one, other in pairwise(spoken[precision == "bf16" :]):
-        assert_same(one, other, 1, atol=2e-3 if precision == "int8" else 1e-5)
+        assert_same(one, other, 1, atol=1e-5 if precision == "fp32" else 2e-3)
 
 
 def test_two_threads_speak_at_once() -> None:
@@ -223,8 +224,8 @@ def test_two_threads_speak_at_once() -> None:
 def test_a_piece_comes_before_the_next_is_computed() -> None:
     fast = accelerate_tacotron2(small_model(replace(SMALL, n_speakers=1)), "fp32")
     options = DecodingOptions(max_frames=10**9, stop_threshold=1.0)
-    chunks = fast.chunks(torch.ones(1, 3, dtype=torch.long), options, noise(1)[0], n_steps=16)
-    assert [next(chunks).mel.shape[2] for _ in range(3)] == [6, 16, 16]
+    chunks = fast.chunks(torch.ones(1, 3, dtype=torch.long), options, noise(1)[0], n_steps=iter([16, 1, 30]).__next__)
+    assert [next(chunks).mel.shape[2] for _ in range(3)] == [16 - fast.frames_behind, 1, 30]
 
 
 @pytest.mark.parametrize("precision", ["bf16", "int8"])

@@ -33,8 +33,8 @@ from glowtron.models.monotonic import REACH
 from glowtron.models.recurrence import Recurrence
 from glowtron.models.tacotron2 import Memory, Tacotron2
 
-FEW_TEXTS = 8
-"""Up to so many the kernel is faster than torch, whose products want many rows."""
+FEW_TEXTS: dict[Kind, int] = {"fp32": 8, "bf16": 16, "int8": 4}
+"""Up to so many the kernel is faster than torch, whose products like many rows."""
 
 
 class DecoderWeights:
@@ -68,7 +68,7 @@ class DecoderWeights:
 
     def start(self, memory: Memory, places: Sequence[Place] | None) -> DecoderRun:
         """A run of some texts from their beginning; places: of each, where the attention is to be monotonic."""
-        if self.kernel is not None and len(memory.values) <= FEW_TEXTS:
+        if self.kernel is not None and len(memory.values) <= FEW_TEXTS[self.attention_rnn.kind]:
             return KernelRun(self, self.kernel, memory, places)
         return TorchRun(self, memory, places)
 
@@ -304,6 +304,7 @@ class KernelRun(DecoderRun):
             "largest": new(batch),
             "low": new_bytes(batch, longest_input),
             "high": new_bytes(batch, longest_input),
+            "halves": new(batch, longest_input, dtype=torch.bfloat16),
         }
         self.states = None
         if places is not None:

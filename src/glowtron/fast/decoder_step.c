@@ -15,7 +15,7 @@
 #endif
 
 enum { FLOAT32, BFLOAT16, INT8 };
-enum { ANY, AVX2, VNNI };
+enum { ANY, AVX2, VNNI, BF16 };
 
 #define MOST 32512.0f /* The low byte, rounded, can still be added without reaching 2 to the 15. */
 
@@ -57,6 +57,7 @@ typedef struct {
     float *energies;       /* (B, N) */
     float *largest;        /* (B,) */
     uint8_t *low, *high;   /* (B, most inputs of an LSTM): a row in sixteen bits, by bytes */
+    uint16_t *halves;      /* (B, the same): a row in BFLOAT16 */
 } Step;
 
 #define JOINED(name, level) name##_##level
@@ -82,16 +83,24 @@ typedef struct {
 #include "decoder_step.h"
 #undef LEVEL
 #pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,fma")
+#define LEVEL bf16
+#include "decoder_step.h"
+#undef LEVEL
+#pragma GCC pop_options
 #endif
 
-/* How many sets of instructions this processor has, of ANY, AVX2, VNNI. */
+/* How many sets of instructions this processor has, of ANY, AVX2, VNNI, BF16. */
 int32_t glowtron_n_levels(void) {
 #ifdef HAS_LEVELS
     int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     int vnni = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                __builtin_cpu_supports("avx512vnni");
-    return 1 + avx2 + (avx2 && vnni);
+    int bf16 = __builtin_cpu_supports("avx512bf16") != 0;
+    return 1 + avx2 + (avx2 && vnni) + (avx2 && vnni && bf16);
 #else
     return 1;
 #endif
@@ -105,6 +114,8 @@ int32_t glowtron_n_levels(void) {
 int32_t glowtron_take(const Step *s, int32_t n_steps, const float *frames, int32_t stride_of_frames,
                       const float *first_limits, const float *second_limits, float *outputs, float *alignment) {
 #ifdef HAS_LEVELS
+    if (s->level == BF16)
+        return take_bf16(s, n_steps, frames, stride_of_frames, first_limits, second_limits, outputs, alignment);
     if (s->level == VNNI)
         return take_vnni(s, n_steps, frames, stride_of_frames, first_limits, second_limits, outputs, alignment);
     if (s->level == AVX2)

@@ -11,6 +11,7 @@
 #define hyperbolic_tangent FOR_LEVEL(hyperbolic_tangent)
 #define split_into_bytes FOR_LEVEL(split_into_bytes)
 #define widened FOR_LEVEL(widened)
+#define rounded FOR_LEVEL(rounded)
 #define dot_bfloat16 FOR_LEVEL(dot_bfloat16)
 #define dot_float32 FOR_LEVEL(dot_float32)
 #define multiply_four FOR_LEVEL(multiply_four)
@@ -67,6 +68,12 @@ static float split_into_bytes(const float *x, int n, uint8_t *low, uint8_t *high
     return largest;
 }
 
+static inline uint16_t rounded(float number) {
+    uint32_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
 static inline float widened(uint16_t bfloat16) {
     uint32_t bits = (uint32_t)bfloat16 << 16;
     float number;
@@ -103,18 +110,25 @@ static inline void dot_bytes(const int8_t *const w[4], const uint8_t *low, const
         }
 }
 
-/* What four rows of bfloat16 w say of x. */
-static inline void dot_bfloat16(const uint16_t *const w[4], const float *x, int n, float *out) {
-    const uint16_t *a = w[0], *b = w[1], *c = w[2], *d = w[3];
-    float s = 0.0f, t = 0.0f, u = 0.0f, v = 0.0f;
-#pragma omp simd reduction(+ : s, t, u, v)
-    for (int k = 0; k < n; k++) {
-        s += widened(a[k]) * x[k];
-        t += widened(b[k]) * x[k];
-        u += widened(c[k]) * x[k];
-        v += widened(d[k]) * x[k];
+/* What four rows of bfloat16 w say of x, which is rounded as they are. */
+static inline void dot_bfloat16(const uint16_t *const w[4], const uint16_t *x, int n, float *out) {
+    int k = 0;
+    for (int i = 0; i < 4; i++) out[i] = 0.0f;
+#ifdef __AVX512BF16__
+    __m512 sums[4];
+    for (int i = 0; i < 4; i++) sums[i] = _mm512_setzero_ps();
+    for (; k + 32 <= n; k += 32) {
+        __m512bh own = (__m512bh)_mm512_loadu_si512(x + k);
+        for (int i = 0; i < 4; i++) sums[i] = _mm512_dpbf16_ps(sums[i], (__m512bh)_mm512_loadu_si512(w[i] + k), own);
     }
-    out[0] = s, out[1] = t, out[2] = u, out[3] = v;
+    for (int i = 0; i < 4; i++) out[i] = _mm512_reduce_add_ps(sums[i]);
+#endif
+    for (int i = 0; i < 4; i++) {
+        float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+        for (int j = k; j < n; j++) sum += widened(w[i][j]) * widened(x[j]);
+        out[i] += sum;
+    }
 }
 
 static inline void dot_float32(const float *const w[4], const float *x, int n, float *out) {
@@ -130,8 +144,8 @@ static inline void dot_float32(const float *const w[4], const float *x, int n, f
     out[0] = s, out[1] = t, out[2] = u, out[3] = v;
 }
 
-/* Up to four outputs from n on, of all texts: each weight is read once. `x` is what the texts' rows hold, or for INT8
- * their bytes; those are added up as integers, so that no order of adding changes them. */
+/* Up to four outputs from n on, of all texts: each weight is read once. `x` is what the texts' rows hold;
+ * INT8 takes its bytes, which are added up as integers, so that no order of adding changes them. */
 static void multiply_four(const Step *s, const Matrix *m, int n, const float *x, int stride, const float *limit,
                           float *out, int out_stride) {
     int64_t n_in = m->n_in, rows[4];
@@ -148,7 +162,7 @@ static void multiply_four(const Step *s, const Matrix *m, int n, const float *x,
                 found[i] = (float)(256.0 * (high[i] - 128 * m->sum[n + i]) + low[i]) * (m->scale[n + i] * step);
         } else if (m->kind == BFLOAT16) {
             const uint16_t *all = m->weight, *w[4] = {all + rows[0], all + rows[1], all + rows[2], all + rows[3]};
-            dot_bfloat16(w, x + (int64_t)b * stride, m->n_in, found);
+            dot_bfloat16(w, s->halves + b * n_in, m->n_in, found);
         } else {
             const float *all = m->weight, *w[4] = {all + rows[0], all + rows[1], all + rows[2], all + rows[3]};
             dot_float32(w, x + (int64_t)b * stride, m->n_in, found);
@@ -164,7 +178,11 @@ static void multiply_four(const Step *s, const Matrix *m, int n, const float *x,
 /* out (B, n_out) = x (B, n_in) times the matrix; with a limit (B, n_out) also relu and dropout: between 0 and that. */
 static void multiply(const Step *s, const Matrix *m, const float *x, int stride, const float *limit, float *out,
                      int out_stride) {
-    if (m->kind == INT8) {
+    if (m->kind == BFLOAT16) {
+#pragma omp for schedule(static)
+        for (int b = 0; b < s->n_texts; b++)
+            for (int k = 0; k < m->n_in; k++) s->halves[(int64_t)b * m->n_in + k] = rounded(x[(int64_t)b * stride + k]);
+    } else if (m->kind == INT8) {
 #pragma omp for schedule(static)
         for (int b = 0; b < s->n_texts; b++)
             s->largest[b] = split_into_bytes(x + (int64_t)b * stride, m->n_in, s->low + (int64_t)b * m->n_in,
@@ -362,6 +380,7 @@ static int32_t take(const Step *s, int32_t n_steps, const float *frames, int32_t
 #undef hyperbolic_tangent
 #undef split_into_bytes
 #undef widened
+#undef rounded
 #undef dot_bfloat16
 #undef dot_float32
 #undef multiply_four

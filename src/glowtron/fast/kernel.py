@@ -57,7 +57,8 @@ class Step(ctypes.Structure):
         *((name, Matrix) for name in ("first", "second", "attention_rnn", "query", "decoder_rnn", "projection")),
         *((name, ctypes.c_void_p) for name in ("location", "energy", "keys", "values", "mask", "places", "longest")),
         *((name, ctypes.c_void_p) for name in ("speaking", "ended", "row", "history", "attention_c", "decoder_c")),
-        *((name, ctypes.c_void_p) for name in ("hidden", "gates", "compared", "energies", "largest", "low", "high")),
+        *((name, ctypes.c_void_p) for name in ("hidden", "gates", "compared", "energies", "largest")),
+        *((name, ctypes.c_void_p) for name in ("low", "high", "halves")),
     )
 
 
