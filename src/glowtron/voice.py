@@ -37,7 +37,7 @@ from glowtron.speaking.faults import judge, n_end_symbols
 from glowtron.speaking.many import Sound, Speakers, choose_workers, lines_of_each, speak_texts, spoken
 from glowtron.speaking.options import DEFAULTS, SynthesisOptions
 from glowtron.speaking.silence import fade, heard, pause, quiet_pieces
-from glowtron.speaking.stream import FIRST_FRAMES, MelStream, SoundStream, speak
+from glowtron.speaking.stream import MelStream, SoundStream, speak
 from glowtron.speaking.stretch import stretch
 from glowtron.speaking.takes import Line, Take, perform, said
 from glowtron.speaking.utterance import FaultWarning, Utterance
@@ -145,7 +145,8 @@ class Voice:
         lines = lines_of_each(texts, self._lines)
         speak = self._speaking(options)  # Here too, since it tells what these options cannot have.
         stored = StoredVoice(self.config, self.acoustic, self.vocoder)
-        n_workers = choose_workers(workers, lines, self.device, stored)
+        sentences = [line.text for text in lines for line in text]
+        n_workers = choose_workers(workers, sentences, self.device, stored)
         elsewhere = partial(_speaking_elsewhere, stored, self.precision, self._lexicon, options, n_workers)
         speaking: Speakers = Workers(elsewhere, n_workers) if n_workers > 1 else Here(partial(spoken, speak))
         return speak_texts(lines, speaking, self.mel.sample_rate, _TOGETHER, n_workers, progress)
@@ -197,13 +198,14 @@ class Voice:
         assert isinstance(fast, FastTacotron2)
         r = fast.config.reduction_factor
         ids = torch.tensor(self._frontend.ids(line.text))
-        mel = MelStream(ids, self._frame_s, r, math.log(FLOOR))
+        behind = {"mel_behind": fast.frames_behind, "sound_behind": sound.frames_behind}
+        mel = MelStream(ids, self._frame_s, r, silence=math.log(FLOOR), **behind)
         chunks = fast.chunks(
             ids[None],
             self._decoding(options.max_frames),
             self._generator(options.seed, line.place, "mel"),
             speaker=torch.tensor([speaker]),
-            n_steps=-(-FIRST_FRAMES // r),
+            n_steps=mel.n_steps,
         )
         yield from speak(chunks, mel, sound)
         alignment = mel.alignment[mel.kept].numpy()

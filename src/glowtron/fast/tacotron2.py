@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, cast
 
 import torch
@@ -123,6 +123,11 @@ class FastTacotron2:
         self._speaker = copy.deepcopy(model.speaker).requires_grad_(False) if self.config.n_speakers > 1 else None
         self._prenet = copy.deepcopy(model.prenet).requires_grad_(False)
 
+    @property
+    def frames_behind(self) -> int:
+        """Mel frames by which a piece is behind the steps that settled it."""
+        return self._postnet.reach
+
     @torch.inference_mode()
     def generate(
         self,
@@ -135,7 +140,7 @@ class FastTacotron2:
     ) -> Spoken:
         """As `Tacotron2.generate`; a text that has ended costs nothing more, and its alignment is zero from there."""
         r = self.config.reduction_factor
-        segments = list(self._segments(ids, id_lengths, options, generators, speaker, _AT_ONCE))
+        segments = list(self._segments(ids, id_lengths, options, generators, speaker, lambda: _AT_ONCE))
         n_taken = sum(segment.frames.shape[1] for segment in segments) // r
         before = torch.zeros(len(ids), n_taken * r, self.n_mels)
         alignment = torch.zeros(len(ids), n_taken, ids.shape[1])
@@ -163,14 +168,14 @@ class FastTacotron2:
         generator: torch.Generator,
         *,
         speaker: Tensor | None = None,
-        n_steps: int = 16,
+        n_steps: Callable[[], int],
     ) -> Iterator[MelChunk]:
         """Speak one text, ids (1, N), piece by piece: what `generate` makes of it, as soon as it is final.
 
-        The postnet sees a few frames ahead (10 as published), so that mel comes that much later; each piece holds what
-        `n_steps` more decoder steps have settled, and the last one the rest.
+        The postnet sees a few frames ahead (`frames_behind`), so that mel comes that much later; each piece holds what
+        so many more decoder steps have settled as `n_steps` says before it, and the last one the rest.
         """
-        r, reach = self.config.reduction_factor, self._postnet.reach
+        r, reach = self.config.reduction_factor, self.frames_behind
         left = _n_steps(options, r)
         window = torch.zeros(1, 0, self.n_mels)  # Frames before the postnet, from `start` on.
         start = given = 0
@@ -198,9 +203,9 @@ class FastTacotron2:
         options: DecodingOptions,
         generators: Sequence[torch.Generator],
         speaker: Tensor | None,
-        n_at_once: int,
+        n_steps: Callable[[], int],
     ) -> Iterator[_Segment]:
-        """Speak, telling after `n_at_once` steps and whenever a text ends."""
+        """Speak, telling after so many steps as `n_steps` says before them, and whenever a text ends."""
         r = self.config.reduction_factor
         places = None
         if options.monotonic:
@@ -212,7 +217,7 @@ class FastTacotron2:
         speaking = set(rows)
         left, stop_threshold = _n_steps(options, r), _logit(options.stop_threshold)
         while left and speaking:
-            room = run.room(min(left, n_at_once))
+            room = run.room(min(left, n_steps()))
             limits = noise.limits(len(room.outputs))
             n_taken, ending = run.take(limits, room, [row in speaking for row in rows], stop_threshold)
             noise.forget(n_taken)

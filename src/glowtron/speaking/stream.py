@@ -28,21 +28,64 @@ FIRST_FRAMES, MOST_FRAMES = 16, 128
 Samples = NDArray[np.float32]
 
 
-class MelStream:
-    """One sentence's mel without the silence around it, as `heard` cuts it from the whole."""
+class Piece(NamedTuple):
+    """Some of a sentence's mel."""
 
-    def __init__(self, ids: Tensor, frame_s: float, reduction_factor: int, silence: float) -> None:
-        """ids: (N,) symbols; silence: what a mel holds that says nothing."""
+    mel: Tensor
+    """(1, M, T)"""
+    is_last: bool
+
+
+class MelStream:
+    """One sentence's mel without the silence around it, as `heard` cuts it from the whole, in growing pieces."""
+
+    def __init__(
+        self,
+        ids: Tensor,
+        frame_s: float,
+        reduction_factor: int,
+        *,
+        silence: float,
+        mel_behind: int,
+        sound_behind: int,
+    ) -> None:
+        """ids: (N,) symbols; silence: what a mel holds that says nothing.
+
+        mel_behind, sound_behind: frames by which the mel is behind the decoder, and the sound behind the mel. The first
+        piece is just enough for some sound, and asked for at once, since nothing can be heard before.
+        """
         self._ids, self._frame_s, self._r, self._silence = ids, frame_s, reduction_factor, silence
-        self._n_given = 0
+        self._behind = mel_behind
+        self._n_frames, self._missing = FIRST_FRAMES, FIRST_FRAMES + sound_behind
+        """Frames of the next piece, as they are counted for it, and those that it still wants."""
+        self._n_settled = 0
+        self._waiting: list[Tensor] = []
+        """Settled frames (1, M, T) of the next piece."""
         self.mel = self.alignment = torch.zeros(0, 0)
         """(M, T) and (S, N) of all that came."""
         self.kept = slice(0, 0)
         """Steps that are kept."""
         self.stopped = self.said_nothing = False
 
-    def push(self, chunk: MelChunk) -> Tensor:
-        """The next piece of the mel -> what is settled of the cut mel: (1, M, T), T may be 0."""
+    def n_steps(self) -> int:
+        """How many decoder steps the next piece will take, if what they say is heard; never very few."""
+        n_frames = self.kept.start * self._r + self._n_settled + self._missing + self._behind
+        return max(-(-n_frames // self._r) - len(self.alignment), -(-FIRST_FRAMES // self._r))
+
+    def push(self, chunk: MelChunk) -> Piece | None:
+        """The next frames of the mel -> the next piece of the cut mel, where it is whole."""
+        settled = self._settle(chunk)
+        self._waiting.append(settled)
+        self._missing -= settled.shape[2]
+        if self._missing > 0 and not chunk.ended:
+            return None
+        piece = Piece(torch.cat(self._waiting, dim=2), chunk.ended)
+        self._waiting = []
+        self._missing = self._n_frames = min(2 * self._n_frames, MOST_FRAMES)
+        return piece
+
+    def _settle(self, chunk: MelChunk) -> Tensor:
+        """What is settled of the cut mel: (1, M, T), T may be 0."""
         mel, alignment = chunk.mel[0], chunk.alignment[0]
         self.mel = torch.cat((self.mel, mel), dim=1) if self.mel.numel() else mel
         self.alignment = torch.cat((self.alignment, alignment)) if self.alignment.numel() else alignment
@@ -57,9 +100,9 @@ class MelStream:
         self.kept = heard(
             self.mel[:, : n_steps * self._r], places, self._ids, self._frame_s * self._r, ended=chunk.ended
         )
-        start = self.kept.start * self._r + self._n_given
+        start = self.kept.start * self._r + self._n_settled
         settled = self.mel[None, :, start : max(self.kept.stop * self._r, start)]
-        self._n_given += settled.shape[2]
+        self._n_settled += settled.shape[2]
         return settled
 
 
@@ -119,29 +162,10 @@ class SoundStream:
         return noise
 
 
-class Piece(NamedTuple):
-    """Some of a sentence's mel."""
-
-    mel: Tensor
-    """(1, M, T)"""
-    is_last: bool
-
-
-def pieces(chunks: Iterable[MelChunk], cutter: MelStream, frames_behind: int) -> Iterator[Piece]:
-    """A sentence's cut mel in growing pieces, the first of which is just enough for some sound."""
-    wanted, n_frames = frames_behind + FIRST_FRAMES, FIRST_FRAMES
-    waiting: list[Tensor] = []
-    for chunk in chunks:
-        waiting.append(cutter.push(chunk))
-        if chunk.ended or sum(mel.shape[2] for mel in waiting) >= wanted:
-            yield Piece(torch.cat(waiting, dim=2), chunk.ended)
-            waiting = []
-            wanted = n_frames = min(2 * n_frames, MOST_FRAMES)
-
-
-def speak(chunks: Iterable[MelChunk], cutter: MelStream, sound: SoundStream) -> Iterator[Samples]:
+def speak(chunks: Iterable[MelChunk], mel: MelStream, sound: SoundStream) -> Iterator[Samples]:
     """A sentence's samples (L,), L at least 1, while its mel comes."""
-    for mel, is_last in pieces(chunks, cutter, sound.frames_behind):
-        samples = sound.push(mel, is_last)
-        if len(samples):
-            yield samples
+    for piece in map(mel.push, chunks):
+        if piece is not None:
+            samples = sound.push(*piece)
+            if len(samples):
+                yield samples
