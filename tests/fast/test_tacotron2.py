@@ -208,6 +208,27 @@ def test_all_ways_of_taking_steps_agree(precision: str, n_threads: int, options:
         assert_same(one, other, 1, atol=1e-5 if precision == "fp32" else 2e-3)
 
 
+@pytest.mark.parametrize("options", [SOFT, MONOTONIC], ids=["soft", "monotonic"])
+@pytest.mark.parametrize("n_texts", [1, 17, 64])
+def test_texts_of_one_symbol_and_any_number_of_them(n_texts: int, options: DecodingOptions) -> None:
+    model = small_model()
+    ids, lengths, _ = texts(tuple(1 + 5 * i % 13 for i in range(n_texts)))
+    speaker = torch.arange(n_texts) % SMALL.n_speakers
+    wanted = model.generate(ids, lengths, options, noise(n_texts), speaker=speaker)
+    found = accelerate_tacotron2(model, "fp32").generate(ids, lengths, options, noise(n_texts), speaker=speaker)
+    assert_same(found, wanted, 1)
+
+
+def test_twenty_thousand_frames_are_those_of_the_model() -> None:
+    """Far beyond any text, where what was read adds up to thousands, rounding does not add up with it."""
+    model = small_model(replace(SMALL, n_speakers=1, reduction_factor=4))
+    ids, lengths, _ = texts((12,))
+    options = DecodingOptions(max_frames=20_000, stop_threshold=1.0)
+    wanted = model.generate(ids, lengths, options, noise(1))
+    found = accelerate_tacotron2(model, "fp32").generate(ids, lengths, options, noise(1))
+    assert_same(found, wanted, 4, atol=2e-3)
+
+
 def test_two_threads_speak_at_once() -> None:
     fast = accelerate_tacotron2(small_model(), "fp32")
     ids, lengths, speaker = texts()
