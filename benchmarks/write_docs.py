@@ -35,6 +35,7 @@ RUNS = {
     "stream-compact": "stream --model compact",
     "stream-compact-60s": "stream --model compact --seconds 60 --runs 3",
     "stream-full-size": "stream --model full-size --seconds 5 --runs 3",
+    "batch-compact": "batch --model compact --texts 100 --runs 3",
     "train-waveglow-256": "train --model waveglow-256 --batch 2 --segment 8000",
     "train-waveglow-256-small-memory": "train --model waveglow-256 --batch 8 --segment 16000 --recompute-flows --runs 1",
     "train-tacotron2": "train --model tacotron2 --batch 16 --frames 400 --runs 3",
@@ -45,6 +46,7 @@ TITLES = {
     "acoustic": "Text to mels",
     "say": "Text to sound, end to end",
     "stream": "Text to sound while it is computed",
+    "batch": "Many texts to sound",
     "train": "Training, whole steps",
 }
 SPEEDS = {
@@ -56,6 +58,13 @@ SPEEDS = {
         "first_sound_s": "first sound, s",
         "least_ahead_s": "least ahead, s",
         "stream_differs_by": "differs from say by",
+    },
+    "batch": {
+        "audio_s_per_s": "audio seconds/s",
+        "rtf": "real-time factor",
+        "ratio_to_say": "times one by one",
+        "workers": "workers",
+        "say_differs_by": "differs from say by",
     },
     "train": {"samples_per_s": "samples/s", "mel_frames_per_s": "mel frames/s"},
 }
@@ -78,6 +87,9 @@ Of a stream, *first sound* is the time from the call to the first piece of a voi
 plain* that of the whole text by the published pipeline, which has no sound before, over it. *Least ahead* is how much
 sound is in hand at worst when a piece comes, played from the first one on; below zero the listener would have waited.
 *Differs from say by* is the largest difference of a sample (full scale is 1) in float32.
+
+Many texts take turns with the same voice saying one after the other (*times one by one*); the start of the workers is
+in their time, and their memory is added to that of the process they work for.
 """
 
 
@@ -141,6 +153,8 @@ def table(what: str, results: list[dict[str, Any]]) -> str:
 def size(result: dict[str, Any]) -> str:
     """What one run was of."""
     batch = f"{result['batch']} x " if result.get("batch", 1) > 1 else ""
+    if result["what"] == "batch":
+        return f"{result['texts']} texts, {result['audio_s']:.0f} s"
     if result["what"] == "train":
         return batch + (f"{result['segment']} samples" if "segment" in result else f"{result['frames']} frames")
     return f"{batch}{result['audio_s']:.1f} s"

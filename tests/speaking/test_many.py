@@ -220,8 +220,8 @@ def test_workers_are_as_many_as_are_worth_it(voice: Voice, monkeypatch: pytest.M
     stored = StoredVoice(voice.config, voice.acoustic, voice.vocoder)
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
 
-    def texts(n_chars: int) -> list[list[Line]]:
-        return [[Line("x" * 100, "sentence", "0")]] * (n_chars // 100)
+    def texts(n_chars: int) -> list[str]:
+        return ["x" * 100] * (n_chars // 100)
 
     worth = many.WORTH_CHARS
     found = [choose_workers(0, texts(n), cpu, stored) for n in (100, worth, 2 * worth, 3 * worth, 100 * worth)]

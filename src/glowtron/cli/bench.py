@@ -98,6 +98,7 @@ def bench() -> None:
       glowtron bench train --model waveglow-256 --batch 2 --segment 8000
       glowtron bench say
       glowtron bench stream --seconds 60
+      glowtron bench batch --texts 1000
     """
 
 
@@ -139,6 +140,24 @@ def stream(model: str, text: str | None, seconds: float, seed: int) -> Bench:
     from glowtron.bench.streaming import bench_streaming
 
     return partial(bench_streaming, SayingWork(model, text, seconds, seed))
+
+
+@bench.command()
+@voice_option
+@click.option("--texts", type=click.IntRange(1), metavar="N", default=100, show_default=True, help="Different ones.")
+@seconds_option
+@click.option(
+    "--workers", type=click.IntRange(0), metavar="N", default=0, show_default=True, help="As of glowtron say."
+)
+@measuring
+def batch(model: str, texts: int, seconds: float, workers: int, seed: int) -> Bench:
+    """Measure many texts side by side, beside saying one after the other (left out by --no-plain).
+
+    Texts are of 0.4 to 1.6 times --seconds. --threads, unless 0, are of this process; workers share the cores.
+    """
+    from glowtron.bench.batch import BatchWork, bench_batch
+
+    return partial(bench_batch, BatchWork(model, texts, seconds, workers, seed))
 
 
 @bench.command()

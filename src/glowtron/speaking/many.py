@@ -67,20 +67,19 @@ def lines_of_each(texts: Sequence[str], split: Callable[[str], Iterable[Line]]) 
     return lines
 
 
-def choose_workers(asked: int, texts: Sequence[Sequence[Line]], device: torch.device, voice: StoredVoice) -> int:
+def choose_workers(asked: int, sentences: Sequence[str], device: torch.device, voice: StoredVoice) -> int:
     """How many processes are to speak, 1 at least; `asked` is 0 where that is left open."""
     if asked < 0:
         raise InputError(f"workers must be 0 or more, got {asked}")
     if asked > 1 and device.type != "cpu":
         raise InputError(f"several workers cannot share {device}; leave workers out, or choose the device cpu")
-    lines = [line for text in texts for line in text]
     if not asked:
         models = [model for model in (voice.acoustic, voice.vocoder) if model is not None]
         # The products of large models use all cores as they are, and their weights are better in memory once.
         small = all(sum(weight.numel() for weight in model.parameters()) < SMALL for model in models)
         spread = small and device.type == "cpu"
-        asked = min(usable_cores(), sum(len(line.text) for line in lines) // WORTH_CHARS) if spread else 1
-    return max(1, min(asked, len(lines)))
+        asked = min(usable_cores(), sum(map(len, sentences)) // WORTH_CHARS) if spread else 1
+    return max(1, min(asked, len(sentences)))
 
 
 def groups_of_one_length(lengths: Sequence[int], together: int, window: int) -> list[list[int]]:
