@@ -37,9 +37,12 @@ RUNS = {
     "stream-full-size": "stream --model full-size --seconds 5 --runs 3",
     "batch-compact": "batch --model compact --texts 100 --runs 3",
     "train-waveglow-256": "train --model waveglow-256 --batch 2 --segment 8000",
-    "train-waveglow-256-small-memory": "train --model waveglow-256 --batch 8 --segment 16000 --recompute-flows --runs 1",
+    "train-small-memory": "train --model waveglow-256 --batch 8 --segment 16000 --recompute-flows --runs 1",
     "train-tacotron2": "train --model tacotron2 --batch 16 --frames 400 --runs 3",
     "train-compact": "train --model compact --batch 16 --segment 8192",
+    "train-compact-acoustic": "train --model compact-acoustic --batch 16 --frames 500",
+    "train-two-processes": "train --model waveglow-256 --batch 2 --processes 2",
+    "train-two-processes-batch-8": "train --model waveglow-256 --batch 8 --processes 2 --runs 3",
 }
 TITLES = {
     "vocoder": "Mels to sound",
@@ -66,7 +69,11 @@ SPEEDS = {
         "workers": "workers",
         "say_differs_by": "differs from say by",
     },
-    "train": {"samples_per_s": "samples/s", "mel_frames_per_s": "mel frames/s"},
+    "train": {
+        "samples_per_s": "samples/s",
+        "mel_frames_per_s": "mel frames/s",
+        "scaling": "times one process of all threads",
+    },
 }
 INTRODUCTION = """\
 # Benchmarks
@@ -156,7 +163,9 @@ def size(result: dict[str, Any]) -> str:
     if result["what"] == "batch":
         return f"{result['texts']} texts, {result['audio_s']:.0f} s"
     if result["what"] == "train":
-        return batch + (f"{result['segment']} samples" if "segment" in result else f"{result['frames']} frames")
+        shared = f", {result['processes']} processes" if "processes" in result else ""
+        length = f"{result['segment']} samples" if "segment" in result else f"{result['frames']} frames"
+        return batch + length + shared
     return f"{batch}{result['audio_s']:.1f} s"
 
 
@@ -183,6 +192,7 @@ def exactness(error: dict[str, Any]) -> str:
         ("gradient_snr_db", "gradient {} dB", ".0f"),
         ("log_mel_l1", "log-mel L1 {}", ".2g"),
         ("plain_differs_by", "plain differs by {}", ".0e"),
+        ("loss_differs_by", "loss differs by {}", ".0e"),
     ):
         value = error.get(name)
         if value is not None:

@@ -55,6 +55,15 @@ def test_reasons_stand_where_figures_are_missing(script: Any) -> None:
     assert "Not measured yet: `glowtron bench vocoder --model waveglow-256 --seconds 5`" in page
 
 
+def test_processes_stand_beside_one(script: Any) -> None:
+    why = "not measured: processes are compared with one process"
+    told = {"what": "train", "segment": 8000, "processes": 2, "threads": 1, "scaling": 0.87, "samples_per_s": 12_000.0}
+    result = {**RESULT, **told, "ratio_to_plain": why, "plain": why, "error": {"loss_differs_by": 2e-5}}
+    page = script.page({"train-two-processes": result})
+    assert "| 2 x 8000 samples, 2 processes | bf16 | 12,000 (-10% to +20%) | 0.87 | not measured: " in page
+    assert "| loss differs by 2e-05 |" in page
+
+
 def test_every_run_is_a_command(script: Any) -> None:
     from glowtron.cli import glowtron
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from glowtron.models.recurrence import Unrolled, rows_times, tanh_backward
+from glowtron.models.recurrence import Unrolled, over_steps, rows_times, tanh_backward
 
 
 class Reading(NamedTuple):
@@ -162,8 +162,8 @@ class _Walk(torch.autograd.Function):
             asked = asked if query_keep is None else asked * query_keep
             return (
                 grad_inputs,
-                grad_inputs.flatten(0, 1).t() @ outputs[:-1].flatten(0, 1),
-                grad_queries.flatten(0, 1).t() @ asked.flatten(0, 1),
+                over_steps(grad_inputs, outputs[:-1]),
+                over_steps(grad_queries, asked),
                 grad_location,
                 grad_energy,
                 grad_keys,

@@ -134,8 +134,13 @@ class _Recurrence(torch.autograd.Function):
                 grad_hidden.copy_(grad_hiddens[t]).add_(carried)
                 lstm.step_back(t, grad_hidden, None if keep is None else keep[t], grad_inputs[t])
                 carried = multiply(grad_inputs[t])
-            grad_weight = grad_inputs.flatten(0, 1).t() @ hiddens[:-1].flatten(0, 1)
-        return grad_inputs, grad_weight, None
+            return grad_inputs, over_steps(grad_inputs, hiddens[:-1]), None
+
+
+def over_steps(grads: Tensor, inputs: Tensor) -> Tensor:
+    """(S, B, N), (S, B, K) -> (N, K), the gradient of a weight that multiplied the inputs in all steps."""
+    # Of both, turning the narrower one costs less; oneDNN is half as fast where it has to turn one itself.
+    return (inputs.flatten(0, 1).t().contiguous() @ grads.flatten(0, 1)).t()
 
 
 def rows_times(weight: Tensor) -> Callable[[Tensor], Tensor]:
