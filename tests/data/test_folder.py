@@ -143,6 +143,13 @@ def test_speakers_have_a_folder_each_and_a_list_of_all(tmp_path):
     ]  # fmt: skip
 
 
+def test_recordings_without_text_are_no_second_speaker(tmp_path):
+    record(tmp_path / "in" / "ann" / "1.wav", text="One.")
+    record(tmp_path / "in" / "loose.wav")
+    assert prepare(tmp_path / "in", tmp_path / "out").speakers == ["ann"]
+    assert [clip.id for clip in read_manifest(tmp_path / "out")] == ["1"]
+
+
 @pytest.mark.parametrize("name", ["../up", "a/b", ".x", "a=b"])
 def test_speakers_that_cannot_name_a_folder_are_refused(tmp_path, name):
     for clip in ("a", "b"):

@@ -36,9 +36,6 @@ def prepare_folder(
     run's files, if a speaker cannot name a folder, or if no recording makes a clip, which leaves an earlier corpus.
     """
     _require_apart(source, out)
-    several = len({recording.speaker for recording in recordings}) > 1
-    if several:
-        _require_folder_names(recordings)
     listened: dict[Clip, Recording] = {}
     left_out: list[LeftOut] = []
     for recording in recordings:
@@ -47,6 +44,10 @@ def prepare_folder(
             left_out.append(LeftOut(_place(recording, source), recording.speaker, *fault))
         elif recording.audio is not None:
             listened[Clip(recording.id, recording.audio, recording.text, recording.speaker)] = recording
+    speakers = {clip.speaker for clip in listened}
+    several = len(speakers) > 1
+    if several:
+        _require_folder_names(speakers)
 
     def make(clip: Clip) -> KeptClip | LeftOut:
         return _make(clip, listened[clip].raw, _place(listened[clip], source), rules, out, _file(clip, several))
@@ -102,8 +103,8 @@ def _require_apart(source: Path, out: Path) -> None:
         raise InputError(f"{out}: recordings and corpus must lie apart; choose a folder outside {source}")
 
 
-def _require_folder_names(recordings: Sequence[Recording]) -> None:
-    for name in dict.fromkeys(recording.speaker for recording in recordings):
+def _require_folder_names(speakers: Set[str]) -> None:
+    for name in sorted(speakers):
         if PurePosixPath(name).name != name or name.startswith(".") or not name.isprintable() or set("|=") & set(name):
             raise InputError(f"speaker {name!r} cannot name a folder; give letters, digits, '-' and '_'")
 
