@@ -123,21 +123,27 @@ class _Round:
         frames = self._ahead.unfold(1, self._n_fft, self._hop)
         spectrum = torch.fft.rfft(frames * correction.window)  # (B, F, bins)
         mel = mel[:, : spectrum.shape[1]]
-        found = (spectrum[:, : mel.shape[1]].abs() @ correction.filters).clamp(min=FLOOR).log()
+        # Views, since operations on complex numbers copy and take twice as long.
+        real, imaginary = torch.view_as_real(spectrum).unbind(dim=-1)
+        a, b = real[:, : mel.shape[1]], imaginary[:, : mel.shape[1]]
+        magnitude = a.square().addcmul_(b, b).sqrt_()
+        found = (magnitude @ correction.filters).clamp_(min=FLOOR).log_()
         gain = ((mel - found).clamp(-MAX_LOG_GAIN, MAX_LOG_GAIN) @ correction.spread).exp()
         gain = _join(self._gain, gain)
         self._gain = gain[:, -1:]
         # The frame behind the mel's last one has no target of its own.
         gain = torch.cat((gain, self._gain), dim=1)[:, -1 - mel.shape[1] :][:, : spectrum.shape[1]]
         self._ahead = self._ahead[:, spectrum.shape[1] * self._hop :]
-        return torch.fft.irfft(spectrum * gain, self._n_fft) * correction.window
+        real.mul_(gain)
+        imaginary.mul_(gain)
+        return torch.fft.irfft(spectrum, self._n_fft).mul_(correction.window)
 
     def _settle(self, frames: Tensor, last: bool) -> Tensor:
         """Frames under their window -> samples (B, L) that they settle."""
         n_frames, wave = frames.shape[1], self._wave
         assert wave is not None
         squares = self._correction.window.square().expand(1, n_frames, -1)
-        sums = _overlap_add(torch.cat((frames, squares)), self._hop)
+        sums = torch.cat((_overlap_add(frames, self._hop), _overlap_add(squares, self._hop)))
         if self._sums is not None:
             sums[:, : self._sums.shape[1]] += self._sums
         n_settled = sums.shape[1] if last else n_frames * self._hop
@@ -161,7 +167,8 @@ def _overlap_add(frames: Tensor, hop: int) -> Tensor:
     """(B, F, n), each `hop` after the one before -> their sum (B, (F - 1) * hop + n)."""
     n_batch, n_frames, size = frames.shape
     n_pieces = -(-size // hop)
-    pieces = F.pad(frames, (0, n_pieces * hop - size)).unflatten(2, (n_pieces, hop))
+    padding = n_pieces * hop - size
+    pieces = (F.pad(frames, (0, padding)) if padding else frames).unflatten(2, (n_pieces, hop))
     total = frames.new_zeros(n_batch, n_frames + n_pieces - 1, hop)
     for i in range(n_pieces):
         total[:, i : i + n_frames] += pieces[:, :, i]
