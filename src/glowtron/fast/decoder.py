@@ -73,6 +73,12 @@ class DecoderWeights:
         return TorchRun(self, memory, places)
 
     @cached_property
+    def matrices(self) -> dict[str, Matrix]:
+        """The same for the kernel."""
+        names = ("first", "second", "attention_rnn", "query", "decoder_rnn", "projection")
+        return {name: Matrix.of(getattr(self, name)) for name in names}
+
+    @cached_property
     def packed(self) -> PackedWeights:
         """The same for torch, which only batches of many need where there is a kernel."""
         return PackedWeights(self)
@@ -313,10 +319,8 @@ class KernelRun(DecoderRun):
             for row, place in zip(longest, places, strict=True):
                 row[: len(place.longest)] = torch.tensor(place.longest)
             tensors["longest"] = longest
-        names = ("first", "second", "attention_rnn", "query", "decoder_rnn", "projection")
-        matrices = {name: Matrix.of(getattr(weights, name)) for name in names}
-        self.kept = (tensors, matrices)
-        """What the step points to."""
+        self.kept = tensors
+        """What the step points to, beside the weights."""
         self.step = Step(
             n_texts=batch,
             n_symbols=n_symbols,
@@ -331,7 +335,7 @@ class KernelRun(DecoderRun):
             n_threads=torch.get_num_threads(),
             level=kernel.level,
             places=ctypes.addressof(self.states) if self.states else None,
-            **matrices,
+            **weights.matrices,
             **{name: address(tensor) for name, tensor in tensors.items()},
         )
 
