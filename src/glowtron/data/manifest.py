@@ -42,11 +42,11 @@ class Clip(NamedTuple):
 def read_manifest(source: str | Path, speaker: str = "speaker", root: Path | None = None) -> list[Clip]:
     """Clips of a folder in LJSpeech's layout, or of a list file, in the order of the file.
 
-    In a folder, `metadata.csv` holds a line `id|text` or `id|text|normalised text` a clip (UTF-8, no quoting; the
-    normalised text is taken where there is one) and `wavs/` the recordings as id.wav or id.flac. A list holds lines
-    `path|text`, `path|text|speaker`, or `path` alone, which leaves texts empty; `read_list` says where paths begin.
-    Empty lines are passed over. Raises InputError that names file and line; of missing recordings the first, and how
-    many more there are.
+    In a folder, `metadata.csv` holds a line `id|text` or `id|text|normalised text` a clip (no quoting; the normalised
+    text is taken where there is one) and `wavs/` the recordings as id.wav or id.flac. A list holds lines `path|text`,
+    `path|text|speaker`, or `path` alone, which leaves texts empty; `read_list` says where paths begin. Both are UTF-8,
+    or what else `read_text` reads. Empty lines are passed over. Raises InputError that names file and line; of missing
+    recordings the first, and how many more there are.
     """
     source = Path(source)
     if source.name == "metadata.csv" and source.is_file():
