@@ -8,18 +8,23 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from unicodedata import normalize
 
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from served import snapshot
 
+from glowtron.audio import Audio
 from glowtron.cli import main
 from glowtron.data.corpus_report import CorpusReport, KeptClip, LeftOut
 from glowtron.data.folder import prepare_folder
 from glowtron.data.manifest import read_manifest
 from glowtron.data.pictures import draw
-from glowtron.data.quality import Rules
+from glowtron.data.quality import Examined, Rules
 from glowtron.data.recordings import find_recordings
 from glowtron.errors import InputError
 
@@ -102,6 +107,35 @@ def test_the_corpus_is_read_as_it_is(recordings, tmp_path):
         assert (info.samplerate, info.channels, info.subtype) == (22_050, 1, "PCM_16")
         assert info.duration == pytest.approx(kept.seconds, abs=1e-3)
         assert kept.seconds == pytest.approx(kept.recorded_s - 2.0 + 0.3, abs=0.05)
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=20).filter(
+    lambda s: s[0] != "."
+)
+
+
+@settings(max_examples=60)
+@given(texts=st.dictionaries(NAMES, st.text(max_size=20).filter(lambda s: "|" not in s), min_size=1, max_size=4))
+def test_whatever_recordings_are_called_and_say_the_corpus_is_read_again(texts):
+    with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        place = Path(name)
+        (place / "in").mkdir()
+        for stem, text in texts.items():
+            (place / "in" / f"{stem}.wav").write_bytes(b"")
+            (place / "in" / f"{stem}.txt").write_bytes(text.encode())
+        sound = Audio(np.full(9000, 0.1, np.float32), 22_050)
+        patch.setattr("glowtron.data.folder.examine", lambda *_: Examined(sound, 1.0, 48_000, -30.0, 7.0, False))
+        patch.setattr("glowtron.data.folder.find_spec", lambda _: None)
+        try:
+            report = prepare(place / "in", place / "out")
+        except InputError as error:  # Two names that are one in a list, or no text at all.
+            assert "would be clip" in str(error) or "none of" in str(error)
+            return
+        clips = read_manifest(place / "out")
+        assert [(clip.id, clip.text) for clip in clips] == [(clip.id, clip.text) for clip in report.kept]
+        told = {normalize("NFC", " ".join(text.removeprefix("\ufeff").split())) for text in texts.values()}
+        assert {clip.text for clip in clips} <= told
+        assert len(report.kept) + len(report.left_out) == len(texts)
 
 
 def test_a_normalised_text_is_kept_beside_the_raw_one(tmp_path):
