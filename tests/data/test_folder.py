@@ -1,12 +1,7 @@
 """A folder of recordings made into a corpus, as a whole."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unicodedata import normalize
@@ -16,10 +11,10 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorded import record, untidy
 from served import snapshot
 
 from glowtron.audio import Audio
-from glowtron.cli import main
 from glowtron.data.corpus_report import CorpusReport, KeptClip, LeftOut
 from glowtron.data.folder import prepare_folder
 from glowtron.data.manifest import read_manifest
@@ -28,34 +23,16 @@ from glowtron.data.quality import Examined, Rules
 from glowtron.data.recordings import find_recordings
 from glowtron.errors import InputError
 
-RATE = 16_000
-
-
-def record(path, seconds=1.5, text=None, seed=0, level=0.1):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(seed)
-    speech = level * rng.standard_normal(int(seconds * RATE))
-    soundfile.write(path, np.concatenate([np.zeros(RATE), speech, np.zeros(RATE)]), RATE)
-    if text is not None:
-        path.with_suffix(".txt").write_text(text, encoding="utf-8")
-    return path
-
 
 @pytest.fixture
 def recordings(tmp_path):
-    folder = tmp_path / "recordings"
-    for i in range(3):
-        record(folder / f"r{i}.wav", 1.0 + i, f"This is number {i}.", i)
-    record(folder / "silent.wav", level=0.0, text="Nothing.")
-    record(folder / "untold.wav")
-    record(folder / "dots.wav", text=" ... ")
-    record(folder / "bars.wav", text="One|two")
-    record(folder / "loud.wav", level=3.0, text="Loud.")
-    record(folder / "long.flac", 14.0, text="Long.")
-    record(folder / "brief.ogg", 0.1, text="Brief.")
-    (folder / "broken.mp3").write_bytes(b"nothing like it")
-    (folder / "broken.txt").write_text("Broken.")
-    return folder
+    return untidy(tmp_path / "recordings")
+
+
+@pytest.fixture(autouse=True)
+def quickly_drawn(monkeypatch):
+    """Pictures take long; those that are looked at are drawn by `draw` itself."""
+    monkeypatch.setattr("glowtron.data.pictures.draw", lambda report: b"picture")
 
 
 def prepare(source, out, rules=None, **more):
@@ -87,7 +64,8 @@ def test_every_recording_is_a_clip_or_has_a_reason(recordings, tmp_path):
     assert set(snapshot(out)) == {
         "metadata.csv", "wavs/r0.wav", "wavs/r1.wav", "wavs/r2.wav", "report.json", "report.md", "report.png"
     }  # fmt: skip
-    assert (out / "report.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "report.png").read_bytes() == b"picture"
+    assert draw(report).startswith(b"\x89PNG")
     written = json.loads((out / "report.json").read_text("utf-8"))
     assert [clip["source"] for clip in written["kept"]] == ["r0.wav", "r1.wav", "r2.wav"]
     assert written["rules"]["loudness"] == -23.0
@@ -125,7 +103,6 @@ def test_whatever_recordings_are_called_and_say_the_corpus_is_read_again(texts):
             (place / "in" / f"{stem}.txt").write_bytes(text.encode())
         sound = Audio(np.full(9000, 0.1, np.float32), 22_050)
         patch.setattr("glowtron.data.folder.examine", lambda *_: Examined(sound, 1.0, 48_000, -30.0, 7.0, False))
-        patch.setattr("glowtron.data.folder.find_spec", lambda _: None)
         try:
             report = prepare(place / "in", place / "out")
         except InputError as error:  # Two names that are one in a list, or no text at all.
@@ -312,7 +289,6 @@ def test_killed_at_any_write_and_started_again_it_ends_with_the_same_bytes(tmp_p
     """Also where the recordings changed in between, and over an earlier corpus."""
     for i in range(3):
         record(tmp_path / "in" / f"{i}.wav", 0.6, text=f"Number {i}.", seed=i)
-    monkeypatch.setattr("glowtron.data.folder.find_spec", lambda name: None)  # Pictures take long.
     prepare(tmp_path / "in", tmp_path / "first")
     for path in (tmp_path / "in").glob("0.*"):
         path.unlink()
@@ -348,103 +324,3 @@ def test_killed_at_any_write_and_started_again_it_ends_with_the_same_bytes(tmp_p
         prepare(tmp_path / "in", out)
         assert snapshot(out) == snapshot(tmp_path / "whole"), killed_at
     assert killed_at > 15
-
-
-@pytest.mark.slow
-def test_killed_by_force_and_started_again_it_ends_with_the_same_bytes(tmp_path):
-    for i in range(40):
-        record(tmp_path / "in" / f"{i:02}.wav", text=f"Number {i}.", seed=i)
-    prepare(tmp_path / "in", tmp_path / "whole")
-    out = tmp_path / "out"
-    command = [sys.executable, "-m", "glowtron", "prepare", "folder", str(tmp_path / "in"), "-o", str(out), "-q"]
-    for name in ("report.json", "wavs/20.wav", "report.md"):
-        process = subprocess.Popen(command)
-        try:
-            while process.poll() is None and not (out / name).exists():
-                time.sleep(0.001)
-        finally:
-            process.send_signal(signal.SIGKILL)
-        assert process.wait() in (-signal.SIGKILL, 0)  # 0: it was quicker than we could look.
-    assert subprocess.run(command, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}).returncode == 0
-    assert snapshot(out) == snapshot(tmp_path / "whole")
-
-
-class TestCommand:
-    @pytest.fixture
-    def run(self, tmp_path, monkeypatch, capsys):
-        monkeypatch.chdir(tmp_path)
-
-        def run(*arguments):
-            with pytest.raises(SystemExit) as exit_:
-                main(["prepare", "folder", *map(str, arguments)])
-            return exit_.value.code, *capsys.readouterr()
-
-        return run
-
-    def test_says_what_was_made_and_what_comes_next(self, run, recordings):
-        status, out, _ = run("recordings", "-o", "corpus")
-        assert status == 0
-        assert out.startswith("corpus: 3 of 11 recordings make clips, 0.1 minutes\nleft out: 2 untranscribed, ")
-        assert "corpus/report.md; next: glowtron align corpus\n" in out
-        assert run("recordings", "-o", "corpus", "--quiet")[:2] == (0, "")
-
-    def test_options_are_obeyed(self, run, recordings):
-        assert run("recordings", "-o", "c", "--sample-rate", 16000, "--longest", 20, "--loudness", -30)[0] == 0
-        info = soundfile.info("c/wavs/long.wav")
-        assert info.samplerate == 16_000
-        assert json.loads(Path("c/report.json").read_text())["rules"]["loudness"] == -30
-
-    def test_missing_recordings_can_be_passed_over(self, run, tmp_path):
-        record(Path("in", "a.wav"), 0.6)
-        Path("in", "metadata.csv").write_text("a|One\nb|Two\n")
-        status, out, _ = run("in", "-o", "c", "--partial")
-        assert status == 0 and "left out: 1 no recording\n" in out
-
-    def test_names_with_spaces_accents_and_what_no_encoding_knows(self, run, tmp_path):
-        for name in ("Größe 1", "two words ", "odd \udcff"):
-            plain = record(Path("in folder", "plain.wav"), 0.6, text=f"Größe {name[:3]}.")
-            for path in (plain, plain.with_suffix(".txt")):
-                path.rename(path.with_name(name + path.suffix))
-        status, out, _ = run("in folder", "-o", "out é", "-q")
-        assert (status, out) == (0, "")
-        clips = read_manifest("out é")
-        assert {clip.id for clip in clips} == {"Größe 1", "two words", "odd _"}
-        assert "odd \\\\udcff.wav" in Path("out é", "report.json").read_text("utf-8")
-
-    def test_speakers_are_pointed_to_their_list(self, run, recordings):
-        Path("t.txt").write_text("r0.wav|One|ann\nr1.wav|Two|bob\n")
-        status, out, _ = run("recordings", "-o", "corpus", "--transcript", "t.txt")
-        assert status == 0
-        assert "glowtron align corpus/clips.txt" in out
-
-    @pytest.mark.parametrize(
-        ("arguments", "said"),
-        [
-            (["gone", "-o", "c"], "gone: is no folder"),
-            (["recordings", "-o", "recordings"], "apart"),
-            (["recordings", "-o", "recordings/r0.wav"], "is a file"),
-            (["recordings", "-o", "c", "--columns", "what"], "id|text|speaker"),
-            (["recordings", "-o", "c", "--shortest", "50"], "50 to 12 s"),
-            (["recordings", "-o", "c", "--transcript", "none.txt"], "none.txt"),
-            (["recordings"], "--output"),
-            (["recordings", "-o", "recordings/in"], "apart"),
-            (["empty", "-o", "c"], "empty: holds no recordings"),
-            (["untold", "-o", "c"], "none of its 1 recordings has a text"),
-            (["twice", "-o", "c"], "metadata.csv, line 2: 'a.wav' was there before"),
-            (["missing", "-o", "c"], "metadata.csv, line 2: there is no recording 'b'"),
-            (["same", "-o", "c"], "would be clip 'a'"),
-            (["latin", "-o", "c"], "metadata.csv, line 1: not UTF-8"),
-        ],
-    )
-    def test_faults_are_one_line_and_leave_nothing(self, run, recordings, arguments, said):
-        Path("empty").mkdir()
-        for folder in ("untold", "twice", "missing", "same", "latin"):
-            record(Path(folder, "a.wav"), 0.6)
-        record(Path("same", "a.flac"), 0.6, text="One")
-        Path("twice", "metadata.csv").write_text("a|One\na.wav|Two\n")
-        Path("missing", "metadata.csv").write_text("a|One\nb|Two\n")
-        Path("latin", "metadata.csv").write_bytes(b"a|caf\xe9\n")
-        status, out, err = run(*arguments)
-        assert (status, out, err.count("\n")) == (2, "", 1)
-        assert said in err
-        assert not Path("c").exists()
