@@ -20,8 +20,9 @@ from glowtron.bench.models import AcousticModel, find_acoustic, ids_of, n_frames
 from glowtron.bench.plain_tacotron2 import PlainTacotron2
 from glowtron.bench.result import compared, figures
 from glowtron.errors import InputError
-from glowtron.fast.decoder import KernelRun, TorchRun
+from glowtron.fast.kernel_run import KernelRun
 from glowtron.fast.tacotron2 import FastTacotron2, accelerate_tacotron2
+from glowtron.fast.torch_run import TorchRun
 
 
 class AcousticWork(NamedTuple):

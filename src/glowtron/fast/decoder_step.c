@@ -1,5 +1,5 @@
-/* Steps of Tacotron 2's decoder for a few texts. `glowtron.fast.kernel` calls this, `glowtron.fast.decoder` says what is
- * computed, and does it with torch where this could not be compiled.
+/* Steps of Tacotron 2's decoder for a few texts. `glowtron.fast.kernel_run` calls this, `glowtron.fast.torch_run` does
+ * the same with torch where this could not be compiled.
  *
  * The weights of the LSTMs are what a step waits for, so each is read once for all texts; everything else is little,
  * and stays in the cache. Plain C with OpenMP, laid out by the compiler for what several generations of processors can
@@ -19,7 +19,7 @@ enum { ANY, AVX2, VNNI, BF16 };
 
 #define MOST 32512.0f /* The low byte, rounded, can still be added without reaching 2 to the 15. */
 
-/* Weights (n_out, n_in), row by row. Letters as in decoder.py: B texts, N symbols, E, A, C, D, P. */
+/* Weights (n_out, n_in), row by row. Letters as in decoder_weights.py: B texts, N symbols, E, A, C, D, P. */
 typedef struct {
     const void *weight;
     const float *bias;

@@ -1,8 +1,8 @@
 /* A decoder step in the instructions of one LEVEL; `decoder_step.c` includes this once for each.
  *
- * Letters as in decoder.py: B texts, N symbols, E the width in which attention compares, P prenet, A attention LSTM, C
- * encoder, D decoder LSTM. `multiply` and `step_lstm` are called by all threads, which share the outputs and meet
- * behind each.
+ * Letters as in decoder_weights.py: B texts, N symbols, E the width in which attention compares, P prenet, A attention
+ * LSTM, C encoder, D decoder LSTM. What is not `inline` from `multiply` on is called by all threads, which share the
+ * outputs of each stage and meet behind it.
  */
 #define dot_bytes FOR_LEVEL(dot_bytes)
 #define exponential FOR_LEVEL(exponential)
@@ -293,7 +293,8 @@ static void read_one(const Step *s, int b, const float *proposed, float *weights
     if (moved || place->dwelt == 1) {
         history[2 * before] = 0.0f;
         history[2 * place->symbol] = 1.0f;
-        memcpy(context, s->values + ((int64_t)b * s->n_symbols + place->symbol) * s->context, s->context * sizeof(float));
+        const float *value = s->values + ((int64_t)b * s->n_symbols + place->symbol) * s->context;
+        memcpy(context, value, s->context * sizeof(float));
     }
     history[2 * place->symbol + 1] += 1.0f;
     weights[place->symbol] = 1.0f;
@@ -304,7 +305,8 @@ static void read_one(const Step *s, int b, const float *proposed, float *weights
 static void attend(const Step *s, const float *frames, int stride_of_frames, const float *first_limit,
                    const float *second_limit, float *alignment) {
     enum { AT_ONCE = 64 };
-    int p = s->prenet, a = s->attention, c = s->context, n_symbols = s->n_symbols, n_blocks = (c + AT_ONCE - 1) / AT_ONCE;
+    int p = s->prenet, a = s->attention, c = s->context, n_symbols = s->n_symbols;
+    int n_blocks = (c + AT_ONCE - 1) / AT_ONCE;
     int stride = p + a + c + s->decoder, around = s->taps / 2 - 1;
     int64_t padded = n_symbols + around;
     float *attention_h = s->row + p, *context = attention_h + a;

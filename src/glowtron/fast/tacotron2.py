@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from glowtron.errors import InputError, nearest
 from glowtron.fast.convolutions import FoldedConvolutions
-from glowtron.fast.decoder import DecoderWeights
+from glowtron.fast.decoder import Decoder
 from glowtron.fast.kernel import Found, find_kernel
 from glowtron.fast.monotonic import Place
 from glowtron.fast.precision import Capabilities, Precision, choose_precision, find_capabilities
@@ -112,7 +112,7 @@ class FastTacotron2:
         self.config, self.n_mels = model.config, model.n_mels
         self.precision = precision.name
         self.why = f"{precision.why}; {'compiled' if compiled.kernel else f'not compiled: {compiled.why_not}'}"
-        self._decoder = DecoderWeights(model, cast(Kind, precision.name), compiled.kernel)
+        self._decoder = Decoder(model, cast(Kind, precision.name), compiled.kernel)
         encoder = model.encoder
         self._postnet = FoldedConvolutions(model.postnet, "tanh", last_is_linear=True, dtype=postnet_dtype)
         # In bf16 the encoder would be 4 dB further from the model, all through the text, and a text 1 % sooner.
@@ -231,7 +231,7 @@ class FastTacotron2:
             if ended and speaking and self.config.mask_padding:
                 going = [i for i, row in enumerate(rows) if row in speaking]
                 rows = [rows[i] for i in going]
-                run = run.keep(going)
+                run = self._decoder.keep(run, going)
                 noise.keep(going)
 
     def encode(self, ids: Tensor, id_lengths: Tensor, speaker: Tensor | None) -> Memory:
