@@ -6,8 +6,8 @@ beside the context, the prenet has no bias, and the attention is that of Chorows
 cumulative weights. Two things are added, and change nothing where they are not asked for: several frames a decoder step
 (`reduction_factor`), and several speakers.
 
-Read order: parts (encoder, prenet, attention, postnet), then the whole, which `step` defines; training takes all steps in
-`attention_walk` and `recurrence`, with the same results. Inside, everything is time-major (B, T, C).
+Read order: parts (encoder, prenet, attention, postnet), then the whole, which `step` defines; training takes all steps
+in `attention_walk` and `recurrence`, with the same results. Inside, everything is time-major (B, T, C).
 Letters: B batch, N symbols, T mel frames, S decoder steps, M mel bands, C channels.
 """
 
