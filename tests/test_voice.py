@@ -341,6 +341,21 @@ def test_what_is_retried_beside_a_sentence_changes_nothing(scripted, monkeypatch
     assert all(np.allclose(result, results[0], atol=1e-4) for result in results[1:])
 
 
+def test_what_is_retried_and_split_in_other_texts_changes_nothing(scripted):
+    voice = scripted(lambda n, luck: n > 30 or luck < 0.4)
+    options = SynthesisOptions(attempts=6)
+    texts = [
+        "A short one.",
+        "But this one is long, and it goes on and on without an end. Bye.",
+        "Short again. And this.",
+    ]
+    steps = []
+    together = list(voice.say_many(texts, options, workers=1, progress=steps.append))
+    assert sum(steps) == 5
+    for audio, text in zip(together, texts, strict=True):
+        assert np.allclose(audio.samples, voice.say(text, options).samples, atol=1e-4)
+
+
 def test_a_sentence_that_always_fails_is_spoken_in_parts(scripted):
     voice = scripted(lambda n, luck: n > 30)
     text = "First of all a short one. But this one is long, and it goes on and on without an end. Bye."

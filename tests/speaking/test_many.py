@@ -152,6 +152,15 @@ def loaded(folder: Path, _voices: dict[Path, Voice] = {}) -> Voice:  # noqa: B00
     return _voices.setdefault(folder, Voice.load(folder, device="cpu", precision="fp32"))
 
 
+def test_the_shipped_voice_says_the_same_in_any_company() -> None:
+    voice = Voice.load("duet", device="cpu", precision="fp32")
+    texts = ["Hello.", "The birch canoe slid on the smooth planks. No?", "A rod is used to catch pink salmon."]
+    for audio, text in zip(voice.say_many(texts, workers=1), texts, strict=True):
+        alone = voice.say(text)
+        assert audio.samples.shape == alone.samples.shape
+        assert np.abs(audio.samples - alone.samples).max() < 1e-3
+
+
 def test_processes_say_the_same(voice: Voice, started: list) -> None:
     texts = TEXTS * 6
     spread = list(voice.say_many(texts, workers=2))
