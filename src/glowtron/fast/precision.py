@@ -24,14 +24,14 @@ class Precision(NamedTuple):
     """A precision, and why it was picked."""
 
     name: str
-    """`bf16` or `fp32`."""
+    """`bf16` or `fp32`, and on CUDA `fp16`."""
     why: str
     """One line for people."""
 
     @property
     def dtype(self) -> torch.dtype:
         """What matrices that are multiplied are stored as."""
-        return torch.bfloat16 if self.name == "bf16" else torch.float32
+        return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.name, torch.float32)
 
 
 def find_capabilities() -> Capabilities:
