@@ -4,7 +4,7 @@ Teacher forcing knows all inputs beforehand. What they contribute to the gates i
 loop keeps what has to wait for the step before. The gradient of the weights is one product over all steps again, where
 autograd would add up one for each step: of matrices of millions of weights that is most of the time (docs/adr/0012).
 
-Products are of the inputs' dtype; gates and cell states are float32 or wider.
+Products, and what is kept for the way back, are of the inputs' dtype; gates and cell states are float32 or wider.
 
 Letters: S steps, B batch, H hidden channels.
 """
@@ -57,20 +57,20 @@ class Unrolled:
         """gates: (S, B, 4H), each step's after sigmoid and tanh; states: (S + 1, B, H), the cells', the first zero."""
         self.gates, self.states = gates, states
         self.grad_state = torch.zeros_like(states[0])
-        self._scratch, self._grad_gates = torch.empty_like(states[0]), torch.empty_like(gates[0])
+        self._scratch = torch.empty_like(states[0])
+        # What is worked on stays in the cache, and is as wide as states are; what is kept for the way back need not be.
+        self._gates, self._grad_gates = (states.new_empty(gates.shape[1:]) for _ in range(2))
 
     @staticmethod
     def like(inputs: Tensor) -> Unrolled:
         """Room for as many steps as `inputs` (S, B, 4H) has."""
         n_steps, batch, size = inputs.shape
         wide = torch.promote_types(inputs.dtype, torch.float32)
-        return Unrolled(
-            inputs.new_empty(inputs.shape, dtype=wide), inputs.new_zeros(n_steps + 1, batch, size // 4, dtype=wide)
-        )
+        return Unrolled(torch.empty_like(inputs), inputs.new_zeros(n_steps + 1, batch, size // 4, dtype=wide))
 
     def step(self, t: int, inputs: Tensor, remembered: Tensor, keep: Tensor | None, hidden: Tensor) -> None:
         """Take step t: two parts of what enters the gates (B, 4H) in; `hidden` (B, H) is written."""
-        gates, size = self.gates[t], hidden.shape[1]
+        gates, size = self._gates, hidden.shape[1]
         gates.copy_(remembered).add_(inputs)
         gates[:, : 2 * size].sigmoid_()
         gates[:, 2 * size : 3 * size].tanh_()
@@ -80,10 +80,11 @@ class Unrolled:
         torch.tanh(state, out=hidden).mul_(leave)
         if keep is not None:
             hidden.mul_(keep)
+        self.gates[t] = gates
 
     def step_back(self, t: int, grad_hidden: Tensor, keep: Tensor | None, grad_inputs: Tensor) -> None:
         """From the gradient of step t's hidden (B, H), overwritten, that of what entered its gates (B, 4H)."""
-        gates, size = self.gates[t], grad_hidden.shape[1]
+        gates, size = self._gates.copy_(self.gates[t]), grad_hidden.shape[1]
         enter, forget, candidate, leave = gates.chunk(4, dim=1)
         grad, grad_state = self._grad_gates, self.grad_state
         grad_enter, grad_forget, grad_candidate, grad_leave = grad.chunk(4, dim=1)

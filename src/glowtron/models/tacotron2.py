@@ -353,8 +353,8 @@ class Tacotron2(nn.Module):
         (n_steps, batch, n_squeezed), n_hidden = squeezed.shape, rnn.hidden_size
 
         def dropout(share: float, channels: int) -> Tensor | None:
-            mask = self.stop.bias.new_ones(n_steps, batch, channels)
-            return F.dropout(mask, share) if self.training and share else None
+            mask = self.stop.bias.new_empty(n_steps, batch, channels)
+            return mask.bernoulli_(1 - share).div_(1 - share) if self.training and share else None
 
         inputs = F.linear(squeezed, rnn.weight_ih[:, :n_squeezed], rnn.bias_ih + rnn.bias_hh)
         weight = torch.cat((rnn.weight_hh, rnn.weight_ih[:, n_squeezed:]), dim=1)
