@@ -13,6 +13,10 @@ from glowtron import Audio, SynthesisOptions, Voice
 from glowtron.checkpoint import StoredVoice
 from glowtron.config import VocodingConfig
 from glowtron.errors import InputError
+from glowtron.fast.card import Card
+from glowtron.fast.cuda_tacotron2 import accelerate_tacotron2_on_cuda
+from glowtron.fast.cuda_waveglow import accelerate_waveglow_on_cuda
+from glowtron.fast.launches import Launches
 from glowtron.models.tacotron2 import Spoken
 from glowtron.speaking.device import find_device
 from glowtron.speaking.silence import quiet_pieces
@@ -255,6 +259,21 @@ def test_unknown_names_are_named(voice, tiny_voice):
         find_device("cuda:99")
     with pytest.raises(InputError, match="unknown precision"):
         Voice.load(tiny_voice, precision="fp8")
+    with pytest.raises(InputError, match="precision fp16 is for CUDA"):
+        Voice.load(tiny_voice, device="cpu", precision="fp16")
+
+
+def test_what_speaks_on_cuda_says_the_same(tiny_voice):
+    """The models for CUDA, on a CPU, in the places that `Voice` has for them."""
+    voice, on_cuda = (Voice.load(tiny_voice, device="cpu", precision="fp32") for _ in range(2))
+    card, launches = Card("a card", (8, 0)), Launches(None, None, "a test")
+    on_cuda.fast_acoustic = accelerate_tacotron2_on_cuda(voice.acoustic, "fp32", card, launches)
+    on_cuda.fast_vocoder = accelerate_waveglow_on_cuda(voice.vocoder, "fp32", card, launches)
+    options = SynthesisOptions(speaker="bob", denoise=0.1)
+    wanted, found = (each.say("Hello there. And again!", options).samples for each in (voice, on_cuda))
+    assert np.abs(found - wanted).max() < 1e-4
+    many = list(on_cuda.say_many(["Hello there. And again!", "More."], options, workers=1))
+    assert np.abs(many[0].samples - wanted).max() < 1e-4
 
 
 def test_shipped_voices_are_found_by_name():

@@ -23,14 +23,15 @@ from glowtron.audio import Audio, concatenate
 from glowtron.checkpoint import StoredVoice, VoiceFile
 from glowtron.config import GriffinLimConfig
 from glowtron.errors import InputError, nearest
+from glowtron.fast.cuda_tacotron2 import CudaTacotron2, accelerate_tacotron2_on_cuda
+from glowtron.fast.cuda_waveglow import CudaWaveGlow, accelerate_waveglow_on_cuda
 from glowtron.fast.tacotron2 import FastTacotron2, accelerate_tacotron2
 from glowtron.fast.waveglow import FastWaveGlow, accelerate_waveglow
 from glowtron.mel import FLOOR, log_mel
 from glowtron.models.denoiser import Denoiser
 from glowtron.models.griffin_lim import GriffinLim
 from glowtron.models.mel_correction import MelCorrection
-from glowtron.models.tacotron2 import DecodingOptions, Spoken, Tacotron2
-from glowtron.models.waveglow import WaveGlow
+from glowtron.models.tacotron2 import DecodingOptions, Spoken
 from glowtron.speaking import speakers
 from glowtron.speaking.device import find_device
 from glowtron.speaking.faults import judge, n_end_symbols
@@ -51,7 +52,7 @@ Vocode: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
 
 _TOGETHER = 8
 """Sentences the acoustic model speaks at once: a decoder step for eight costs hardly more than for one."""
-PRECISIONS = ("auto", "fp32", "bf16")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
 class Voice:
@@ -72,6 +73,8 @@ class Voice:
         if precision not in PRECISIONS:
             raise InputError(f"unknown precision '{precision}'{nearest(precision, PRECISIONS)}")
         self.device = find_device(device)
+        if precision == "fp16" and self.device.type == "cpu":
+            raise InputError("precision fp16 is for CUDA; on a CPU take bf16, fp32 or auto")
         self.precision = precision
         self.config: VoiceFile = stored.config
         self.mel = stored.mel
@@ -94,8 +97,9 @@ class Voice:
         """Load a voice that ships, by its name, or any voice from its folder; None: the first that ships.
 
         device: `auto` (CUDA where there is any), `cpu`, `cuda` or `cuda:1`. precision: `fp32`; `bf16`, which computes
-        matrix products in bfloat16; or `auto`, which on a CPU that has instructions for it is bf16, and int8 in the
-        LSTMs of a full-size decoder, and else fp32. lexicon: a file of your own pronunciations, lines of `word PH0 PH1
+        matrix products in bfloat16, or `fp16`, on CUDA; or `auto`, which on a CPU that has instructions for it is bf16,
+        and int8 in the LSTMs of a full-size decoder, on CUDA fp16, and else fp32. On CUDA the first words take longest:
+        what they need is compiled. lexicon: a file of your own pronunciations, lines of `word PH0 PH1
         ...`, for voices that read phones. Raises InputError for an unknown voice, device or precision, for a damaged
         folder, and for a faulty lexicon.
         """
@@ -322,14 +326,13 @@ class Voice:
     def _generate(
         self, ids: Sequence[Tensor], generators: Sequence[torch.Generator], speaker: int, max_frames: int | None
     ) -> Spoken:
-        with self._autocast():
-            return self.fast_acoustic.generate(
-                pad_sequence(list(ids), batch_first=True).to(self.device),
-                torch.tensor([len(row) for row in ids], device=self.device),
-                self._decoding(max_frames),
-                generators,
-                speaker=torch.full((len(ids),), speaker, device=self.device),
-            )
+        return self.fast_acoustic.generate(
+            pad_sequence(list(ids), batch_first=True).to(self.device),
+            torch.tensor([len(row) for row in ids], device=self.device),
+            self._decoding(max_frames),
+            generators,
+            speaker=torch.full((len(ids),), speaker, device=self.device),
+        )
 
     def _decoding(self, max_frames: int | None) -> DecodingOptions:
         decoding = self.config.decoding
@@ -388,9 +391,7 @@ class Voice:
 
         @torch.inference_mode()
         def vocode(mel: Tensor, generator: torch.Generator) -> Tensor:
-            with self._autocast():
-                wave = waveglow.generate(mel, sigma, generator, speaker=who)
-            wave = correct(wave.float(), mel, rounds)
+            wave = correct(waveglow.generate(mel, sigma, generator, speaker=who), mel, rounds)
             return denoiser(wave, options.denoise) if denoiser else wave
 
         return vocode
@@ -415,24 +416,21 @@ class Voice:
         )
 
     @cached_property
-    def fast_acoustic(self) -> Tacotron2 | FastTacotron2:
+    def fast_acoustic(self) -> FastTacotron2 | CudaTacotron2:
         """The acoustic model as it runs fastest here, its weights packed at the first use."""
         assert self.acoustic is not None
-        return accelerate_tacotron2(self.acoustic, self.precision) if self.device.type == "cpu" else self.acoustic
+        accelerate = accelerate_tacotron2 if self.device.type == "cpu" else accelerate_tacotron2_on_cuda
+        return accelerate(self.acoustic, self.precision)
 
     @cached_property
-    def fast_vocoder(self) -> WaveGlow | FastWaveGlow:
+    def fast_vocoder(self) -> FastWaveGlow | CudaWaveGlow:
         """The vocoder as it runs fastest here, its weights packed at the first use."""
         assert self.vocoder is not None
-        return accelerate_waveglow(self.vocoder, self.precision) if self.device.type == "cpu" else self.vocoder
+        accelerate = accelerate_waveglow if self.device.type == "cpu" else accelerate_waveglow_on_cuda
+        return accelerate(self.vocoder, self.precision)
 
     def _audio(self, wave: Tensor) -> Audio:
         return Audio(wave[0].float().cpu().numpy(), self.mel.sample_rate)
-
-    def _autocast(self) -> torch.autocast:
-        # What is made fast for a CPU was given its precision when its weights were packed.
-        wanted = self.precision == "bf16" and self.device.type != "cpu"
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=wanted)
 
     def _generator(self, seed: int, place: int | str, purpose: str) -> torch.Generator:
         """Noise of one purpose in one sentence, unrelated to that of any other."""
