@@ -50,6 +50,16 @@ def recur(inputs: Tensor, weight: Tensor, keep: Tensor | None) -> Tensor:
     return hidden
 
 
+class Gates:
+    """The gates of one step, side by side (B, 4H), and each (B, H)."""
+
+    def __init__(self, like: Tensor) -> None:
+        """like: (B, H)."""
+        self.all = like.new_empty(like.shape[0], 4 * like.shape[1])
+        self.enter, self.forget, self.candidate, self.leave = self.all.chunk(4, dim=1)
+        self.sigmoids = (self.all[:, : 2 * like.shape[1]], self.leave)
+
+
 class Unrolled:
     """The steps of an LSTM, forwards and back."""
 
@@ -57,9 +67,8 @@ class Unrolled:
         """gates: (S, B, 4H), each step's after sigmoid and tanh; states: (S + 1, B, H), the cells', the first zero."""
         self.gates, self.states = gates, states
         self.grad_state = torch.zeros_like(states[0])
-        self._scratch = torch.empty_like(states[0])
         # What is worked on stays in the cache, and is as wide as states are; what is kept for the way back need not be.
-        self._gates, self._grad_gates = (states.new_empty(gates.shape[1:]) for _ in range(2))
+        self._now, self._grad, self._bent = Gates(states[0]), Gates(states[0]), torch.empty_like(states[0])
 
     @staticmethod
     def like(inputs: Tensor) -> Unrolled:
@@ -70,38 +79,36 @@ class Unrolled:
 
     def step(self, t: int, inputs: Tensor, remembered: Tensor, keep: Tensor | None, hidden: Tensor) -> None:
         """Take step t: two parts of what enters the gates (B, 4H) in; `hidden` (B, H) is written."""
-        gates, size = self._gates, hidden.shape[1]
-        gates.copy_(remembered).add_(inputs)
-        gates[:, : 2 * size].sigmoid_()
-        gates[:, 2 * size : 3 * size].tanh_()
-        gates[:, 3 * size :].sigmoid_()
-        enter, forget, candidate, leave = gates.chunk(4, dim=1)
-        state = torch.mul(self.states[t], forget, out=self.states[t + 1]).addcmul_(enter, candidate)
-        torch.tanh(state, out=hidden).mul_(leave)
+        gates = self._now
+        gates.all.copy_(remembered).add_(inputs)
+        for part in gates.sigmoids:
+            part.sigmoid_()
+        gates.candidate.tanh_()
+        state = torch.mul(self.states[t], gates.forget, out=self.states[t + 1])
+        state.addcmul_(gates.enter, gates.candidate)
+        torch.tanh(state, out=hidden).mul_(gates.leave)
         if keep is not None:
             hidden.mul_(keep)
-        self.gates[t] = gates
+        self.gates[t] = gates.all
 
     def step_back(self, t: int, grad_hidden: Tensor, keep: Tensor | None, grad_inputs: Tensor) -> None:
         """From the gradient of step t's hidden (B, H), overwritten, that of what entered its gates (B, 4H)."""
-        gates, size = self._gates.copy_(self.gates[t]), grad_hidden.shape[1]
-        enter, forget, candidate, leave = gates.chunk(4, dim=1)
-        grad, grad_state = self._grad_gates, self.grad_state
-        grad_enter, grad_forget, grad_candidate, grad_leave = grad.chunk(4, dim=1)
+        gates, grad, grad_state = self._now, self._grad, self.grad_state
+        gates.all.copy_(self.gates[t])
         if keep is not None:
             grad_hidden.mul_(keep)
-        bent = torch.tanh(self.states[t + 1], out=self._scratch)
-        torch.mul(grad_hidden, bent, out=grad_leave)
-        grad_hidden.mul_(leave)
+        bent = torch.tanh(self.states[t + 1], out=self._bent)
+        torch.mul(grad_hidden, bent, out=grad.leave)
+        grad_hidden.mul_(gates.leave)
         grad_state.add_(tanh_backward(grad_hidden, bent, grad_input=grad_hidden))
-        torch.mul(grad_state, candidate, out=grad_enter)
-        torch.mul(grad_state, self.states[t], out=grad_forget)
-        torch.mul(grad_state, enter, out=grad_candidate)
-        grad_state.mul_(forget)
-        for part in (slice(0, 2 * size), slice(3 * size, 4 * size)):
-            sigmoid_backward(grad[:, part], gates[:, part], grad_input=grad[:, part])
-        tanh_backward(grad_candidate, candidate, grad_input=grad_candidate)
-        grad_inputs.copy_(grad)
+        torch.mul(grad_state, gates.candidate, out=grad.enter)
+        torch.mul(grad_state, self.states[t], out=grad.forget)
+        torch.mul(grad_state, gates.enter, out=grad.candidate)
+        grad_state.mul_(gates.forget)
+        for part, value in zip(grad.sigmoids, gates.sigmoids, strict=True):
+            sigmoid_backward(part, value, grad_input=part)
+        tanh_backward(grad.candidate, gates.candidate, grad_input=grad.candidate)
+        grad_inputs.copy_(grad.all)
 
 
 class _Recurrence(torch.autograd.Function):
