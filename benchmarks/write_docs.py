@@ -1,4 +1,4 @@
-"""Take all figures of docs/benchmarks.md, or some of them, and write that page from what is in benchmarks/results.
+"""Take all figures of docs/benchmarks.md, or some of them; write that page and README's from benchmarks/results.
 
     python benchmarks/write_docs.py              measure all (half an hour on two cores) and write the page
     python benchmarks/write_docs.py say vocoder  measure only those whose name begins so, and write the page
@@ -19,6 +19,9 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 PAGE = HERE.parent / "docs" / "benchmarks.md"
+README = HERE.parent / "README.md"
+MARKS = "<!-- speed: benchmarks/write_docs.py -->\n", "<!-- end of speed -->\n"
+"""Around the figures in README."""
 RUNS = {
     "vocoder-256-5s": "vocoder --model waveglow-256 --seconds 5",
     "vocoder-256-20s": "vocoder --model waveglow-256 --seconds 20 --runs 3",
@@ -44,6 +47,17 @@ RUNS = {
     "train-two-processes": "train --model waveglow-256 --batch 2 --processes 2",
     "train-two-processes-batch-8": "train --model waveglow-256 --batch 8 --processes 2 --runs 3",
 }
+SUMMARY = {
+    "vocoder-256-5s": ("WaveGlow of 256 channels, mel to sound", "rtf", "{:.2f} of real time"),
+    "acoustic-5s": ("Tacotron 2, one text to its mel", "rtf", "{:.3f} of real time"),
+    "say-full-size": ("both, text to sound", "rtf", "{:.2f} of real time"),
+    "say-compact": ("`duet`, text to sound", "rtf", "{:.3f} of real time"),
+    "stream-compact": ("`duet`, from the call to the first sound", "first_sound_s", "{:.3f} s"),
+    "batch-compact": ("`duet`, a hundred texts", "audio_s_per_s", "{:.0f} s of sound a second"),
+    "train-waveglow-256": ("training WaveGlow of 256 channels", "samples_per_s", "{:,.0f} samples/s"),
+    "train-tacotron2": ("training Tacotron 2", "mel_frames_per_s", "{:,.0f} mel frames/s"),
+}
+"""What README tells of: the result, what it is of, the figure and how it is put."""
 TITLES = {
     "vocoder": "Mels to sound",
     "acoustic": "Text to mels",
@@ -113,6 +127,19 @@ def main(arguments: list[str]) -> None:
     found = {name: RESULTS / f"{name}.json" for name in RUNS}
     results = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items() if path.exists()}
     PAGE.write_text(page(results), encoding="utf-8")
+    README.write_text(with_summary(README.read_text(encoding="utf-8"), results), encoding="utf-8")
+
+
+def with_summary(text: str, results: dict[str, dict[str, Any]]) -> str:
+    """README with the figures of today."""
+    rows = ["| | | times plain |", "|---|---|---|"]
+    for name, (what, figure, shown) in SUMMARY.items():
+        if name in results:
+            ratio = results[name]["ratio_to_plain"]
+            times = f"{ratio:.1f}" if isinstance(ratio, float) else ""
+            rows.append(f"| {what} | {shown.format(results[name][figure])} | {times} |")
+    (before, _, rest), (start, end) = text.partition(MARKS[0]), MARKS
+    return before + start + "\n".join(rows) + "\n" + end + rest.partition(end)[2]
 
 
 def page(results: dict[str, dict[str, Any]]) -> str:

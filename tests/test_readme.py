@@ -63,6 +63,19 @@ def test_speaking(line, capfdbinary, tiny_voice):
         assert Path(output[1]).exists()
 
 
+@pytest.mark.parametrize("line", commands("prepare folder"))
+def test_preparing(line):
+    folder = Path("recordings")
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("first", "second"):
+        soundfile.write(folder / f"{name}.wav", 0.1 * rng.standard_normal(48_000), 48_000)
+    texts = "first|The first thing that was said.\nsecond|And a second one.\n"
+    (folder / "metadata.csv").write_text(texts, encoding="utf-8")
+    assert run(line) == 0
+    assert len(list(Path("corpus/wavs").iterdir())) == 2
+
+
 @pytest.mark.parametrize("line", commands("train"))
 def test_training_reaches_the_loop(line, monkeypatch):
     from glowtron.train import run as training
@@ -94,7 +107,7 @@ def test_importing(monkeypatch):
 
 def test_every_command_shown_is_tried_here():
     shown = {line.split()[1] for line in commands("")}
-    assert shown == {"say", "vocode", "voices", "train", "import", "align", "export"}
+    assert shown == {"say", "vocode", "voices", "train", "import", "align", "export", "prepare"}
 
 
 def test_links_lead_somewhere():

@@ -1,6 +1,7 @@
 """The page of benchmarks says what the figures say, and why where there are none."""
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +73,25 @@ def test_every_run_is_a_command(script: Any) -> None:
         name, *words = line.split()
         command = bench.commands[name]
         assert command.make_context(name, words).params["model"]
+
+
+def test_readme_has_the_figures_of_the_last_run(script: Any) -> None:
+    before, after = "Words.\n\n", "\nMore words.\n"
+    text = before + script.MARKS[0] + "| old |\n" + script.MARKS[1] + after
+    found = script.with_summary(text, {"vocoder-256-5s": RESULT})
+    row = "| WaveGlow of 256 channels, mel to sound | 0.32 of real time | 3.0 |"
+    assert found.startswith(before) and found.endswith(after)
+    assert row in found.splitlines()
+    assert "old" not in found
+    assert script.with_summary(found, {"vocoder-256-5s": RESULT}) == found
+
+
+def test_readme_and_page_are_those_of_the_results_that_are_kept(script: Any) -> None:
+    results = {
+        name: json.loads(path.read_text(encoding="utf-8"))
+        for name in script.RUNS
+        if (path := script.RESULTS / f"{name}.json").exists()
+    }
+    assert script.PAGE.read_text(encoding="utf-8") == script.page(results)
+    readme = script.README.read_text(encoding="utf-8")
+    assert script.with_summary(readme, results) == readme
