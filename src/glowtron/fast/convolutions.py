@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from glowtron.fast.rows import make_up
 from glowtron.models.convolution import Convolution, shifted_views
 from glowtron.models.tacotron2 import Encoder, MaskedBatchNorm, Postnet
 
@@ -35,14 +36,17 @@ class FoldedConvolutions:
 
     def __call__(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """x: (B, T, C); mask: (B, T) real steps, all others become zero. Returns (B, T, C) in float32."""
-        x = x.to(self.dtype)
+        n_steps = x.shape[1]
+        # What is behind the end stays zero, as a convolution finds it there.
+        x = make_up(x.to(self.dtype))
         for i, (kernel_size, weight, bias) in enumerate(self.layers):
             x = F.linear(shifted_views(x, kernel_size), weight, bias)
             if i < self.n_activations:
                 self.activation(x)
             if mask is not None:
-                x *= mask[..., None]
-        return x.float()
+                x[:, :n_steps] *= mask[..., None]
+            x[:, n_steps:] = 0
+        return x[:, :n_steps].float()
 
 
 def fold(convolution: Convolution, norm: MaskedBatchNorm, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

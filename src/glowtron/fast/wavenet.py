@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from glowtron.fast.dilated import Dilated, PairedDilated
+from glowtron.fast.rows import made_up, make_up
 from glowtron.models.wavenet import NormedLinear, WaveNet
 
 CONSTANT = 8
@@ -46,11 +47,11 @@ class Workspace:
         self.n_rows, self.margin = n_rows, margin
         self.hidden = torch.empty(0 if dtype == torch.float32 else n_rows, width)
         # The layer that is being computed reads one of them and writes the other, both as the products want them.
-        self.seen = [torch.zeros(n_rows + 2 * margin, width, dtype=dtype) for _ in range(2)]
-        self.block = min(n_rows, BLOCK_ROWS * n_threads)
+        self.seen = [torch.zeros(made_up(n_rows, dtype) + 2 * margin, width, dtype=dtype) for _ in range(2)]
+        self.block = min(made_up(n_rows, dtype), BLOCK_ROWS * n_threads)
         self.total = torch.empty(self.block, 2 * width, dtype=dtype)
         self.scratch = torch.empty(max(layer.enter.scratch_size(self.block) for layer in layers), dtype=dtype)
-        self.gate_block = min(n_rows, GATE_ROWS * n_threads)
+        self.gate_block = min(self.block, GATE_ROWS * n_threads)
         self.curves = torch.empty(self.gate_block, 2 * width)
         self.gated = torch.ones(self.gate_block, width + CONSTANT, dtype=dtype)
         self.gate = torch.empty(self.gate_block, width) if dtype != torch.float32 else self.gated[:, :width]
@@ -118,9 +119,10 @@ class FastWaveNet:
         hidden = seen if self.dtype == torch.float32 else space.hidden[:n_rows]
         seen.copy_(torch.addmm(self.start_bias, x, self.start, out=hidden))
         skip = x.new_zeros(n_rows, self.n_skip)
+        starts = range(0, n_rows, space.block)
+        blocks = [(first, make_up(conditioning[first : first + space.block])) for first in starts]
         for layer, dilation in zip(self.layers, self.dilations, strict=True):
-            for first in range(0, n_rows, space.block):
-                rows = conditioning[first : first + space.block]
+            for first, rows in blocks:
                 total = space.total[: len(rows)]
                 seen, start = space.seen[0], space.margin + first
                 layer.enter.write(rows, seen, start, dilation * n_batch, total, space.scratch)
@@ -131,7 +133,10 @@ class FastWaveNet:
         return output.view(-1, n_batch, output.shape[1])
 
     def gate(self, layer: _Layer, total: Tensor, skip: Tensor, space: Workspace, first: int) -> None:
-        """From what enters the gates (R, 2C) of the rows from `first` on to what the layer adds."""
+        """From what enters the gates (R, 2C) of the rows from `first` on to what the layer adds.
+
+        Rows of `total` beyond the last of `skip` were made up.
+        """
         n_rows, width, n_out = len(total), self.width, layer.out.shape[1]
         curves, gate, gated = space.curves[:n_rows], space.gate[:n_rows], space.gated[:n_rows]
         if self.dtype == torch.float32:
@@ -142,7 +147,10 @@ class FastWaveNet:
         if self.dtype != torch.float32:
             gated[:, :width].copy_(gate)
         out = torch.mm(gated, layer.out, out=space.out[: n_rows * n_out].view(n_rows, n_out))
-        skip[first : first + n_rows].add_(out[:, -self.n_skip :])
+        skip = skip[first : first + n_rows]
+        n_rows = len(skip)
+        out = out[:n_rows]
+        skip += out[:, -self.n_skip :]
         if n_out > self.n_skip:
             now, then = (seen[space.margin + first :][:n_rows] for seen in space.seen)
             if self.dtype == torch.float32:
