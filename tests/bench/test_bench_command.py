@@ -111,6 +111,8 @@ def test_vocoder(published_voice: str) -> None:
     # Both conventions tell the same: samples of the batch a second, and the time they take.
     assert result["khz"] * result["rtf"] == pytest.approx(22.05)
     assert 20 < result["error"]["snr_db"] < 80
+    assert result["share_of_limit"] > 0
+    assert result["limit"]["matrix_gflops"] > 0
     assert result["parts"]["dilated products"] > 0
     assert result["parts"]["conditioning"] > 0
     assert result["parts"]["gates, residual, skip"] > 0
@@ -324,6 +326,8 @@ def test_the_command_hands_its_options_on(
         (("stream", "--model", "nobody"), "known: compact, full-size"),
         (("vocoder", "--json", "."), "is a folder"),
         (("vocoder", "--runs", "0"), "--runs"),
+        (("vocoder", "--device", "cuda:99"), "no device 'cuda:99' here"),
+        (("acoustic", "--device", "gpu"), "unknown device 'gpu'"),
     ],
 )
 def test_the_command_refuses(arguments: tuple[str, ...], message: str, capfd: pytest.CaptureFixture[str]) -> None:

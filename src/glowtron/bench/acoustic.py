@@ -14,15 +14,18 @@ from torch import Tensor
 
 from glowtron.bench.agreement import free_running
 from glowtron.bench.child import Child
+from glowtron.bench.device import card_facts, check_device
 from glowtron.bench.distance import mel_error
 from glowtron.bench.measurement import Measured, Parts, Settings, Subject, measure
 from glowtron.bench.models import AcousticModel, find_acoustic, ids_of, n_frames_of
 from glowtron.bench.plain_tacotron2 import PlainTacotron2
 from glowtron.bench.result import compared, figures
 from glowtron.errors import InputError
+from glowtron.fast.cuda_tacotron2 import accelerate_tacotron2_on_cuda
 from glowtron.fast.kernel_run import KernelRun
 from glowtron.fast.tacotron2 import FastTacotron2, accelerate_tacotron2
 from glowtron.fast.torch_run import TorchRun
+from glowtron.speaking.device import find_device
 
 
 class AcousticWork(NamedTuple):
@@ -35,15 +38,18 @@ class AcousticWork(NamedTuple):
     batch: int = 1
     """Texts, all alike: none ends before the others, which would favour us."""
     seed: int = 0
+    device: str = "cpu"
 
 
 class Acoustic(Subject):
     """Texts to mels, from the same noise every time: ours, the plain one, or the exact one (see `Vocoder`)."""
 
     def __init__(self, work: AcousticWork, kind: Literal["fast", "plain", "exact"], precision: str = "fp32") -> None:
-        self.work, found = work, find_acoustic(work.model, work.seed)
+        self.work, self.device = work, find_device(work.device)
+        found = find_acoustic(work.model, work.seed)
         mel = found.config.mel
-        self.ids, self.lengths = ids_of(found, work.seconds, work.batch)
+        found.model.to(self.device)
+        self.ids, self.lengths = (each.to(self.device) for each in ids_of(found, work.seconds, work.batch))
         self.speaker = torch.zeros_like(self.lengths)
         self.n_frames = n_frames_of(work.seconds, mel)
         # Nothing but the number of frames is to end it, at least where the attention is that of the paper.
@@ -58,6 +64,8 @@ class Acoustic(Subject):
         self.generate = {"fast": self._fast, "plain": self._plain, "exact": self._exact}[kind](found, precision)
 
     def _fast(self, found: AcousticModel, precision: str) -> Callable[[], Tensor]:
+        if self.device.type != "cpu":
+            return self._on_cuda(found, precision)
         fast = accelerate_tacotron2(found.model, precision)
         self.facts |= {"precision": fast.precision, "why": fast.why}
         self.parts = {
@@ -69,11 +77,21 @@ class Acoustic(Subject):
             fast.generate(self.ids, self.lengths, self.decoding, self._generators(), speaker=self.speaker).mel
         )
 
+    def _on_cuda(self, found: AcousticModel, precision: str) -> Callable[[], Tensor]:
+        fast = accelerate_tacotron2_on_cuda(found.model, precision)
+
+        def speak() -> Tensor:
+            return fast.generate(self.ids, self.lengths, self.decoding, self._generators(), speaker=self.speaker).mel
+
+        speak()  # Then `why` tells what came of it.
+        self.facts |= {"precision": fast.precision, "why": fast.why}
+        return speak
+
     def _plain(self, found: AcousticModel, _: str) -> Callable[[], Tensor]:
         if self.decoding.monotonic:
             raise InputError("the published algorithm has no monotonic attention")
         plain = PlainTacotron2(found.model.config, found.config.mel.n_mels).eval()
-        plain.copy_weights(found.model)
+        plain.to(self.device).copy_weights(found.model)
         self.facts |= {"precision": "fp32", "why": "Conv1d over (B, C, T) and an LSTMCell a step, as published"}
         return lambda: plain.generate(self.ids, self.lengths, self.n_frames, 1.0)[0].after
 
@@ -84,16 +102,19 @@ class Acoustic(Subject):
         )
 
     def _generators(self) -> list[torch.Generator]:
-        return [torch.Generator().manual_seed(self.work.seed + i) for i in range(self.work.batch)]
+        return [torch.Generator(self.device).manual_seed(self.work.seed + i) for i in range(self.work.batch)]
 
     @torch.inference_mode()
     def run(self) -> NDArray[np.float32]:
         """Mels (B, M, T)."""
-        return np.asarray(self.generate().float().numpy())
+        mel = self.generate().float().cpu()  # Which waits until a GPU has done it.
+        self.facts |= card_facts(self.device)
+        return np.asarray(mel.numpy())
 
 
 def bench_acoustic(work: AcousticWork, settings: Settings) -> dict[str, Any]:
-    """All figures as JSON values. Raises InputError for an unknown model or precision."""
+    """All figures as JSON values. Raises InputError for an unknown model or precision, or where there is no device."""
+    check_device(work.device, settings)
     ours, plain = measure(
         partial(Acoustic, work, "fast", settings.precision), partial(Acoustic, work, "plain"), settings
     )

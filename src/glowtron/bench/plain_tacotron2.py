@@ -112,7 +112,7 @@ class PlainTacotron2(nn.Module):
     def encode(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """(B, N) -> (B, N, C)."""
         x = self.encoder(self.embedding(ids).transpose(1, 2)).transpose(1, 2)
-        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
         return pad_packed_sequence(self.encoder_rnn(packed)[0], batch_first=True, total_length=ids.shape[1])[0]
 
     def start(self, memory: Tensor) -> State:
@@ -225,7 +225,7 @@ def _copy(convolutions: Iterable[nn.Module], matrices: Iterable[nn.Module]) -> N
 
 
 def _padding(lengths: Tensor, size: int) -> Tensor:
-    return torch.arange(size) >= lengths[:, None]
+    return torch.arange(size, device=lengths.device) >= lengths[:, None]
 
 
 def plain_loss(output: PlainOutput, mel: Tensor) -> Tensor:

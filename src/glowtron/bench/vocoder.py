@@ -12,16 +12,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glowtron.bench.child import Child
+from glowtron.bench.device import card_facts, check_device
 from glowtron.bench.distance import relative, wave_error
+from glowtron.bench.limit import ask_matrix_rate, share_of_limit
 from glowtron.bench.measurement import Measured, Parts, Settings, Subject, measure
 from glowtron.bench.models import VocoderModel, drawn_mel, find_vocoder, n_frames_of
 from glowtron.bench.plain_waveglow import PlainWaveGlow
 from glowtron.bench.result import compared, figures, sound_rates
-from glowtron.config import MelConfig
+from glowtron.config import MelConfig, WaveGlowConfig
+from glowtron.fast.cuda_waveglow import accelerate_waveglow_on_cuda
 from glowtron.fast.dilated import Dilated
 from glowtron.fast.waveglow import WaveStream, accelerate_waveglow
 from glowtron.fast.wavenet import FastWaveNet
 from glowtron.models.waveglow import WaveGlow, draw_noise
+from glowtron.speaking.device import find_device
 
 
 class VocoderWork(NamedTuple):
@@ -33,6 +37,7 @@ class VocoderWork(NamedTuple):
     """Of sound, each."""
     batch: int = 1
     seed: int = 0
+    device: str = "cpu"
 
 
 class Vocoder(Subject):
@@ -42,11 +47,13 @@ class Vocoder(Subject):
     """
 
     def __init__(self, work: VocoderWork, kind: Literal["fast", "plain", "exact"], precision: str = "fp32") -> None:
-        self.work, found = work, find_vocoder(work.model, work.seed)
+        self.work, self.device = work, find_device(work.device)
+        found = find_vocoder(work.model, work.seed)
+        found.model.to(self.device)
         self.config, self.sigma = found.model.config, found.sigma
         n_frames = n_frames_of(work.seconds, self.mel_config)
-        self.mel = drawn_mel(self.mel_config, work.batch, n_frames, work.seed)
-        self.speaker = torch.zeros(1, dtype=torch.int64)
+        self.mel = drawn_mel(self.mel_config, work.batch, n_frames, work.seed).to(self.device)
+        self.speaker = torch.zeros(1, dtype=torch.int64, device=self.device)
         self.parts: Parts = {}
         self.facts: dict[str, Any] = {
             "weights": found.weights,
@@ -62,6 +69,8 @@ class Vocoder(Subject):
         return self.config.mel
 
     def _fast(self, found: VocoderModel, precision: str) -> Callable[[list[Tensor]], Tensor]:
+        if self.device.type != "cpu":
+            return self._on_cuda(found, precision)
         fast = accelerate_waveglow(found.model, precision)
         self.facts |= {"precision": fast.precision, "why": fast.why}
         self.parts = {
@@ -71,10 +80,18 @@ class Vocoder(Subject):
         }
         return lambda noise: fast.generate(self.mel, self.sigma, noise=noise, speaker=self.speaker)
 
+    def _on_cuda(self, found: VocoderModel, precision: str) -> Callable[[list[Tensor]], Tensor]:
+        fast = accelerate_waveglow_on_cuda(found.model, precision)
+        fast.generate(
+            self.mel, self.sigma, self._generator(), speaker=self.speaker
+        )  # Then `why` tells what came of it.
+        self.facts |= {"precision": fast.precision, "why": fast.why}
+        return lambda noise: fast.generate(self.mel, self.sigma, noise=noise, speaker=self.speaker)
+
     def _plain(self, found: VocoderModel, _: str) -> Callable[[list[Tensor]], Tensor]:
         plain = PlainWaveGlow(self.config)
         plain.copy_weights(found.model)
-        plain.prepare_inference()
+        plain.to(self.device).prepare_inference()
         self.facts |= {"precision": "fp32", "why": "Conv1d over (B, C, T), as published"}
         return lambda noise: plain.generate(self.mel, self.sigma, noise)
 
@@ -85,23 +102,31 @@ class Vocoder(Subject):
     @torch.inference_mode()
     def run(self) -> NDArray[np.float32]:
         """Sound (B, L)."""
-        noise = draw_noise(self.config, self.mel, torch.Generator().manual_seed(self.work.seed))
-        return np.asarray(self.generate(noise).float().numpy())
+        wave = self.generate(draw_noise(self.config, self.mel, self._generator()))
+        wave = wave.float().cpu()  # Which waits until a GPU has done it.
+        self.facts |= card_facts(self.device)
+        return np.asarray(wave.numpy())
+
+    def _generator(self) -> torch.Generator:
+        return torch.Generator(self.device).manual_seed(self.work.seed)
 
 
 def bench_vocoder(work: VocoderWork, settings: Settings) -> dict[str, Any]:
-    """All figures as JSON values. Raises InputError for an unknown model or precision."""
+    """All figures as JSON values. Raises InputError for an unknown model or precision, or where there is no device."""
+    check_device(work.device, settings)
     ours, plain = measure(partial(Vocoder, work, "fast", settings.precision), partial(Vocoder, work, "plain"), settings)
     with Child(partial(Vocoder, work, "exact"), settings.threads) as child:
-        mel, exact = child.ask(_mel), child.ask(Vocoder.run)
-    rates = sound_rates(ours.facts["audio_s"] * work.batch, mel.sample_rate)
+        config, exact = child.ask(_config), child.ask(Vocoder.run)
+    mel, audio_s = config.mel, ours.facts["audio_s"] * work.batch
+    rates = sound_rates(audio_s, mel.sample_rate)
+    limit = share_of_limit(config, audio_s, ours.median(), ask_matrix_rate(work.device, settings))
     error: dict[str, Any] = {"against": "the model in float32, same noise"}
     error |= wave_error(ours.output, exact, mel)
     if isinstance(plain, Measured):
         error["plain_differs_by"] = relative(plain.output, exact)
     own = figures(ours, rates) | compared(ours, plain, rates)
-    return {"what": "vocoder", "model": work.model, "batch": work.batch, **own, "error": error}
+    return {"what": "vocoder", "model": work.model, "batch": work.batch, **own, **limit, "error": error}
 
 
-def _mel(vocoder: Vocoder) -> MelConfig:
-    return vocoder.mel_config
+def _config(vocoder: Vocoder) -> WaveGlowConfig:
+    return vocoder.config

@@ -114,6 +114,9 @@ seconds_option = click.option(
     show_default=True,
     help="Of sound, each.",
 )
+device_option = click.option(
+    "--device", metavar="DEVICE", default="cpu", show_default=True, help="cpu, cuda or cuda:1."
+)
 batch_option = click.option("--batch", type=click.IntRange(1), metavar="N", default=1, show_default=True)
 
 
@@ -164,24 +167,26 @@ def batch(model: str, texts: int, seconds: float, workers: int, seed: int) -> Be
 @model_option("waveglow-256", "waveglow-256, waveglow-512, compact (the voice that ships), or a voice.")
 @seconds_option
 @batch_option
+@device_option
 @measuring
-def vocoder(model: str, seconds: float, batch: int, seed: int) -> Bench:
-    """Measure mels to sound."""
+def vocoder(model: str, seconds: float, batch: int, device: str, seed: int) -> Bench:
+    """Measure mels to sound, and what share it reaches of the rate at which this machine multiplies large matrices."""
     from glowtron.bench.vocoder import VocoderWork, bench_vocoder
 
-    return partial(bench_vocoder, VocoderWork(model, seconds, batch, seed))
+    return partial(bench_vocoder, VocoderWork(model, seconds, batch, seed, device))
 
 
 @bench.command()
 @model_option("tacotron2", "tacotron2, compact (the voice that ships), or a voice.")
 @seconds_option
 @batch_option
+@device_option
 @measuring
-def acoustic(model: str, seconds: float, batch: int, seed: int) -> Bench:
+def acoustic(model: str, seconds: float, batch: int, device: str, seed: int) -> Bench:
     """Measure text to mels."""
     from glowtron.bench.acoustic import AcousticWork, bench_acoustic
 
-    return partial(bench_acoustic, AcousticWork(model, seconds, batch, seed))
+    return partial(bench_acoustic, AcousticWork(model, seconds, batch, seed, device))
 
 
 @bench.command()

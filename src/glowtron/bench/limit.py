@@ -1,0 +1,79 @@
+"""How fast a machine could make sound at most: a vocoder's products over the rate of one large product there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+
+from glowtron.bench.child import Child
+from glowtron.bench.measurement import CLOCKS, Settings
+from glowtron.config import LappedConfig, WaveGlowConfig
+from glowtron.models.waveglow import schedule
+
+_SIZES = {"cpu": 2048, "cuda": 8192}
+"""Rows and columns: as many as leave nothing but multiplying to be measured."""
+_RUNS = 5
+
+
+class MatrixRate(NamedTuple):
+    """How fast a machine multiplies."""
+
+    gflops: float
+    """Thousand million operations a second, a product and its sum being two, in the fastest of some runs."""
+    what: str
+    """What was multiplied."""
+
+
+def share_of_limit(config: WaveGlowConfig, audio_s: float, seconds: float, rate: MatrixRate) -> dict[str, Any]:
+    """What share of the rate is reached by so much sound in so many seconds, and what the share is of."""
+    work = gflop_a_second(config)
+    limit = {"gflop_a_second_of_audio": work, "matrix_gflops": rate.gflops, "of_products": rate.what}
+    return {"share_of_limit": work * audio_s / seconds / rate.gflops, "limit": limit}
+
+
+def ask_matrix_rate(device: str, settings: Settings) -> MatrixRate:
+    """As `measure_matrix_rate`, in a process of its own with the threads and the clock of a measurement."""
+    with Child(partial(measure_matrix_rate, device, settings.clock), settings.threads) as child:
+        return child.ask(_whole)
+
+
+def measure_matrix_rate(device: str, clock: str = "wall") -> MatrixRate:
+    """Of square matrices, in the precision that is fastest for them; `clock` as of `Settings`."""
+    kind = torch.device(device).type
+    size, dtypes = _SIZES[kind], (torch.bfloat16, torch.float16 if kind == "cuda" else torch.float32)
+    return max(_rate(device, size, dtype, CLOCKS[clock]) for dtype in dtypes)
+
+
+def _rate(device: str, size: int, dtype: torch.dtype, now: Callable[[], float]) -> MatrixRate:
+    left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    fastest = float("inf")
+    for _ in range(_RUNS + 1):  # The first is slower, and never the fastest.
+        start = now()
+        torch.mm(left, right)
+        if left.is_cuda:
+            torch.cuda.synchronize(left.device)
+        fastest = min(fastest, now() - start)
+    return MatrixRate(2e-9 * size**3 / fastest, f"{size} x {size} in {str(dtype).removeprefix('torch.')}")
+
+
+def gflop_a_second(config: WaveGlowConfig) -> float:
+    """Thousand million operations that a second of a WaveGlow's sound takes in its matrix products."""
+    net, mel, (_, channels) = config.wavenet, config.mel, schedule(config)
+    width, n_layers = net.n_channels, net.n_layers
+    if isinstance(config.analysis, LappedConfig):
+        scale, n_conditioning = config.analysis.scale_channels, mel.n_mels
+        around = 3 * scale * (mel.n_mels + scale + config.n_channels) + config.n_channels**2
+    else:
+        n_conditioning = mel.n_mels * config.n_channels
+        around = config.analysis.upsample_kernel // mel.hop_length * mel.n_mels * n_conditioning
+    gates = n_layers * 2 * width * (n_conditioning + net.kernel_size * width)
+    outputs = (2 * n_layers - 1) * width * width
+    flows = sum(gates + outputs + width * n // 2 + width * n + n * n for n in channels)
+    return 2e-9 * (around + flows) * mel.sample_rate / config.n_channels
+
+
+def _whole(rate: MatrixRate) -> MatrixRate:
+    return rate
