@@ -11,10 +11,6 @@ import pytest
 import torch
 
 from glowtron import SynthesisOptions, Voice
-from glowtron.checkpoint import StoredVoice, VoiceFile, save_voice
-from glowtron.config import AcousticConfig, LappedConfig, Tacotron2Config, VocodingConfig, WaveGlowConfig, WaveNetConfig
-from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
-from glowtron.models.waveglow import WaveGlow
 from glowtron.speaking.silence import heard
 from glowtron.speaking.stream import FIRST_FRAMES, MOST_FRAMES
 from glowtron.text.symbols import SYMBOL_IDS
@@ -25,53 +21,6 @@ THREE = (
     "The first one.\n\nA second one, which is a good deal longer than that, and then some, so that it takes a while "
     "until all of it is said. And a third!"
 )
-
-
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A voice of two speakers that reads on at random, with correction, and stops by itself."""
-    acoustic = AcousticConfig(
-        model=Tacotron2Config(
-            n_speakers=2,
-            embedding_channels=16,
-            encoder_channels=16,
-            prenet_channels=8,
-            attention_rnn_channels=16,
-            attention_channels=8,
-            location_filters=4,
-            decoder_rnn_channels=16,
-            reduction_factor=3,
-            postnet_channels=8,
-        ),
-        speakers=("ann", "bob"),
-    )
-    vocoder = WaveGlowConfig(
-        analysis=LappedConfig(scale_channels=8),
-        n_flows=4,
-        early_every=2,
-        early_size=2,
-        wavenet=WaveNetConfig(n_layers=2, n_channels=8),
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        tacotron2, waveglow = Tacotron2(acoustic.model, acoustic.mel.n_mels), WaveGlow(vocoder)
-        with torch.no_grad():
-            for parameter in (*tacotron2.parameters(), *waveglow.parameters()):
-                parameter += 0.02 * torch.randn_like(parameter)  # What starts at zero would change nothing.
-            tacotron2.projection.bias -= 2.0
-            waveglow.analysis.scale_out.bias -= 3.0
-    config = VoiceFile(
-        name="reader",
-        description="Random.",
-        acoustic=acoustic,
-        vocoder=vocoder,
-        attempts=0,
-        decoding=DecodingOptions(monotonic=True, max_dwell=24, max_sound_dwell=15),
-        vocoding=VocodingConfig(correction=3),
-    )
-    folder = tmp_path_factory.mktemp("voices") / "reader"
-    save_voice(StoredVoice(config, tacotron2, waveglow), folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -203,38 +152,6 @@ def test_a_beginning_settles_what_is_kept(seed: int) -> None:
         else:
             assert not before.stop
         before = kept
-
-
-_MEMORY = """
-import gc, resource, sys, torch
-from glowtron import Voice
-voice = Voice.load(sys.argv[1], device="cpu", precision="fp32")
-text = " ".join(f"Sentence number {n} of a long text." for n in range(int(sys.argv[2])))
-sizes, tensors = [], []
-def look(_):
-    sizes.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    tensors.append(sum(isinstance(x, torch.Tensor) for x in gc.get_objects()))
-for _ in voice.stream(text, progress=look):
-    pass
-print(len(sizes), sizes[-1] - sizes[len(sizes) // 3], max(tensors[1:]) - min(tensors[1:]))
-"""
-
-
-def test_memory_stays_as_it_is(reader: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", _MEMORY, reader, "150"], capture_output=True, text=True, check=True)
-    n_samples, growth, tensors = map(int, done.stdout.split())
-    unit = 1024 if sys.platform == "darwin" else 1
-    assert n_samples == 150
-    assert growth / unit < 6_000, "kB"  # What 150 sentences sound like is several times that.
-    assert tensors < 10
-
-
-def test_the_command_streams_and_ends_quietly_when_the_reader_goes(reader: Path) -> None:
-    command = f'"{sys.executable}" -m glowtron say --stream --quiet --voice "{reader}" - | head -c 1000'
-    text = " ".join(["Say this again."] * 300)
-    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], input=text.encode(), capture_output=True)
-    assert done.returncode == 0 and done.stderr == b""
-    assert len(done.stdout) == 1000
 
 
 def test_the_command_refuses_a_file_beside_the_stream(reader: Path) -> None:
