@@ -1,14 +1,16 @@
 """Which precision a card gets, and float32 that stays float32."""
 
-import contextlib
 import re
+import subprocess
+import sys
+import textwrap
 
 import pytest
 import torch
 from torch import nn
 
 from glowtron.errors import InputError
-from glowtron.fast.card import Card, choose_on_card, exact_float32
+from glowtron.fast.card import Card, choose_on_card
 
 AMPERE, VOLTA, PASCAL = Card("Ampere", (8, 0)), Card("Volta", (7, 0)), Card("Pascal", (6, 1))
 
@@ -54,15 +56,35 @@ def test_what_is_unknown_is_refused():
 
 
 def test_tf32_is_off_inside_and_as_it_was_outside():
-    for switch in (torch.backends.cuda.matmul, torch.backends.cudnn):
-        before = switch.allow_tf32
-        try:
-            switch.allow_tf32 = True
-            with exact_float32():
-                assert not switch.allow_tf32
-            assert switch.allow_tf32
+    run_alone(
+        """
+        from glowtron.fast.card import exact_float32
+        matmul, conv = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+        matmul.fp32_precision = conv.fp32_precision = "tf32"
+        for _ in range(2):
             with contextlib.suppress(KeyError), exact_float32():
+                assert matmul.fp32_precision == conv.fp32_precision == "ieee"
                 raise KeyError
-            assert switch.allow_tf32
-        finally:
-            switch.allow_tf32 = before
+            assert matmul.fp32_precision == conv.fp32_precision == "tf32"
+        """
+    )
+
+
+def test_switches_by_their_old_names_stay_as_they_were():
+    run_alone(
+        """
+        from glowtron.fast.card import exact_float32
+        matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+        for asked in ((True, False), (False, True)):
+            matmul.allow_tf32, cudnn.allow_tf32 = asked
+            with exact_float32():
+                pass
+            assert (matmul.allow_tf32, cudnn.allow_tf32) == asked
+        """
+    )
+
+
+def run_alone(program: str) -> None:
+    """In a process of its own: once set by its new name, a switch cannot be read by its old one for ever after."""
+    program = "import contextlib\nimport torch\n" + textwrap.dedent(program)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True)

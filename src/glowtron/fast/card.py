@@ -15,8 +15,8 @@ from glowtron.fast.precision import Precision
 PRECISIONS = ("auto", "fp16", "bf16", "fp32")
 
 _LARGEST = 2048.0
-"""A weight from which float16 is not trusted: sums of a thousand such products leave its range of 65,504. Weights of
-trained models stay under 100."""
+"""A weight from which float16 is not trusted: what such weights make may leave its range of 65,504. Those of the voice
+that ships stay under 3."""
 
 
 class Card(NamedTuple):
@@ -62,10 +62,21 @@ def _fallen_back(card: Card, lacking: str) -> Precision:
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
-    """Products of float32 are not rounded to TF32 in here, which torch does in convolutions and LSTMs of its own."""
-    matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    """Products of float32 are not rounded to TF32 in here, as torch does unasked in convolutions and LSTMs.
+
+    For what is not compiled: the compiler reads these switches by names that torch does not let one mix.
+    """
+    cuda, cudnn = torch.backends.cuda, torch.backends.cudnn
+    exact: str | bool
+    if hasattr(cudnn, "conv"):  # torch 2.9 and later
+        parts, switch, exact = [cuda.matmul, cudnn.conv, cudnn.rnn], "fp32_precision", "ieee"
+    else:
+        parts, switch, exact = [cuda.matmul, cudnn], "allow_tf32", False
+    before = [getattr(part, switch) for part in parts]
     try:
+        for part in parts:
+            setattr(part, switch, exact)
         yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn
+        for part, value in zip(parts, before, strict=True):
+            setattr(part, switch, value)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -123,10 +124,11 @@ class CudaTacotron2:
         speaker: Tensor | None = None,
     ) -> Spoken:
         """As `Tacotron2.generate`; a text that has ended leaves, and its alignment is zero from there."""
-        r = self.config.reduction_factor
+        r, is_exact = self.config.reduction_factor, self._dtype == torch.float32
         with exact_float32(), torch.autocast(ids.device.type, enabled=False):
             # In float32: it is a hundredth of the work, and its rounding would be in all that follows.
             memory = self._model.encode(ids, id_lengths, speaker)
+        with exact_float32() if is_exact else nullcontext(), torch.autocast(ids.device.type, enabled=False):
             before, alignment, n_steps = self._speak(memory, ids, id_lengths, options, generators)
         limit = -(-options.max_frames // r)
         stopped = n_steps > 0
@@ -136,7 +138,7 @@ class CudaTacotron2:
         mel_lengths = (lengths * r).clamp(max=options.max_frames)
         before, alignment = before[:, : n_taken * r], alignment[:, :n_taken]
         mask = real(mel_lengths, before.shape[1])
-        with exact_float32(), torch.autocast(ids.device.type, self._dtype, enabled=self._dtype != torch.float32):
+        with exact_float32(), torch.autocast(ids.device.type, self._dtype, enabled=not is_exact):
             after = self._model.refine(before, mask).float()
         mel = (after * mask[..., None])[:, : int(mel_lengths.max())].transpose(1, 2)
         return Spoken(mel, mel_lengths, alignment * real(n_steps, n_taken)[..., None], stopped)

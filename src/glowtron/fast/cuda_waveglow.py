@@ -11,6 +11,7 @@ Nothing here asks for CUDA: on a CPU the same code is tested.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -182,7 +183,8 @@ class CudaWaveGlow:
         n_items = max(PIECE_ROWS // max(z.shape[2], 1), 1)
         parts = list(zip(z.split(n_items), mel.split(n_items), strict=True))
         speakers = [speaker] * len(parts) if speaker is None or len(speaker) == 1 else speaker.split(n_items)
-        with exact_float32(), torch.autocast(z.device.type, enabled=False):
+        exact = exact_float32() if self._dtype == torch.float32 else nullcontext()
+        with exact, torch.autocast(z.device.type, enabled=False):
             return torch.cat([self._sound(*part, who) for part, who in zip(parts, speakers, strict=True)])
 
     def _sound(self, z: Tensor, mel: Tensor, speaker: Tensor | None) -> Tensor:
