@@ -328,6 +328,7 @@ def test_the_command_hands_its_options_on(
         (("vocoder", "--runs", "0"), "--runs"),
         (("vocoder", "--device", "cuda:99"), "no device 'cuda:99' here"),
         (("acoustic", "--device", "gpu"), "unknown device 'gpu'"),
+        (("say", "--device", "cuda:99"), "no device 'cuda:99' here"),
     ],
 )
 def test_the_command_refuses(arguments: tuple[str, ...], message: str, capfd: pytest.CaptureFixture[str]) -> None:

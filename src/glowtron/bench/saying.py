@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from glowtron.audio import Audio, concatenate
 from glowtron.bench.child import Child
+from glowtron.bench.device import card_facts, check_device
 from glowtron.bench.distance import wave_error
 from glowtron.bench.measurement import CLOCKS, NOT_MEASURED, Parts, Settings, Subject, measure
 from glowtron.bench.models import COMPACT, find_stored, full_size_voice, n_frames_of, text_of
@@ -31,9 +32,10 @@ from glowtron.checkpoint import StoredVoice
 from glowtron.config import MelConfig
 from glowtron.errors import InputError
 from glowtron.fast.tacotron2 import FastTacotron2
-from glowtron.fast.waveglow import FastWaveGlow, WaveStream
+from glowtron.fast.waveglow import WaveStream
 from glowtron.models.mel_correction import CorrectionStream
 from glowtron.models.waveglow import draw_noise
+from glowtron.speaking.device import find_device
 from glowtron.speaking.options import SynthesisOptions
 from glowtron.speaking.silence import heard
 from glowtron.speaking.stretch import Stretcher
@@ -55,6 +57,7 @@ class SayingWork(NamedTuple):
     """None: what a reader says in `seconds`."""
     seconds: float = 5.0
     seed: int = 0
+    device: str = "cpu"
 
     @property
     def words(self) -> str:
@@ -67,20 +70,28 @@ class Reader:
 
     def __init__(self, work: SayingWork, precision: str) -> None:
         """Raises InputError for an unknown voice or precision, and a text without words."""
-        self.voice = Voice(find_spoken(work), device="cpu", precision=precision)
+        self.voice = Voice(find_spoken(work), device=work.device, precision=precision)
         self.words, self.options = work.words, SynthesisOptions(seed=work.seed)
         if work.model == FULL_SIZE:  # Drawn weights never end a sentence by themselves.
             n_frames = n_frames_of(work.seconds, self.voice.mel) // len(self.voice.sentences(self.words))
             self.options = replace(self.options, max_frames=max(n_frames, 1), pause_s=0.0)
+        self.facts: dict[str, Any] = {"voice": self.voice.config.name, "characters": len(self.words), **self.picked()}
+        self.parts: Parts = {}
+        if self.voice.device.type == "cpu":  # A GPU is still at work when these have returned.
+            self.parts = self._parts()
+
+    def picked(self) -> dict[str, Any]:
+        """How the models run, and why; on CUDA that is known after the first run."""
         acoustic, vocoder = self.voice.fast_acoustic, self.voice.fast_vocoder
-        assert isinstance(acoustic, FastTacotron2) and isinstance(vocoder, FastWaveGlow)
-        self.facts: dict[str, Any] = {
-            "voice": self.voice.config.name,
-            "characters": len(self.words),
+        return {
             "precision": f"{acoustic.precision} and {vocoder.precision}",
             "why": f"acoustic model: {acoustic.why}; vocoder: {vocoder.why}",
+            **card_facts(self.voice.device),
         }
-        self.parts: Parts = {
+
+    @staticmethod
+    def _parts() -> Parts:
+        return {
             "reading of the text": (Voice.pieces, EnglishFrontend.read),
             "acoustic model": (FastTacotron2.generate, FastTacotron2.chunks),
             "silence": (heard,),
@@ -111,6 +122,7 @@ class Saying(Subject):
                 if not sounds:
                     self._note_sound()
                 sounds.append(utterance.with_pause)
+            self.facts |= reader.picked()
             return concatenate(sounds).samples
 
         return speak
@@ -120,22 +132,23 @@ class Saying(Subject):
         if decoding.monotonic or vocoding.correction:
             raise InputError("this voice's monotonic attention and correction are not in the published algorithms")
         assert stored.acoustic is not None and stored.config.acoustic is not None and stored.vocoder is not None
-        self.mel = stored.mel
+        self.mel, device = stored.mel, find_device(self.work.device)
         tacotron2 = PlainTacotron2(stored.acoustic.config, self.mel.n_mels).eval()
-        tacotron2.copy_weights(stored.acoustic)
+        tacotron2.to(device).copy_weights(stored.acoustic)
         waveglow = PlainWaveGlow(stored.vocoder.config)
         waveglow.copy_weights(stored.vocoder)
-        waveglow.prepare_inference()
+        waveglow.to(device).prepare_inference()
         frontend = make_frontend(stored.config.acoustic.text)
         n_frames = n_frames_of(self.work.seconds, self.mel) if self.work.model == FULL_SIZE else decoding.max_frames
         self.facts = {"precision": "fp32", "why": "Conv1d over (B, C, T), step by step, as published"}
 
         @torch.inference_mode()
         def speak() -> NDArray[np.float32]:
-            ids = torch.tensor([frontend.ids(self.work.words)])
-            mel = tacotron2.generate(ids, torch.tensor([ids.shape[1]]), n_frames, decoding.stop_threshold)[0].after
-            noise = draw_noise(waveglow.config, mel, torch.Generator().manual_seed(self.work.seed))
-            wave = waveglow.generate(mel, vocoding.sigma, noise)
+            ids = torch.tensor([frontend.ids(self.work.words)], device=device)
+            lengths = torch.tensor([ids.shape[1]], device=device)
+            mel = tacotron2.generate(ids, lengths, n_frames, decoding.stop_threshold)[0].after
+            noise = draw_noise(waveglow.config, mel, torch.Generator(device).manual_seed(self.work.seed))
+            wave = waveglow.generate(mel, vocoding.sigma, noise).cpu()
             self._note_sound()
             return np.asarray(wave[0].numpy())
 
@@ -156,7 +169,8 @@ class Saying(Subject):
 
 
 def bench_saying(work: SayingWork, settings: Settings) -> dict[str, Any]:
-    """All figures as JSON values. Raises InputError for an unknown voice or precision, and a text without words."""
+    """All figures as JSON values. Raises InputError for an unknown voice, precision or device, and no words to say."""
+    check_device(work.device, settings)
     ours, plain = measure(
         partial(Saying, work, "fast", settings.precision, settings.clock),
         partial(Saying, work, "plain", clock=settings.clock),
@@ -208,7 +222,7 @@ def _cold_start_s(work: SayingWork) -> float | str:
     """From the call of `glowtron say` with a short sentence to the end of the program; a median."""
     if work.model == FULL_SIZE:
         return NOT_MEASURED + "drawn weights are in no folder"
-    voice = [] if work.model == COMPACT else ["--voice", work.model]
+    voice = ["--device", work.device, *([] if work.model == COMPACT else ["--voice", work.model])]
     taken = []
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "sound.wav"

@@ -124,12 +124,13 @@ batch_option = click.option("--batch", type=click.IntRange(1), metavar="N", defa
 @voice_option
 @text_option
 @seconds_option
+@device_option
 @measuring
-def say(model: str, text: str | None, seconds: float, seed: int) -> Bench:
+def say(model: str, text: str | None, seconds: float, device: str, seed: int) -> Bench:
     """Measure text to sound, end to end."""
     from glowtron.bench.saying import SayingWork, bench_saying
 
-    return partial(bench_saying, SayingWork(model, text, seconds, seed))
+    return partial(bench_saying, SayingWork(model, text, seconds, seed, device))
 
 
 @bench.command()
