@@ -241,7 +241,7 @@ class FastTacotron2:
         if masked is not None:
             x = x * masked[..., None]
         x = self._encoder(x, masked)
-        values = x.new_zeros(*ids.shape, 2 * self._lstm.hidden_size)
+        values = x.new_zeros(*ids.shape, self.config.encoder_channels)
         # One by one, as fast as a packed batch: so no text depends on those beside it, not even in rounding.
         for row, symbols, length in zip(values, x, id_lengths.tolist(), strict=True):
             row[:length] = self._lstm(symbols[None, :length])[0][0]
