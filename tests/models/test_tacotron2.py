@@ -14,6 +14,7 @@ from torch import Tensor
 from glowtron.config import Tacotron2Config
 from glowtron.importers import read_published
 from glowtron.models.convolution import Convolution, matrix_from_taps, shifted_views
+from glowtron.models.dropout import draw_mask
 from glowtron.models.monotonic import REACH, finish, longest_dwells, move_on
 from glowtron.models.published_tacotron2 import config_from_published, from_published
 from glowtron.models.tacotron2 import DecodingOptions, Memory, Tacotron2, Tacotron2Output
@@ -168,7 +169,8 @@ def test_reading_at_measured_symbols_equals_walking_with_that_attention() -> Non
     at_once = model(ids, id_lengths, mel, mel_lengths, symbols=symbols, generator=torch.Generator().manual_seed(3))
     memory = model.encode(ids, id_lengths)
     previous = torch.nn.functional.pad(mel.transpose(1, 2)[:, 1::2], (0, 0, 1, -1))
-    keep = model.prenet.draw(3, 6, like=previous, generator=torch.Generator().manual_seed(3))
+    shape = (2, 3, 6, model.prenet.channels)
+    keep = draw_mask(shape, model.prenet.dropout, previous, torch.Generator().manual_seed(3))
     squeezed = model.prenet(previous, keep)
     chosen = torch.nn.functional.one_hot(symbols, ids.shape[1]).float()
     state = model.start(memory)

@@ -25,6 +25,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from glowtron.config import Tacotron2Config
 from glowtron.models.attention_walk import Reading, walk
 from glowtron.models.convolution import Convolution
+from glowtron.models.dropout import draw_mask, dropout
 from glowtron.models.monotonic import finish, longest_dwells, move_on
 from glowtron.models.recurrence import Recurrence
 
@@ -132,7 +133,7 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor, mask: Tensor | None) -> Tensor:
         """x: (B, N, E) embeddings; lengths: (B,). Returns (B, N, C), zero in padding."""
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = F.dropout(norm(convolution(x), mask).relu(), self.dropout, self.training)
+            x = dropout(norm(convolution(x), mask).relu(), self.dropout, self.training)
         # Packing makes the backward direction start at each text's own end. Lengths of a packed sequence live on CPU.
         packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
         return pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=x.shape[1])[0]
@@ -219,7 +220,7 @@ class Postnet(nn.Module):
         last = len(self.convolutions) - 1
         for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             x = norm(convolution(x), mask)
-            x = F.dropout(x.tanh() if i < last else x, self.dropout, self.training)
+            x = dropout(x.tanh() if i < last else x, self.dropout, self.training)
         return x
 
 
@@ -331,7 +332,8 @@ class Tacotron2(nn.Module):
         memory = self.encode(ids, id_lengths, speaker)
         last_frames = mel.transpose(1, 2)[:, r - 1 :: r]  # (B, S, M)
         previous = F.pad(last_frames, (0, 0, 1, -1))
-        squeezed = self.prenet(previous, self.prenet.draw(*previous.shape[:2], like=previous, generator=generator))
+        shape = (2, *previous.shape[:2], self.prenet.channels)
+        squeezed = self.prenet(previous, draw_mask(shape, self.prenet.dropout, previous, generator))
         if symbols is None:
             frames, stop_logits, alignment = self._walk(squeezed, memory)
         else:
@@ -352,15 +354,15 @@ class Tacotron2(nn.Module):
         config, rnn, squeezed = self.config, self.attention_rnn, squeezed.transpose(0, 1)  # (S, B, P)
         (n_steps, batch, n_squeezed), n_hidden = squeezed.shape, rnn.hidden_size
 
-        def dropout(share: float, channels: int) -> Tensor | None:
-            mask = self.stop.bias.new_empty(n_steps, batch, channels)
-            return mask.bernoulli_(1 - share).div_(1 - share) if self.training and share else None
+        def mask(share: float, channels: int) -> Tensor | None:
+            like = self.stop.bias
+            return draw_mask((n_steps, batch, channels), share, like) if self.training and share else None
 
         inputs = F.linear(squeezed, rnn.weight_ih[:, :n_squeezed], rnn.bias_ih + rnn.bias_hh)
         weight = torch.cat((rnn.weight_hh, rnn.weight_ih[:, n_squeezed:]), dim=1)
-        keep, keep_query = dropout(config.rnn_dropout, n_hidden), dropout(config.attention_dropout, n_hidden)
+        keep, keep_query = mask(config.rnn_dropout, n_hidden), mask(config.attention_dropout, n_hidden)
         x, weights = walk(inputs, weight, self.attention.reading(memory), memory.mask, keep, keep_query)
-        decoder_h = self.decoder_rnn.unroll(x, dropout(config.rnn_dropout, config.decoder_rnn_channels))
+        decoder_h = self.decoder_rnn.unroll(x, mask(config.rnn_dropout, config.decoder_rnn_channels))
         frames, stop_logits = self.project(decoder_h, x[..., n_hidden:])
         return frames.transpose(0, 1), stop_logits.t(), weights.transpose(0, 1)
 
@@ -370,11 +372,11 @@ class Tacotron2(nn.Module):
         before = F.pad(weights, (0, 0, 1, -1))
         contexts = weights @ memory.values
         x = torch.cat((squeezed, F.pad(contexts, (0, 0, 1, -1))), dim=-1)
-        attention_h = F.dropout(self.attention_rnn.sequence(x), self.config.rnn_dropout, self.training)
+        attention_h = dropout(self.attention_rnn.sequence(x), self.config.rnn_dropout, self.training)
         taught = slice(None, None, every)
         log_weights = self.attention(attention_h[:, taught], before[:, taught], before.cumsum(1)[:, taught], memory)
         x = torch.cat((attention_h, contexts), dim=-1)
-        decoder_h = F.dropout(self.decoder_rnn.sequence(x), self.config.rnn_dropout, self.training)
+        decoder_h = dropout(self.decoder_rnn.sequence(x), self.config.rnn_dropout, self.training)
         frames, stop_logits = self.project(decoder_h, contexts)
         return frames, stop_logits, log_weights.exp()
 
