@@ -68,10 +68,11 @@ def accelerate_tacotron2(
     """A copy of the model's weights, laid out for speaking on a CPU, as in evaluation mode.
 
     precision: of the decoder's LSTMs, whose weights are what a step has to read. `fp32` is the model within rounding;
-    `bf16` and `int8` round the weights, and compute the postnet in bf16 where that is fast; `auto` is int8 for models
-    as large as the published one and bf16 for smaller ones, if the processor has instructions for it, and else fp32.
-    What the processor does not have becomes fp32 (`.precision` and `.why` say which). capabilities: what the processor
-    can do, and compiled: our own operations, if not what is found here. Raises InputError for an unknown precision.
+    `bf16` and `int8` round the weights, and compute a large postnet in bf16 where that is fast; `auto` is int8 for
+    models as large as the published one and bf16 for smaller ones, if the processor has instructions for it, and else
+    fp32. What the processor does not have becomes fp32 (`.precision` and `.why` say which). capabilities: what the
+    processor can do, and compiled: our own operations, if not what is found here. Raises InputError for an unknown
+    precision.
     """
     found = find_capabilities() if capabilities is None else capabilities
     compiled = find_kernel() if compiled is None else compiled
@@ -90,7 +91,8 @@ def choose(wanted: str, capabilities: Capabilities, large: bool) -> tuple[Precis
         raise InputError(f"unknown precision '{wanted}'{nearest(wanted, PRECISIONS)}")
     if wanted == "fp32":
         return Precision("fp32", "fp32 as asked"), torch.float32
-    dtype = choose_precision("auto", capabilities).dtype
+    # A small postnet costs little, and rounding it was most of what the compact voice's sound was from float32.
+    dtype = choose_precision("auto", capabilities).dtype if large else torch.float32
     if wanted == "int8" or (wanted == "auto" and large):
         if int8_is_exact():
             return Precision("int8", "int8: this processor sums products of bytes exactly"), dtype
