@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,8 @@ import torch
 from hypothesis import settings
 
 from glowtron.checkpoint import StoredVoice, VoiceFile, save_voice
-from glowtron.config import AcousticConfig, LappedConfig, Tacotron2Config, WaveGlowConfig, WaveNetConfig
-from glowtron.models.tacotron2 import Tacotron2
+from glowtron.config import AcousticConfig, LappedConfig, Tacotron2Config, VocodingConfig, WaveGlowConfig, WaveNetConfig
+from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 from glowtron.models.waveglow import WaveGlow
 
 # The same examples every time, on machines of any speed; --hypothesis-profile=default looks for new ones.
@@ -53,6 +54,37 @@ def tiny_corpus(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A voice folder with small random weights and two speakers; each sentence becomes 20 mel frames, and stops."""
+    stored = random_voice("tiny", reduction_factor=20, vocoder=small_waveglow(n_flows=2, early_size=0))
+    stored.acoustic.stop.bias.data.fill_(100.0)
+    folder = tmp_path_factory.mktemp("voices") / "tiny"
+    save_voice(stored, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A voice folder like that of the voice which ships: it reads on at random, with correction, stops by itself."""
+    stored = random_voice(
+        "reader",
+        reduction_factor=3,
+        vocoder=small_waveglow(n_flows=4, early_every=2, early_size=2),
+        decoding=DecodingOptions(monotonic=True, max_dwell=24, max_sound_dwell=15),
+        vocoding=VocodingConfig(correction=3),
+    )
+    stored.acoustic.projection.bias.data -= 2.0
+    stored.vocoder.analysis.scale_out.bias.data -= 3.0
+    folder = tmp_path_factory.mktemp("voices") / "reader"
+    save_voice(stored, folder)
+    return folder
+
+
+def small_waveglow(**shape: int) -> WaveGlowConfig:
+    wavenet = WaveNetConfig(n_layers=2, n_channels=8)
+    return WaveGlowConfig(analysis=LappedConfig(scale_channels=8), wavenet=wavenet, **shape)
+
+
+def random_voice(name: str, reduction_factor: int, vocoder: WaveGlowConfig, **how: Any) -> StoredVoice:
+    """Two speakers; how: what else its file says."""
     acoustic = AcousticConfig(
         model=Tacotron2Config(
             n_speakers=2,
@@ -63,26 +95,16 @@ def tiny_voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
             attention_channels=8,
             location_filters=4,
             decoder_rnn_channels=16,
-            reduction_factor=20,
+            reduction_factor=reduction_factor,
             postnet_channels=8,
         ),
         speakers=("ann", "bob"),
     )
-    vocoder = WaveGlowConfig(
-        analysis=LappedConfig(scale_channels=8),
-        n_flows=2,
-        early_size=0,
-        wavenet=WaveNetConfig(n_layers=2, n_channels=8),
-    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         tacotron2, waveglow = Tacotron2(acoustic.model, acoustic.mel.n_mels), WaveGlow(vocoder)
-        with torch.no_grad():
-            for parameter in (*tacotron2.parameters(), *waveglow.parameters()):
-                parameter += 0.02 * torch.randn_like(parameter)  # What starts at zero would change nothing.
-            tacotron2.stop.bias.fill_(100.0)
-    # Its attention is random too, so that no take of it could ever be found good.
-    config = VoiceFile(name="tiny", description="Random.", acoustic=acoustic, vocoder=vocoder, attempts=0)
-    folder = tmp_path_factory.mktemp("voices") / "tiny"
-    save_voice(StoredVoice(config, tacotron2, waveglow), folder)
-    return folder
+        for parameter in (*tacotron2.parameters(), *waveglow.parameters()):
+            parameter.data += 0.02 * torch.randn_like(parameter)  # What starts at zero would change nothing.
+    # The attention is random too, so that no take could ever be found good.
+    config = VoiceFile(name=name, description="Random.", acoustic=acoustic, vocoder=vocoder, attempts=0, **how)
+    return StoredVoice(config, tacotron2, waveglow)

@@ -19,6 +19,9 @@ enum { ANY, AVX2, VNNI, BF16 };
 
 #define MOST 32512.0f /* The low byte, rounded, can still be added without reaching 2 to the 15. */
 
+/* Sixteen numbers, anywhere in memory, whatever else they are seen as. */
+typedef float Lanes __attribute__((vector_size(64), aligned(4), may_alias));
+
 /* Weights (n_out, n_in), row by row. Letters as in decoder_weights.py: B texts, N symbols, E, A, C, D, P. */
 typedef struct {
     const void *weight;

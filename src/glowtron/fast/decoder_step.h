@@ -222,12 +222,24 @@ static float energy_of(const Step *s, const float *key, const float *compared, c
         int n = s->width - first < AT_ONCE ? s->width - first : AT_ONCE;
         float features[AT_ONCE] = {0};
         for (int e = 0; e < n; e++) features[e] = key[first + e] + compared[first + e];
-        for (int tap = 0; tap < s->taps; tap++) {
-            const float *filter = s->location + (int64_t)tap * s->width + first;
-            if (n == AT_ONCE)
-                for (int e = 0; e < AT_ONCE; e++) features[e] += seen[tap] * filter[e];
-            else
-                for (int e = 0; e < n; e++) features[e] += seen[tap] * filter[e];
+        if (n == AT_ONCE) {
+            /* Sums that stay in registers while all filters pass: of the last weights, and of the cumulative ones. */
+            Lanes *all = (Lanes *)features, a = all[0], b = all[1], c = all[2], d = all[3];
+            Lanes more_a = {0}, more_b = {0}, more_c = {0}, more_d = {0};
+            for (int tap = 0; tap < s->taps; tap += 2) {
+                const Lanes *filter = (const Lanes *)(s->location + (int64_t)tap * s->width + first);
+                const Lanes *next = (const Lanes *)(s->location + (int64_t)(tap + 1) * s->width + first);
+                float weight = seen[tap], cumulative = seen[tap + 1];
+                a += weight * filter[0], more_a += cumulative * next[0];
+                b += weight * filter[1], more_b += cumulative * next[1];
+                c += weight * filter[2], more_c += cumulative * next[2];
+                d += weight * filter[3], more_d += cumulative * next[3];
+            }
+            all[0] = a + more_a, all[1] = b + more_b, all[2] = c + more_c, all[3] = d + more_d;
+        } else {
+            for (int tap = 0; tap < s->taps; tap++)
+                for (int e = 0; e < n; e++)
+                    features[e] += seen[tap] * s->location[(int64_t)tap * s->width + first + e];
         }
 #pragma omp simd reduction(+ : sum)
         for (int e = 0; e < n; e++) sum += s->energy[first + e] * hyperbolic_tangent(features[e]);
@@ -249,14 +261,20 @@ static void softmax(float *x, const uint8_t *mask, int n, float *out) {
 
 /* The values, weighted: channels `from` to `to` of the context. */
 static void sum_values(const Step *s, const float *weights, const float *values, int from, int to, float *out) {
-    for (int c = from; c < to; c++) out[c] = 0.0f;
-    for (int n = 0; n < s->n_symbols; n++) {
-        float weight = weights[n];
-        if (weight == 0.0f) continue;
-        const float *value = values + (int64_t)n * s->context;
-#pragma omp simd
-        for (int c = from; c < to; c++) out[c] += weight * value[c];
+    if (to - from == 64) {
+        Lanes a = {0}, b = {0}, c = {0}, d = {0};
+        for (int n = 0; n < s->n_symbols; n++) {
+            const Lanes *value = (const Lanes *)(values + (int64_t)n * s->context + from);
+            float weight = weights[n];
+            a += weight * value[0], b += weight * value[1], c += weight * value[2], d += weight * value[3];
+        }
+        Lanes *all = (Lanes *)(out + from);
+        all[0] = a, all[1] = b, all[2] = c, all[3] = d;
+        return;
     }
+    for (int c = from; c < to; c++) out[c] = 0.0f;
+    for (int n = 0; n < s->n_symbols; n++)
+        for (int c = from; c < to; c++) out[c] += weights[n] * values[(int64_t)n * s->context + c];
 }
 
 /* Symbol by symbol, forward only: the rule of `glowtron.fast.monotonic`, with whose `Place` this has to agree. Whether
