@@ -18,6 +18,9 @@ EVALUATE = partial(partial, eval)
 """Work is an expression."""
 PID = "__import__('os').getpid()"
 KILL_ITSELF = "__import__('os').kill(__import__('os').getpid(), 9)"
+SAY_HALF_AND_DIE = (
+    "[__import__('os').write(int(__import__('__main__').pipe), bytes([0, 0, 0, 100]) + b'three'), " + KILL_ITSELF + "]"
+)
 SLEEP = "__import__('time').sleep(60)"
 REFUSE = "(_ for _ in ()).throw(__import__('glowtron.errors', fromlist=['']).InputError('no such thing'))"
 
@@ -96,6 +99,11 @@ def test_a_killed_process_ends_all_and_is_told() -> None:
             ask(workers, KILL_ITSELF)
     assert "\n" not in str(error.value)
     wait_until_gone([pid])
+
+
+def test_a_process_that_is_killed_while_it_answers_is_told_too() -> None:
+    with Workers(EVALUATE, 1) as workers, pytest.raises(InputError, match=r"killed \(SIGKILL\)"):
+        ask(workers, SAY_HALF_AND_DIE)
 
 
 def test_a_process_that_is_killed_while_it_waits_is_noticed_with_the_next_work() -> None:

@@ -355,8 +355,7 @@ class Tacotron2(nn.Module):
         (n_steps, batch, n_squeezed), n_hidden = squeezed.shape, rnn.hidden_size
 
         def mask(share: float, channels: int) -> Tensor | None:
-            like = self.stop.bias
-            return draw_mask((n_steps, batch, channels), share, like) if self.training and share else None
+            return draw_mask((n_steps, batch, channels), share, self.stop.bias) if self.training and share else None
 
         inputs = F.linear(squeezed, rnn.weight_ih[:, :n_squeezed], rnn.bias_ih + rnn.bias_hh)
         weight = torch.cat((rnn.weight_hh, rnn.weight_ih[:, n_squeezed:]), dim=1)

@@ -123,7 +123,7 @@ class Workers(Generic[T, A, R]):
         worker, ticket = self._busy[pipe]
         try:
             fault, result = pickle.loads(pipe.recv_bytes())
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):  # The second in the middle of what it had to say.
             raise _death(worker) from None
         if fault is not None:
             raise fault
@@ -179,7 +179,7 @@ def _receive(parent: connection.Connection[Any, Any]) -> bytes | None:
     """What comes next; None: nothing, since the parent has gone."""
     try:
         return parent.recv_bytes()
-    except (EOFError, ConnectionError):
+    except (EOFError, OSError):
         return None
 
 
