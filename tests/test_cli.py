@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -251,7 +252,13 @@ class TestWorkers:
         (tmp_path / "lines.txt").write_text("Say it. And again.\n" * 5_000)
         arguments = ["-f", "lines.txt", "--each-line", "--voice", tiny_voice, "--workers", "2"]
         process = subprocess.Popen(
-            [*GLOWTRON, "say", *arguments], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*GLOWTRON, "say", *arguments],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # What a shell starts in the background ignores Ctrl-C, and so would all that these tests start.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
         assert process.stdout.readline().startswith("speech/0001.wav: ")
         workers = children(process.pid)
