@@ -28,7 +28,7 @@ class KernelHook(BuildHookInterface[Any]):
         library = Path(self.root) / FAST / "decoder_step.so"
         if not compile_library(library.with_suffix(".c"), library):
             library.unlink(missing_ok=True)
-            self.app.display_warning("no C compiler: Glowtron's decoder will take two to three times as long")
+            self.app.display_warning("no C compiler: Glowtron's decoder will take about twice as long")
             return
         build_data["artifacts"].append(f"/{FAST}/{library.name}")
         build_data["pure_python"] = False
