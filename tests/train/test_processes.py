@@ -100,6 +100,13 @@ def test_two_processes_learn_what_one_does_and_count_everything_once(alone, tmp_
         assert result[name] == expected[name]
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted in /proc")
+def test_no_thread_of_the_group_is_left_to_abort_a_program_that_ends(tmp_path):
+    left = [line for line in together(tmp_path / "run", "--threads").splitlines() if line.startswith("threads left:")]
+    assert len(left) == 2
+    assert not any("gloo" in line for line in left), left
+
+
 @pytest.mark.parametrize("first", [1, 2])
 def test_a_run_is_gone_on_with_by_another_number_of_processes(alone, tmp_path, first):
     run = tmp_path / "run"

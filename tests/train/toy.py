@@ -144,6 +144,7 @@ def main() -> None:
     parser.add_argument(
         "--pids", type=Path, help="a folder that gets a file of the process's number, named by its rank"
     )
+    parser.add_argument("--threads", action="store_true", help="name those that are left after the training")
     arguments = parser.parse_args()
     rank = os.environ.get("RANK", "0")
     if arguments.pids is not None:
@@ -156,6 +157,8 @@ def main() -> None:
         print(train(task, arguments.run, stops=Stops(hours=arguments.hours), device="cpu"))
     except InputError as error:
         raise SystemExit(f"error: {error}") from error
+    if arguments.threads:
+        print("threads left:", *sorted(thread.read_text().strip() for thread in Path("/proc/self/task").glob("*/comm")))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from glowtron.train.interruption import Interruption
 from glowtron.train.log import Log, Samples
 from glowtron.train.machine import Power, peak_memory_gb
 from glowtron.train.precision import SMALLEST_SCALE, autocast, check, rounding
-from glowtron.train.processes import SHARING, all_alive, any_of, share_buffers, total
+from glowtron.train.processes import SHARING, all_alive, any_of, disband, share_buffers, total
 from glowtron.train.result import Diverged, introduce, note_start, write_result
 from glowtron.train.run_folder import held
 from glowtron.train.schedule import last_step, learning_rate, step_seed
@@ -78,18 +78,8 @@ def train(
         data = {**task.data(), **({"from": origin} if origin is not None else {})}
         with held(run, task.config, data) if is_main else nullcontext(), all_alive(accelerator, run):
             accelerator.wait_for_everyone()
-            state = set_up(task, run, accelerator)
-            last = last_step(training, task.n_items)
-            devices = [accelerator.device] if accelerator.device.type == "cuda" else []
-            with (
-                torch.random.fork_rng(devices),  # The caller's random numbers go on as if nothing had happened.
-                rounding(training.precision),
-                Interruption() as interruption,
-                Log(run, state.progress.step, last, enabled=is_main, quiet=quiet) as log,
-            ):
-                setting = Setting(task, run, accelerator, share, last, stops or Stops(), log)
-                outcome = go(setting, state, interruption, data)
-        accelerator.end_training()  # The processes part, which the libraries want done before the program ends.
+            outcome = _set_up_and_go(task, run, accelerator, share, stops or Stops(), data, quiet=quiet)
+        disband(accelerator)
         return outcome
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -100,6 +90,29 @@ def train(
     finally:
         # accelerate keeps its settings for the whole process; another call may want others.
         AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
+
+
+def _set_up_and_go(
+    task: Task,
+    run: Path,
+    accelerator: Accelerator,
+    share: Share,
+    stops: Stops,
+    data: Mapping[str, Any],
+    *,
+    quiet: bool,
+) -> Outcome:
+    """All that needs the state, which is gone with it."""
+    state = set_up(task, run, accelerator)
+    last = last_step(task.config.training, task.n_items)
+    devices = [accelerator.device] if accelerator.device.type == "cuda" else []
+    with (
+        torch.random.fork_rng(devices),  # The caller's random numbers go on as if nothing had happened.
+        rounding(task.config.training.precision),
+        Interruption() as interruption,
+        Log(run, state.progress.step, last, enabled=accelerator.is_main_process, quiet=quiet) as log,
+    ):
+        return go(Setting(task, run, accelerator, share, last, stops, log), state, interruption, data)
 
 
 def go(setting: Setting, state: State, interruption: Interruption, data: Mapping[str, Any]) -> Outcome:

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+# Imported while there are no processes yet: its functions would keep the group as a default, and never let it end.
+import torch.distributed.nn.functional
 from accelerate import Accelerator, PartialState
 from accelerate.utils import broadcast
 from torch import Tensor, nn
@@ -29,6 +32,15 @@ def meet(device: str) -> None:
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         PartialState(cpu=device == "cpu")
+
+
+def disband(accelerator: Accelerator) -> None:
+    """End what the processes have in common, and its threads, once nothing else holds the model they shared.
+
+    A thread that still lets go of a tensor while the program ends would abort the program.
+    """
+    accelerator.free_memory()
+    accelerator.end_training()
 
 
 def total(accelerator: Accelerator, values: Sequence[float]) -> list[float]:
