@@ -220,7 +220,7 @@ static float energy_of(const Step *s, const float *key, const float *compared, c
     float sum = 0.0f;
     for (int first = 0; first < s->width; first += AT_ONCE) {
         int n = s->width - first < AT_ONCE ? s->width - first : AT_ONCE;
-        float features[AT_ONCE] = {0};
+        _Alignas(64) float features[AT_ONCE] = {0};
         for (int e = 0; e < n; e++) features[e] = key[first + e] + compared[first + e];
         if (n == AT_ONCE) {
             /* Sums that stay in registers while all filters pass: of the last weights, and of the cumulative ones. */
@@ -241,8 +241,12 @@ static float energy_of(const Step *s, const float *key, const float *compared, c
                 for (int e = 0; e < n; e++)
                     features[e] += seen[tap] * s->location[(int64_t)tap * s->width + first + e];
         }
+        /* Loops of a known length with one thing to do: others, compilers take number by number. */
+#pragma omp simd
+        for (int e = 0; e < AT_ONCE; e++) features[e] = hyperbolic_tangent(features[e]);
+        for (int e = 0; e < n; e++) features[e] *= s->energy[first + e];
 #pragma omp simd reduction(+ : sum)
-        for (int e = 0; e < n; e++) sum += s->energy[first + e] * hyperbolic_tangent(features[e]);
+        for (int e = 0; e < AT_ONCE; e++) sum += features[e];
     }
     return sum;
 }
