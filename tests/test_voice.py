@@ -173,7 +173,7 @@ def test_griffin_lim_and_denoising_change_the_sound(voice):
 def test_sigma_zero_leaves_no_noise_to_the_vocoder(voice):
     options = SynthesisOptions(sigma=0.0)
     mel = torch.zeros(1, 80, 10)
-    vocode = voice._vocoder(options)
+    vocode = voice._vocoding(options)
     one, two = (vocode(mel, torch.Generator().manual_seed(seed)) for seed in (1, 2))
     assert torch.equal(one, two)
 

@@ -10,27 +10,22 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from glowtron import checkpoint
 from glowtron.audio import Audio, concatenate
 from glowtron.checkpoint import StoredVoice, VoiceFile
-from glowtron.config import GriffinLimConfig
 from glowtron.errors import InputError, nearest
 from glowtron.fast.cuda_tacotron2 import CudaTacotron2, accelerate_tacotron2_on_cuda
 from glowtron.fast.cuda_waveglow import CudaWaveGlow, accelerate_waveglow_on_cuda
 from glowtron.fast.tacotron2 import FastTacotron2, accelerate_tacotron2
 from glowtron.fast.waveglow import FastWaveGlow, accelerate_waveglow
 from glowtron.mel import FLOOR, log_mel
-from glowtron.models.denoiser import Denoiser
-from glowtron.models.griffin_lim import GriffinLim
-from glowtron.models.mel_correction import MelCorrection
 from glowtron.models.tacotron2 import DecodingOptions, Spoken
 from glowtron.speaking import speakers
 from glowtron.speaking.device import find_device
@@ -38,17 +33,15 @@ from glowtron.speaking.faults import judge, n_end_symbols
 from glowtron.speaking.many import Sound, Speakers, choose_workers, lines_of_each, speak_texts, spoken
 from glowtron.speaking.options import DEFAULTS, SynthesisOptions
 from glowtron.speaking.silence import fade, heard, pause, quiet_pieces
-from glowtron.speaking.stream import MelStream, SoundStream, speak
+from glowtron.speaking.stream import MelStream, Samples, SoundStream, sound, speak
 from glowtron.speaking.stretch import stretch
 from glowtron.speaking.takes import Line, Take, perform, said
-from glowtron.speaking.utterance import FaultWarning, Utterance
+from glowtron.speaking.utterance import FaultWarning, Utterance, complain
+from glowtron.speaking.vocoding import Vocoding
 from glowtron.speaking.workers import Here, Workers, usable_cores
 from glowtron.text.frontend import Frontend, Reading, make_frontend
 from glowtron.text.sentences import MIN_CHARS, Piece
 from glowtron.voices import find_voice
-
-Vocode: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
-"""Mel (1, M, T) and a source of noise to audio (1, L)."""
 
 _TOGETHER = 8
 """Sentences the acoustic model speaks at once: a decoder step for eight costs hardly more than for one."""
@@ -168,35 +161,46 @@ class Voice:
     ) -> Iterator[Audio]:
         """What `say` says, in pieces while the rest is being computed; pauses are pieces of their own.
 
-        On a CPU, voices that read with monotonic attention give sound inside a sentence. What was heard cannot be
-        taken back: a sentence is said once, and a fault that `say` would mend is only warned of. All others - soft
-        attention, Griffin-Lim, the denoiser, CUDA - give a sentence at a time, once it is found good. Errors and
-        `progress` as of `say`.
+        On a CPU there is sound before a sentence is done. A voice that reads with monotonic attention is heard while
+        it reads; what was heard cannot be taken back, so a sentence is said once, and a fault that `say` would mend is
+        only warned of. With soft attention a sentence is read to its end and found good, as by `say`, before its sound
+        is computed in pieces. Griffin-Lim, the denoiser and CUDA give a sentence at a time. Errors and `progress` as of
+        `say`.
         """
-        make_sound = self._sound_streams(options)
-        if make_sound is None:
-            n_sentences = 0
-            for utterance in self._utterances(text, options, 1):
-                yield utterance.with_pause
-                if progress is not None:
-                    progress(utterance.sentence + 1 - n_sentences)
-                n_sentences = utterance.sentence + 1
-            return
-        lines, speaker = self._lines(text), speakers.acoustic_row(self.config, options.speaker)
-        for line in lines:
-            sound = make_sound(self._generator(options.seed, line.place, "wave"))
-            for samples in self._speak(line, speaker, sound, options):
+        vocoding, n_sentences = self._vocoding(options), 0
+        for line, sounds in self._streams(text, options, vocoding):
+            for samples in sounds:
                 yield Audio(samples, self.mel.sample_rate)
             silence_s = pause(line.ending, options.pause_s) / options.rate
             silence = np.zeros(round(silence_s * self.mel.sample_rate), np.float32)
             if len(silence):
                 yield Audio(silence, self.mel.sample_rate)
             if progress is not None:
-                progress(1)
+                progress(line.sentence + 1 - n_sentences)
+            n_sentences = line.sentence + 1
 
-    def _speak(
-        self, line: Line, speaker: int, sound: SoundStream, options: SynthesisOptions
-    ) -> Iterator[NDArray[np.float32]]:
+    def _streams(
+        self, text: str, options: SynthesisOptions, vocoding: Vocoding
+    ) -> Iterator[tuple[Line, Iterator[Samples]]]:
+        """Sentences, or parts of them, and the samples of each as they come."""
+        speaker, monotonic = speakers.acoustic_row(self.config, options.speaker), self.config.decoding.monotonic
+
+        def stream(line: Line) -> SoundStream:
+            return vocoding.stream(self._generator(options.seed, line.place, "wave"), fades=monotonic)
+
+        for line in self._lines(text):
+            if monotonic and vocoding.can_stream:
+                yield line, self._speak(line, speaker, stream(line), options)
+                continue
+            for take in self._perform([line], speaker, options)[0]:
+                if take.faults:
+                    warnings.warn(take.complaint, FaultWarning, stacklevel=3)
+                if vocoding.can_stream:
+                    yield take.line, sound(take.mel[None], stream(take.line))
+                else:
+                    yield take.line, iter([self._utterance(take, vocoding, options).audio.samples])
+
+    def _speak(self, line: Line, speaker: int, sound: SoundStream, options: SynthesisOptions) -> Iterator[Samples]:
         """One sentence's samples. Warns of its faults in the end."""
         fast = self.fast_acoustic
         assert isinstance(fast, FastTacotron2)
@@ -219,8 +223,7 @@ class Voice:
             faults = ("said nothing",)
         if faults:
             n_frames = (mel.kept.stop - mel.kept.start) * r
-            message = f"{', '.join(faults)} ({n_frames} frames, attempt 1): '{line.text}'"
-            warnings.warn(message, FaultWarning, stacklevel=3)
+            warnings.warn(complain(line.text, faults, n_frames, 1), FaultWarning, stacklevel=3)
 
     def _lines(self, text: str) -> Iterator[Line]:
         lines = (Line(piece.text, piece.ending, str(i)) for i, piece in enumerate(self.pieces(text)))
@@ -242,18 +245,22 @@ class Voice:
 
     def _speaking(self, options: SynthesisOptions) -> Callable[[Sequence[Line]], Iterator[list[Utterance]]]:
         """What speaks lines together and gives the utterances of each. Raises InputError where it cannot."""
-        speaker, vocode = speakers.acoustic_row(self.config, options.speaker), self._vocoder(options)
+        speaker, vocoding = speakers.acoustic_row(self.config, options.speaker), self._vocoding(options)
 
         def speak(lines: Sequence[Line]) -> Iterator[list[Utterance]]:
-            performed = perform(
-                lines,
-                self._attempts(options),
-                lambda lines, attempt: self._takes(lines, attempt, speaker, options),
-                self._split,
-            )
-            return ([self._utterance(take, vocode, options) for take in takes] for takes in performed)
+            performed = self._perform(lines, speaker, options)
+            return ([self._utterance(take, vocoding, options) for take in takes] for takes in performed)
 
         return speak
+
+    def _perform(self, lines: Sequence[Line], speaker: int, options: SynthesisOptions) -> list[list[Take]]:
+        """The takes that speak each line."""
+        return perform(
+            lines,
+            self._attempts(options),
+            lambda lines, attempt: self._takes(lines, attempt, speaker, options),
+            self._split,
+        )
 
     def vocode(
         self, audio: Audio, options: SynthesisOptions = DEFAULTS, progress: Callable[[int], Any] | None = None
@@ -265,7 +272,7 @@ class Voice:
         """
         speakers.check_vocoder_knows(self.config, options.speaker)
         audio = audio.resample(self.mel.sample_rate)
-        vocode = self._vocoder(options)
+        vocode = self._vocoding(options)
         mel = log_mel(torch.from_numpy(audio.samples)[None].to(self.device), self.mel)
         parts = []
         for place, piece in enumerate(quiet_pieces(mel)):
@@ -346,7 +353,7 @@ class Voice:
         parts = [Line(piece.text, piece.ending, f"{line.place}.{i}") for i, piece in enumerate(pieces)]
         return [*parts[:-1], parts[-1]._replace(ending=line.ending)]
 
-    def _utterance(self, take: Take, vocode: Vocode, options: SynthesisOptions) -> Utterance:
+    def _utterance(self, take: Take, vocode: Vocoding, options: SynthesisOptions) -> Utterance:
         """A take as sound."""
         line = take.line
         wave = vocode(take.mel[None], self._generator(options.seed, line.place, "wave"))
@@ -355,7 +362,7 @@ class Voice:
         audio = self._audio(wave)
         return Utterance(
             text=line.text,
-            sentence=int(line.place.partition(".")[0]),
+            sentence=line.sentence,
             audio=audio._replace(samples=stretch(audio.samples, options.rate, audio.sample_rate)),
             pause_s=pause(line.ending, options.pause_s) / options.rate,
             mel=take.mel,
@@ -373,47 +380,10 @@ class Voice:
     def _frame_s(self) -> float:
         return self.mel.hop_length / self.mel.sample_rate
 
-    def _vocoder(self, options: SynthesisOptions) -> Vocode:
-        """The vocoder that the options name, with all but the mel and the noise settled."""
-        stored = self.config.vocoder
-        if options.vocoder == "griffin-lim" or (options.vocoder is None and isinstance(stored, GriffinLimConfig)):
-            config = stored if isinstance(stored, GriffinLimConfig) else GriffinLimConfig(mel=self.mel)
-            griffin_lim = GriffinLim(config)
-            return lambda mel, generator: griffin_lim.generate(mel, generator=generator)
-        if self.vocoder is None:
-            raise InputError(
-                f"voice '{self.config.name}' has no WaveGlow; import one, or choose the vocoder griffin-lim"
-            )
-        waveglow, (sigma, rounds) = self.fast_vocoder, self._vocoding(options)
-        correct = MelCorrection(self.mel, self.device)
-        who = speakers.vocoder_row(self.config, options.speaker, self.device)
-        denoiser = Denoiser(waveglow, self.mel.n_mels, self.device, who) if options.denoise else None
-
-        @torch.inference_mode()
-        def vocode(mel: Tensor, generator: torch.Generator) -> Tensor:
-            wave = correct(waveglow.generate(mel, sigma, generator, speaker=who), mel, rounds)
-            return denoiser(wave, options.denoise) if denoiser else wave
-
-        return vocode
-
-    def _sound_streams(self, options: SynthesisOptions) -> Callable[[torch.Generator], SoundStream] | None:
-        """What makes a sentence's mel sound while it comes; None where these options or this voice need it whole."""
-        monotonic, griffin_lim = self.config.decoding.monotonic, options.vocoder == "griffin-lim"
-        if not monotonic or griffin_lim or options.denoise or self.vocoder is None or self.device.type != "cpu":
-            return None
-        waveglow, (sigma, rounds) = self.fast_vocoder, self._vocoding(options)
-        assert isinstance(waveglow, FastWaveGlow)
-        correction = MelCorrection(self.mel, self.device)
-        who = speakers.vocoder_row(self.config, options.speaker, self.device)
-        return partial(SoundStream, waveglow, correction, sigma=sigma, rounds=rounds, rate=options.rate, speaker=who)
-
-    def _vocoding(self, options: SynthesisOptions) -> tuple[float, int]:
-        """Sigma of WaveGlow's noise and rounds of the correction."""
-        own = self.config.vocoding
-        return (
-            own.sigma if options.sigma is None else options.sigma,
-            own.correction if options.correction is None else options.correction,
-        )
+    def _vocoding(self, options: SynthesisOptions) -> Vocoding:
+        """What makes mels sound as the options ask."""
+        waveglow = None if self.vocoder is None or options.vocoder == "griffin-lim" else self.fast_vocoder
+        return Vocoding(self.config, self.mel, waveglow, options, self.device)
 
     @cached_property
     def fast_acoustic(self) -> FastTacotron2 | CudaTacotron2:

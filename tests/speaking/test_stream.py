@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ import pytest
 import torch
 
 from glowtron import SynthesisOptions, Voice
+from glowtron.checkpoint import load_voice
+from glowtron.models.tacotron2 import DecodingOptions
 from glowtron.speaking.silence import heard
 from glowtron.speaking.stream import FIRST_FRAMES, MOST_FRAMES
 from glowtron.text.symbols import SYMBOL_IDS
@@ -72,14 +76,39 @@ def test_what_needs_the_whole_sentence_comes_sentence_by_sentence(voice: Voice, 
     # One sentence: beside others its mel is rounded otherwise, and Griffin-Lim makes more of that.
     largest, n_pieces = difference(voice, "A sentence.", SynthesisOptions(**options))
     assert largest < 1e-4 and n_pieces == 1
-    assert len(list(voice.stream(THREE, SynthesisOptions(**options)))) == 3
+    assert len(list(voice.stream(THREE, SynthesisOptions(**options)))) == 3 + 2, "pauses are pieces, too"
 
 
-def test_soft_attention_comes_sentence_by_sentence(tiny_voice: Path) -> None:
-    voice = Voice.load(tiny_voice, device="cpu", precision="fp32")
-    largest, n_pieces = difference(voice, THREE, SynthesisOptions())
+@pytest.fixture(scope="module")
+def soft(reader: Path) -> Voice:
+    """Attends as published, and never stops by itself."""
+    stored = load_voice(reader)
+    stored.acoustic.stop.bias.data.fill_(-100.0)
+    decoding = DecodingOptions(max_frames=150)
+    return Voice(replace(stored, config=replace(stored.config, decoding=decoding)), device="cpu", precision="fp32")
+
+
+@pytest.mark.parametrize("options", [{}, {"attempts": 0}, {"rate": 1.3, "seed": 3}, {"denoise": 0.1}])
+def test_soft_attention_is_judged_first_and_then_comes_in_pieces(soft: Voice, options: dict[str, object]) -> None:
+    voice = soft
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        voice.say(THREE, SynthesisOptions(**options))
+    with warnings.catch_warnings(record=True) as streamed:
+        warnings.simplefilter("always")
+        largest, n_pieces = difference(voice, THREE, SynthesisOptions(**options))
     assert largest < 1e-4
-    assert n_pieces == 3
+    assert said
+    assert (n_pieces < 2 * len(said)) if "denoise" in options else (n_pieces > 2 * len(said) + 3)
+    # `difference` says it once more.
+    assert sorted(str(w.message) for w in streamed) == sorted(2 * [str(w.message) for w in said])
+
+
+def test_a_sentence_that_was_split_counts_once(soft: Voice) -> None:
+    steps: list[int] = []
+    with pytest.warns(FaultWarning):
+        list(soft.stream(THREE, progress=steps.append))
+    assert sum(steps) == 3 and min(steps) >= 0
 
 
 def test_the_first_piece_is_small_and_none_is_large(voice: Voice) -> None:

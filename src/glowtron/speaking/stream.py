@@ -119,14 +119,15 @@ class SoundStream:
         rounds: int,
         rate: float,
         speaker: Tensor | None = None,
+        fades: bool,
     ) -> None:
-        """speaker: (1,), where the vocoder tells speakers apart."""
+        """speaker: (1,), where the vocoder tells speakers apart. fades: whether the end fades out."""
         self._config, self._sigma, self._generator = waveglow.config, sigma, generator
         self._flow, self._correction = waveglow.stream(speaker), correction.stream(rounds)
         mel = waveglow.config.mel
         self._sample_rate = mel.sample_rate
         self._stretcher = None if rate == 1.0 else Stretcher(rate, mel.sample_rate)
-        self._n_fading = round(EDGE_S * mel.sample_rate)
+        self._fades, self._n_fading = fades, round(EDGE_S * mel.sample_rate) if fades else 0
         self.frames_behind = (
             waveglow.receptive_frames[1] + correction.frames_after(rounds) + -(-self._n_fading // mel.hop_length)
         )
@@ -143,7 +144,7 @@ class SoundStream:
         wave = self._correction.push(self._flow.push(self._sigma * self._draw(mel), mel, last), mel, last)
         wave = torch.cat((self._tail, wave), dim=1)
         if last:
-            wave = fade(wave, self._sample_rate)
+            wave = fade(wave, self._sample_rate) if self._fades else wave
         else:
             n_settled = max(wave.shape[1] - self._n_fading, 0)
             wave, self._tail = wave[:, :n_settled], wave[:, n_settled:]
@@ -169,3 +170,17 @@ def speak(chunks: Iterable[MelChunk], mel: MelStream, sound: SoundStream) -> Ite
             samples = sound.push(*piece)
             if len(samples):
                 yield samples
+
+
+def sound(mel: Tensor, stream: SoundStream) -> Iterator[Samples]:
+    """As `speak`, of a mel (1, M, T) that is there already.
+
+    The first piece is longer: a full-size vocoder has not computed the next one by the time that 16 frames are heard.
+    """
+    start, n_frames, n_more = 0, 2 * FIRST_FRAMES, stream.frames_behind
+    while start < mel.shape[2]:
+        stop = start + n_frames + n_more
+        samples = stream.push(mel[..., start:stop], stop >= mel.shape[2])
+        if len(samples):
+            yield samples
+        start, n_frames, n_more = stop, min(2 * n_frames, MOST_FRAMES), 0

@@ -15,6 +15,7 @@ from torch import Tensor
 from glowtron.mel import FLOOR
 from glowtron.models.tacotron2 import Spoken
 from glowtron.speaking.faults import Attention
+from glowtron.speaking.utterance import complain
 from glowtron.text.sentences import Ending
 
 _SPLITS = 2
@@ -30,6 +31,11 @@ class Line(NamedTuple):
     place: str
     """Number of the sentence in its text; of its parts `3.0`, `3.1`, of theirs `3.0.0`. Noise is drawn by it."""
 
+    @property
+    def sentence(self) -> int:
+        """Which of the text's sentences it is, or is a part of."""
+        return int(self.place.partition(".")[0])
+
 
 class Take(NamedTuple):
     """A line as it was spoken."""
@@ -44,6 +50,11 @@ class Take(NamedTuple):
     attention: Attention
     faults: tuple[str, ...]
     """What is wrong with it; empty: nothing."""
+
+    @property
+    def complaint(self) -> str:
+        """Its faults, for people."""
+        return complain(self.line.text, self.faults, self.mel.shape[1], self.attempt + 1)
 
 
 def said(spoken: Spoken, row: int, ids: Tensor, reduction_factor: int) -> tuple[Tensor, Tensor]:

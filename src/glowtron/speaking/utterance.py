@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,11 @@ from glowtron.speaking.faults import Attention
 
 class FaultWarning(UserWarning):
     """A sentence was not spoken whole, whatever was tried."""
+
+
+def complain(text: str, faults: Sequence[str], n_frames: int, attempts: int) -> str:
+    """What is wrong with words of so many frames, said so many times."""
+    return f"{', '.join(faults)} ({n_frames} frames, attempt {attempts}): '{text}'"
 
 
 class Utterance(NamedTuple):
@@ -40,8 +46,7 @@ class Utterance(NamedTuple):
     @property
     def complaint(self) -> str:
         """Its faults, for people."""
-        faults, n_frames = ", ".join(self.faults), self.mel.shape[1]
-        return f"{faults} ({n_frames} frames, attempt {self.attempts}): '{self.text}'"
+        return complain(self.text, self.faults, self.mel.shape[1], self.attempts)
 
     @property
     def with_pause(self) -> Audio:
