@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -88,6 +89,21 @@ def test_how_many_are_computed_at_once_changes_nothing(tiny_voice, monkeypatch):
 def test_each_sentence_has_noise_of_its_own(voice):
     first, second = voice.utterances("Say it again. Say it again.")
     assert not np.allclose(first.audio.samples, second.audio.samples)
+
+
+def test_takes_are_what_becomes_sound(voice, endless):
+    """Mels as `utterances` has them, of whole sentences and of parts of those that fail."""
+    for speaking in (voice, endless):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FaultWarning)
+            utterances = list(speaking.utterances(THREE))
+        takes = list(speaking.takes(THREE))
+        assert len(takes) == len(utterances)
+        for take, utterance in zip(takes, utterances, strict=True):
+            assert torch.equal(take.mel, utterance.mel) and torch.equal(take.alignment, utterance.alignment)
+            assert (take.line.text, take.line.sentence) == (utterance.text, utterance.sentence)
+            assert (take.attention, take.faults) == (utterance.attention, utterance.faults)
+            assert (take.attempt + 1, take.line.is_part) == (utterance.attempts, utterance.is_part)
 
 
 def test_utterances_answer_the_sentences_in_order(voice):

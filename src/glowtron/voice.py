@@ -156,6 +156,13 @@ class Voice:
         """
         return self._utterances(text, options, _TOGETHER)
 
+    def takes(self, text: str, options: SynthesisOptions = DEFAULTS) -> Iterator[Take]:
+        """As `utterances`, the mels alone: what becomes sound, with no time spent on the sound. Warns of nothing."""
+        speaker, lines = speakers.acoustic_row(self.config, options.speaker), list(self._lines(text))
+        for first in range(0, len(lines), _TOGETHER):
+            for takes in self._perform(lines[first : first + _TOGETHER], speaker, options):
+                yield from takes
+
     def stream(
         self, text: str, options: SynthesisOptions = DEFAULTS, progress: Callable[[int], Any] | None = None
     ) -> Iterator[Audio]:
@@ -370,7 +377,7 @@ class Voice:
             attention=take.attention,
             faults=take.faults,
             attempts=take.attempt + 1,
-            is_part="." in line.place,
+            is_part=line.is_part,
         )
 
     def _attempts(self, options: SynthesisOptions) -> int:

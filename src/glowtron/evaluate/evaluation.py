@@ -212,12 +212,8 @@ class _Measuring:
         texts = [Sentence(clip.id, clip.text) for clip in self.corpus.clips]
         held_out = list(self._say(texts))
         n_heard = _N_HEARD[_size(self.settings)]
-        # Sound of the first ones only: five hundred sentences are an hour of it.
-        unseen = [
-            speech if place < n_heard else speech._replace(audio=Audio(np.zeros(0, np.float32), 1))
-            for place, speech in enumerate(self._say(self.unseen))
-        ]
-        hard = list(self._say(hard_sentences()))
+        unseen = [*self._say(self.unseen[:n_heard]), *self._say(self.unseen[n_heard:], sounds=False)]
+        hard = list(self._say(hard_sentences(), sounds=False))
         spoken = {"held_out_texts": held_out, "unseen_sentences": unseen[:n_heard]}
         columns = {name: self._judge_sound(speeches, real) for name, speeches in spoken.items() if speeches}
         measured["speaking"] = {"real": {**real, **_pace(self.corpus.texts, self.corpus.audios)}, **columns}
@@ -228,9 +224,11 @@ class _Measuring:
         self._keep({name: [speech.audio for speech in speeches] for name, speeches in spoken.items()})
         return held_out[0]
 
-    def _say(self, sentences: Sequence[Sentence]) -> Iterator[speaking.Speech]:
+    def _say(self, sentences: Sequence[Sentence], *, sounds: bool = True) -> Iterator[speaking.Speech]:
+        """sounds: False where only the attention is judged; five hundred sentences are an hour of sound."""
         options = _options(self.voice, self.corpus.speaker, self.settings)
-        return speaking.speak(self.voice, sentences, options, self.bar.update)
+        say = speaking.speak if sounds else speaking.read
+        return say(self.voice, sentences, options, self.bar.update)
 
     def _judge_sound(self, speeches: Sequence[speaking.Speech], real: Mapping[str, Any]) -> dict[str, Any]:
         texts = [speech.sentence.text for speech in speeches]

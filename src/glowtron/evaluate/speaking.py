@@ -57,6 +57,23 @@ def speak(
             progress(1)
 
 
+def read(
+    voice: Voice, sentences: Sequence[Sentence], options: SynthesisOptions, progress: Progress | None = None
+) -> Iterator[Speech]:
+    """As `speak`, without a sound: for what only the attention is judged of."""
+    for sentence in sentences:
+        takes = list(voice.takes(sentence.text, options))
+        yield Speech(
+            sentence,
+            Audio(np.zeros(0, np.float32), voice.mel.sample_rate),
+            [take.attention for take in takes],
+            any(take.attempt > 0 or take.line.is_part for take in takes),
+            takes[0].alignment.float().cpu().numpy(),
+        )
+        if progress is not None:
+            progress(1)
+
+
 def attention_summary(speeches: Sequence[Speech]) -> dict[str, Any]:
     """Shares of sentences in which any piece had each fault, and of those without any, as JSON values."""
     n = len(speeches)

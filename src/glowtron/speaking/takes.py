@@ -36,6 +36,11 @@ class Line(NamedTuple):
         """Which of the text's sentences it is, or is a part of."""
         return int(self.place.partition(".")[0])
 
+    @property
+    def is_part(self) -> bool:
+        """Whether its sentence had to be split."""
+        return "." in self.place
+
 
 class Take(NamedTuple):
     """A line as it was spoken."""
