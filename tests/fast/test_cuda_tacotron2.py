@@ -2,103 +2,48 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from shutil import which
+from functools import partial
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from small_models import (
+    CARD,
+    LENGTHS,
+    MONOTONIC,
+    RECORDED,
+    SMALL,
+    assert_same,
+    no_compiler,
+    noise,
+    record,
+    small_tacotron2,
+    texts,
+    with_compiler,
+)
 
-from glowtron.config import Tacotron2Config
 from glowtron.errors import InputError
-from glowtron.fast.card import Card
 from glowtron.fast.cuda_tacotron2 import CudaTacotron2, NarrowRecurrence, accelerate_tacotron2_on_cuda
 from glowtron.fast.launches import Launches, Tensors
 from glowtron.models.recurrence import Recurrence
 from glowtron.models.tacotron2 import DecodingOptions, Spoken, Tacotron2
 
-SMALL = Tacotron2Config(
-    n_symbols=90,
-    n_speakers=2,
-    embedding_channels=16,
-    encoder_channels=16,
-    prenet_channels=8,
-    attention_rnn_channels=24,
-    attention_channels=8,
-    location_filters=4,
-    location_kernel=7,
-    decoder_rnn_channels=20,
-    postnet_channels=12,
-)
 SOFT = DecodingOptions(max_frames=147, stop_threshold=0.7)
-MONOTONIC = DecodingOptions(max_frames=160, monotonic=True, max_dwell=9, max_sound_dwell=5)
-LENGTHS = (9, 4, 1, 7, 12)
-CARD = Card("a card", (8, 0))
-
-
-def record(function: Callable[..., Tensors], inputs: Tensors) -> Callable[..., Tensors]:
-    """As a CUDA graph would: with places for the inputs, and results that are copied out of it."""
-    places = tuple(tensor.clone() for tensor in inputs)
-
-    def replay(*new: Tensor) -> Tensors:
-        for place, tensor in zip(places, new, strict=True):
-            place.copy_(tensor)
-        return tuple(output.clone() for output in function(*places))
-
-    return replay
-
-
-RECORDED = Launches(None, record, "a test")
-
-
-def small_model(config: Tacotron2Config = SMALL, seed: int = 0) -> Tacotron2:
-    """Random weights with which some texts stop, at different times, and some do not."""
-    torch.manual_seed(seed)
-    model = Tacotron2(config, n_mels=5).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.2 * torch.randn_like(parameter)
-        for name, buffer in model.named_buffers():
-            if "running_mean" in name:
-                buffer.normal_()
-            elif "running_var" in name:
-                buffer.uniform_(0.5, 2)
-        model.prenet.layers[0].weight *= 3
-        logits: list[Tensor] = []
-        hook = model.stop.register_forward_hook(lambda _module, _inputs, output: logits.append(output[:, 0]))
-        speak(model, DecodingOptions(max_frames=120, stop_threshold=1.0))
-        hook.remove()
-        level = torch.stack(logits).quantile(0.985, dim=0).median()
-        model.stop.weight *= 10
-        model.stop.bias.copy_((model.stop.bias - level) * 10)
-    return model
+# Long enough for several blocks of steps: texts leave between them.
+small_model = partial(small_tacotron2, n_frames=120, quantile=0.985)
 
 
 def speak(
     model: Tacotron2 | CudaTacotron2, options: DecodingOptions, lengths: tuple[int, ...] = LENGTHS, seed: int = 0
 ) -> Spoken:
-    generator = torch.Generator().manual_seed(1)
-    id_lengths = torch.tensor(lengths)
-    ids = torch.randint(1, SMALL.n_symbols, (len(lengths), max(lengths)), generator=generator)
-    ids *= torch.arange(max(lengths)) < id_lengths[:, None]
-    speaker = torch.arange(len(lengths)) % SMALL.n_speakers if model.config.n_speakers > 1 else None
-    noise = [torch.Generator().manual_seed(seed + i) for i in range(len(lengths))]
-    return model.generate(ids, id_lengths, options, noise, speaker=speaker)
+    ids, id_lengths, speaker = texts(lengths)
+    speaker = speaker if model.config.n_speakers > 1 else None
+    return model.generate(ids, id_lengths, options, noise(len(lengths), seed), speaker=speaker)
 
 
 def fast(model: Tacotron2, precision: str, launches: Launches = RECORDED) -> CudaTacotron2:
     return accelerate_tacotron2_on_cuda(model, precision, CARD, launches)
-
-
-def assert_same(found: Spoken, wanted: Spoken, reduction_factor: int, atol: float = 1e-5) -> None:
-    assert found.mel_lengths.tolist() == wanted.mel_lengths.tolist()
-    assert found.stopped.tolist() == wanted.stopped.tolist()
-    assert found.alignment.shape == wanted.alignment.shape
-    torch.testing.assert_close(found.mel, wanted.mel, atol=atol, rtol=1e-4)
-    for row, length in enumerate(wanted.mel_lengths.tolist()):
-        taken = -(-length // reduction_factor)
-        torch.testing.assert_close(found.alignment[row, :taken], wanted.alignment[row, :taken], atol=atol, rtol=1e-4)
 
 
 @pytest.mark.parametrize("keep_stop_frame", [True, False])
@@ -170,10 +115,7 @@ def test_alignment_is_zero_behind_the_end() -> None:
         assert torch.allclose(row.sum(1), (torch.arange(len(row)) < length).float())
 
 
-WITH_COMPILER = pytest.mark.skipif(which("g++") is None, reason="torch.compile needs g++ on a CPU")
-
-
-@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=[pytest.mark.slow, WITH_COMPILER])])
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=[pytest.mark.slow, with_compiler])])
 @pytest.mark.parametrize("options", [SOFT, MONOTONIC], ids=["soft", "monotonic"])
 def test_compiled_it_is_the_model(options: DecodingOptions, backend: str) -> None:
     torch._dynamo.reset()
@@ -187,11 +129,8 @@ def test_compiled_it_is_the_model(options: DecodingOptions, backend: str) -> Non
 
 
 def test_without_a_compiler_it_is_the_model_and_says_so() -> None:
-    def broken(*_: object) -> object:
-        raise OSError("no compiler here")
-
     model = small_model()
-    ours = fast(model, "fp16", Launches(broken, record))
+    ours = fast(model, "fp16", Launches(no_compiler, record))
     with pytest.warns(RuntimeWarning, match="slower than it could be, not compiled: OSError: no compiler here"):
         found = speak(ours, SOFT)
     assert torch.equal(found.mel, speak(fast(model, "fp16"), SOFT).mel)

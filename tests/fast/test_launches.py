@@ -7,13 +7,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from small_models import CARD, no_compiler, record
 from torch import Tensor
 
 from glowtron.fast import launches
-from glowtron.fast.card import Card
 from glowtron.fast.launches import Fused, Launches, Recorded, Tensors, agree, bucket, find_launches
-
-CARD = Card("a card", (8, 0))
 
 
 def double(x: Tensor, n: int) -> Tensors:
@@ -25,7 +23,7 @@ def grow(fixed: int, x: Tensor, y: Tensor) -> Tensors:
 
 
 class Replayer:
-    """Records as CUDA graphs do: inputs have a place each, and results lie where the next replay overwrites them."""
+    """`record`, counted, or at fault."""
 
     def __init__(self, fault: str = "") -> None:
         self.n_recorded, self.n_replayed, self.fault = 0, 0, fault
@@ -34,13 +32,11 @@ class Replayer:
         if self.fault == "refuses":
             raise RuntimeError("operation not permitted when stream is capturing\nand more")
         self.n_recorded += 1
-        places = tuple(tensor.clone() for tensor in inputs)
+        recorded = record(function, inputs)
 
         def replay(*new: Tensor) -> Tensors:
             self.n_replayed += 1
-            for place, tensor in zip(places, new, strict=True):
-                place.copy_(tensor)
-            return tuple(output + (self.fault == "wrong") for output in function(*places))
+            return tuple(output + (self.fault == "wrong") for output in recorded(*new))
 
         return replay
 
@@ -54,10 +50,7 @@ def test_fused_is_the_function():
 
 
 def test_what_cannot_be_compiled_is_called_and_told_once(recwarn: pytest.WarningsRecorder):
-    def broken(graph: Any, inputs: Any) -> Any:
-        raise OSError("no compiler here\nsecond line")
-
-    fused = Fused(double, Launches(broken, None))
+    fused = Fused(double, Launches(no_compiler, None))
     for _ in range(3):
         assert torch.equal(fused(torch.ones(2), 1)[0], torch.full((2,), 2.0))
     assert "no compiler here" in fused.why

@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_models import LENGTHS, MONOTONIC, SMALL, assert_same, noise, small_tacotron2, texts
 from torch import Tensor
 
 from glowtron.bench.weights import realistic_acoustic_weights
@@ -28,82 +29,14 @@ from glowtron.fast.tacotron2 import accelerate_tacotron2, choose
 from glowtron.importers import read_published
 from glowtron.models.monotonic import finish, move_on
 from glowtron.models.published_tacotron2 import config_from_published, from_published
-from glowtron.models.tacotron2 import DecodingOptions, Spoken, Tacotron2
+from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 
-SMALL = Tacotron2Config(
-    n_symbols=90,
-    n_speakers=2,
-    embedding_channels=16,
-    encoder_channels=16,
-    prenet_channels=8,
-    attention_rnn_channels=24,
-    attention_channels=8,
-    location_filters=4,
-    location_kernel=7,
-    decoder_rnn_channels=20,
-    postnet_channels=12,
-)
 SOFT = DecodingOptions(max_frames=47, stop_threshold=0.7)
-MONOTONIC = DecodingOptions(max_frames=160, monotonic=True, max_dwell=9, max_sound_dwell=5)
-LENGTHS = (9, 4, 1, 7, 12)
 PRECISIONS = ("fp32", "bf16", "int8")
 BY_TORCH = Found(None, "left to torch for this test")
 STEPS = [BY_TORCH, *(find_kernel(level=level) for level in range(find_kernel().n_levels))]
 """Every way in which this machine can take steps."""
 STEP_NAMES = ["torch", *("any", "avx2", "vnni", "bf16")[: len(STEPS) - 1]]
-
-
-def small_model(config: Tacotron2Config = SMALL, seed: int = 0) -> Tacotron2:
-    """Random weights with which some texts stop, at different times, and some do not."""
-    torch.manual_seed(seed)
-    model = Tacotron2(config, n_mels=5).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.2 * torch.randn_like(parameter)
-        for name, buffer in model.named_buffers():
-            if "running_mean" in name:
-                buffer.normal_()
-            elif "running_var" in name:
-                buffer.uniform_(0.5, 2)
-        model.prenet.layers[0].weight *= 3
-        likely_end(model)
-    return model
-
-
-def likely_end(model: Tacotron2) -> None:
-    """Set the bias of the stop logit, by how high it goes, so that half of the texts stop when it is high for them."""
-    logits: list[Tensor] = []
-    hook = model.stop.register_forward_hook(lambda _module, _inputs, output: logits.append(output[:, 0]))
-    ids, lengths, speaker = texts()
-    speaker = speaker if model.config.n_speakers > 1 else None
-    model.generate(ids, lengths, DecodingOptions(max_frames=40, stop_threshold=1.0), noise(5), speaker=speaker)
-    hook.remove()
-    level = torch.stack(logits).quantile(0.9, dim=0).median()
-    model.stop.weight *= 10
-    model.stop.bias.copy_((model.stop.bias - level) * 10)
-
-
-def texts(lengths: tuple[int, ...] = LENGTHS) -> tuple[Tensor, Tensor, Tensor]:
-    """Ids (B, N), lengths and speakers (B,)."""
-    generator = torch.Generator().manual_seed(1)
-    id_lengths = torch.tensor(lengths)
-    ids = torch.randint(1, SMALL.n_symbols, (len(lengths), max(lengths)), generator=generator)
-    ids *= torch.arange(max(lengths)) < id_lengths[:, None]
-    return ids, id_lengths, torch.arange(len(lengths)) % SMALL.n_speakers
-
-
-def noise(n: int, seed: int = 0) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(seed + i) for i in range(n)]
-
-
-def assert_same(found: Spoken, wanted: Spoken, reduction_factor: int, atol: float = 1e-5) -> None:
-    assert found.mel_lengths.tolist() == wanted.mel_lengths.tolist()
-    assert found.stopped.tolist() == wanted.stopped.tolist()
-    assert found.alignment.shape == wanted.alignment.shape
-    torch.testing.assert_close(found.mel, wanted.mel, atol=atol, rtol=1e-4)
-    for row, length in enumerate(wanted.mel_lengths.tolist()):
-        taken = -(-length // reduction_factor)
-        torch.testing.assert_close(found.alignment[row, :taken], wanted.alignment[row, :taken], atol=atol, rtol=1e-4)
 
 
 @pytest.mark.parametrize("compiled", STEPS, ids=STEP_NAMES)
@@ -115,7 +48,7 @@ def test_float32_is_the_model(
     reduction_factor: int, options: DecodingOptions, mask_padding: bool, keep_stop_frame: bool, compiled: Found
 ) -> None:
     config = replace(SMALL, reduction_factor=reduction_factor, mask_padding=mask_padding)
-    model = small_model(config)
+    model = small_tacotron2(config)
     options = replace(options, keep_stop_frame=keep_stop_frame)
     ids, lengths, speaker = texts()
     wanted = model.generate(ids, lengths, options, noise(5), speaker=speaker)
@@ -138,7 +71,7 @@ def test_float32_is_the_model(
 def test_any_batch_is_the_model(
     lengths: list[int], seed: int, max_frames: int, monotonic: bool, prenet_dropout: float, compiled: Found
 ) -> None:
-    model = small_model(replace(SMALL, n_speakers=1, reduction_factor=2, prenet_dropout=prenet_dropout), seed)
+    model = small_tacotron2(replace(SMALL, n_speakers=1, reduction_factor=2, prenet_dropout=prenet_dropout), seed)
     ids, id_lengths, _ = texts(tuple(lengths))
     options = replace(MONOTONIC if monotonic else SOFT, max_frames=max_frames)
     wanted = model.generate(ids, id_lengths, options, noise(len(lengths), seed))
@@ -151,7 +84,7 @@ def test_any_batch_is_the_model(
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("compiled", STEPS, ids=STEP_NAMES)
 def test_company_changes_nothing(compiled: Found, precision: str, options: DecodingOptions) -> None:
-    fast = accelerate_tacotron2(small_model(), precision, compiled=compiled)
+    fast = accelerate_tacotron2(small_tacotron2(), precision, compiled=compiled)
     ids, lengths, speaker = texts()
     together = fast.generate(ids, lengths, options, noise(5), speaker=speaker)
     for row, n in enumerate(LENGTHS):
@@ -169,7 +102,7 @@ def test_company_changes_nothing(compiled: Found, precision: str, options: Decod
 def test_pieces_are_the_whole(
     options: DecodingOptions, n_steps: int, mask_padding: bool, keep_stop_frame: bool
 ) -> None:
-    fast = accelerate_tacotron2(small_model(replace(SMALL, reduction_factor=2, mask_padding=mask_padding)), "fp32")
+    fast = accelerate_tacotron2(small_tacotron2(replace(SMALL, reduction_factor=2, mask_padding=mask_padding)), "fp32")
     options = replace(options, keep_stop_frame=keep_stop_frame)
     ids, lengths, speaker = texts()
     ended = set()
@@ -191,7 +124,7 @@ def test_pieces_are_the_whole(
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_all_ways_of_taking_steps_agree(precision: str, n_threads: int, options: DecodingOptions) -> None:
     """Rounded weights are the same numbers everywhere; what they meet is rounded as well."""
-    model = small_model(replace(SMALL, attention_rnn_channels=150, decoder_rnn_channels=140, attention_channels=70))
+    model = small_tacotron2(replace(SMALL, attention_rnn_channels=150, decoder_rnn_channels=140, attention_channels=70))
     ids, lengths, speaker = texts()
     had = torch.get_num_threads()
     torch.set_num_threads(n_threads)
@@ -211,7 +144,7 @@ def test_all_ways_of_taking_steps_agree(precision: str, n_threads: int, options:
 @pytest.mark.parametrize("options", [SOFT, MONOTONIC], ids=["soft", "monotonic"])
 @pytest.mark.parametrize("n_texts", [1, 17, 64])
 def test_texts_of_one_symbol_and_any_number_of_them(n_texts: int, options: DecodingOptions) -> None:
-    model = small_model()
+    model = small_tacotron2()
     ids, lengths, _ = texts(tuple(1 + 5 * i % 13 for i in range(n_texts)))
     speaker = torch.arange(n_texts) % SMALL.n_speakers
     wanted = model.generate(ids, lengths, options, noise(n_texts), speaker=speaker)
@@ -221,7 +154,7 @@ def test_texts_of_one_symbol_and_any_number_of_them(n_texts: int, options: Decod
 
 def test_twenty_thousand_frames_are_those_of_the_model() -> None:
     """Far beyond any text, where what was read adds up to thousands, rounding does not add up with it."""
-    model = small_model(replace(SMALL, n_speakers=1, reduction_factor=4))
+    model = small_tacotron2(replace(SMALL, n_speakers=1, reduction_factor=4))
     ids, lengths, _ = texts((12,))
     options = DecodingOptions(max_frames=20_000, stop_threshold=1.0)
     wanted = model.generate(ids, lengths, options, noise(1))
@@ -230,7 +163,7 @@ def test_twenty_thousand_frames_are_those_of_the_model() -> None:
 
 
 def test_two_threads_speak_at_once() -> None:
-    fast = accelerate_tacotron2(small_model(), "fp32")
+    fast = accelerate_tacotron2(small_tacotron2(), "fp32")
     ids, lengths, speaker = texts()
 
     def speak(seed: int) -> Tensor:
@@ -243,7 +176,7 @@ def test_two_threads_speak_at_once() -> None:
 
 
 def test_a_piece_comes_before_the_next_is_computed() -> None:
-    fast = accelerate_tacotron2(small_model(replace(SMALL, n_speakers=1)), "fp32")
+    fast = accelerate_tacotron2(small_tacotron2(replace(SMALL, n_speakers=1)), "fp32")
     options = DecodingOptions(max_frames=10**9, stop_threshold=1.0)
     chunks = fast.chunks(torch.ones(1, 3, dtype=torch.long), options, noise(1)[0], n_steps=iter([16, 1, 30]).__next__)
     assert [next(chunks).mel.shape[2] for _ in range(3)] == [16 - fast.frames_behind, 1, 30]
@@ -331,7 +264,7 @@ def test_places_move_as_the_models_attention(seed: int, n_symbols: int, sharpnes
 def test_what_auto_is(monkeypatch: pytest.MonkeyPatch, full_size: Tacotron2) -> None:
     for name in ("int8_is_exact", "bfloat16_is_packed"):
         monkeypatch.setattr(fast_tacotron2, name, lambda: True)
-    large, small = fast_tacotron2.is_large(full_size), fast_tacotron2.is_large(small_model())
+    large, small = fast_tacotron2.is_large(full_size), fast_tacotron2.is_large(small_tacotron2())
     assert choose("auto", Capabilities("AMX-BF16"), large)[0].name == "int8"
     assert choose("auto", Capabilities("AMX-BF16"), small)[0].name == "bf16"
     assert choose("auto", Capabilities(None), small)[0].name == "fp32"
@@ -340,7 +273,7 @@ def test_what_auto_is(monkeypatch: pytest.MonkeyPatch, full_size: Tacotron2) -> 
 
 @pytest.mark.parametrize("precision", ["auto", "int8", "bf16"])
 def test_a_processor_without_any_of_it_speaks_in_float32(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = small_model()
+    model = small_tacotron2()
     for name in ("int8_is_exact", "bfloat16_is_packed"):
         monkeypatch.setattr(fast_tacotron2, name, lambda: False)
     monkeypatch.setattr(fast_tacotron2, "_LARGE", 0)
@@ -368,11 +301,11 @@ def test_a_processor_without_vnni_is_found_out(isa: str) -> None:
 
 def test_an_unknown_precision_is_refused() -> None:
     with pytest.raises(InputError, match="unknown precision 'int4'"):
-        accelerate_tacotron2(small_model(), "int4")
+        accelerate_tacotron2(small_tacotron2(), "int4")
 
 
 def test_later_training_changes_nothing() -> None:
-    model = small_model()
+    model = small_tacotron2()
     ids, lengths, speaker = texts()
     fast = accelerate_tacotron2(model, "fp32")
     before = fast.generate(ids, lengths, SOFT, noise(5), speaker=speaker)

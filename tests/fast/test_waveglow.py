@@ -6,66 +6,27 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_models import (
+    GROUPED,
+    LAPPED,
+    MEL,
+    WAVENET,
+    grouped_and_lapped,
+    signal_to_noise,
+    small_waveglow,
+    speech,
+    waveglow_kinds,
+)
 from torch import Tensor
 
-from glowtron.bench.weights import realistic_weights
-from glowtron.config import GroupingConfig, LappedConfig, MelConfig, WaveGlowConfig, WaveNetConfig
+from glowtron.config import WaveGlowConfig, WaveNetConfig
 from glowtron.errors import InputError
-from glowtron.fast import waveglow
 from glowtron.fast.precision import Capabilities
 from glowtron.fast.waveglow import FastWaveGlow, accelerate_waveglow
-from glowtron.models.waveglow import WaveGlow
 
-WAVENET = WaveNetConfig(n_layers=3, n_channels=24, dilation_cycle=3)
-MEL = MelConfig(n_mels=6, hop_length=16, n_fft=64, win_length=64)
-GROUPED = WaveGlowConfig(
-    mel=MEL,
-    analysis=GroupingConfig(group_size=8, upsample_kernel=64),
-    n_flows=5,
-    early_every=2,
-    wavenet=WAVENET,
-)
-LAPPED = WaveGlowConfig(
-    mel=MEL,
-    analysis=LappedConfig(hop_length=8, scale_channels=4),
-    n_flows=3,
-    early_size=0,
-    mixing="permutation",
-    wavenet=WAVENET,
-)
-KINDS = {
-    "grouped": GROUPED,
-    "end as wide as the skip": replace(GROUPED, wavenet=replace(WAVENET, n_channels=4)),
-    "five taps": replace(GROUPED, wavenet=replace(WAVENET, kernel_size=5)),
-    "one tap": replace(GROUPED, wavenet=replace(WAVENET, kernel_size=1)),
-    "one layer": replace(GROUPED, wavenet=replace(WAVENET, n_layers=1)),
-    "swapped halves": replace(GROUPED, alternate_halves=True),
-    "nothing leaves early": replace(GROUPED, early_size=0),
-    "lapped": LAPPED,
-    "lapped, hop of the mel": replace(LAPPED, analysis=LappedConfig(hop_length=16, scale_channels=4)),
-    "lapped, twice the hop of the mel": replace(LAPPED, analysis=LappedConfig(hop_length=32, scale_channels=4)),
-    "lapped, hops that do not divide": replace(LAPPED, analysis=LappedConfig(hop_length=24, scale_channels=4)),
-}
+KINDS = waveglow_kinds(WAVENET)
 every_kind = pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
 WITHOUT_BF16 = Capabilities(bf16=None)
-
-
-def make(config: WaveGlowConfig, seed: int = 0) -> WaveGlow:
-    torch.manual_seed(seed)
-    return realistic_weights(WaveGlow(config), torch.Generator().manual_seed(seed)).eval()
-
-
-def speech(config: WaveGlowConfig, n_batch: int, n_frames: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Noise (B, C, G) and a mel (B, M, T)."""
-    generator = torch.Generator().manual_seed(seed)
-    n_groups = n_frames * config.mel.hop_length // config.n_channels
-    mel = 2.5 * torch.randn(n_batch, config.mel.n_mels, n_frames, generator=generator) - 5.5
-    return torch.randn(n_batch, config.n_channels, n_groups, generator=generator), mel
-
-
-def signal_to_noise(wanted: Tensor, got: Tensor) -> float:
-    """In dB."""
-    return float(10 * torch.log10(wanted.square().sum() / (got - wanted).square().sum()))
 
 
 def in_pieces(fast: FastWaveGlow, z: Tensor, mel: Tensor, frames: list[int]) -> Tensor:
@@ -83,7 +44,7 @@ def in_pieces(fast: FastWaveGlow, z: Tensor, mel: Tensor, frames: list[int]) -> 
 @every_kind
 @pytest.mark.parametrize("n_frames", [1, 2, 3, 50])
 def test_float32_is_the_model(config: WaveGlowConfig, n_frames: int):
-    model, (z, mel) = make(config), speech(config, 2, n_frames)
+    model, (z, mel) = small_waveglow(config), speech(config, 2, n_frames)
     got = accelerate_waveglow(model, "fp32").inverse(z, mel)
     assert got.shape == (2, z.shape[2] * config.n_channels)
     assert got.dtype == torch.float32
@@ -94,7 +55,7 @@ def test_float32_is_the_model(config: WaveGlowConfig, n_frames: int):
 
 @every_kind
 def test_bfloat16_is_the_model_within_its_rounding(config: WaveGlowConfig):
-    model, (z, mel) = make(config), speech(config, 2, 50)
+    model, (z, mel) = small_waveglow(config), speech(config, 2, 50)
     with torch.no_grad():
         wanted = model.inverse(z, mel)
     assert 30 < signal_to_noise(wanted, accelerate_waveglow(model, "bf16").inverse(z, mel)) < 80
@@ -104,7 +65,7 @@ def test_bfloat16_is_the_model_within_its_rounding(config: WaveGlowConfig):
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_published_widths(n_channels: int, precision: str):
     config = WaveGlowConfig(n_flows=5, wavenet=WaveNetConfig(n_channels=n_channels, n_layers=2))
-    model, (z, mel) = make(config), speech(config, 1, 5)
+    model, (z, mel) = small_waveglow(config), speech(config, 1, 5)
     with torch.no_grad():
         wanted = model.inverse(z, mel)
     assert (
@@ -115,31 +76,31 @@ def test_published_widths(n_channels: int, precision: str):
 
 @every_kind
 def test_same_noise_is_drawn(config: WaveGlowConfig):
-    model, (_, mel) = make(config), speech(config, 2, 9)
+    model, (_, mel) = small_waveglow(config), speech(config, 2, 9)
     fast = accelerate_waveglow(model, "fp32")
     wanted = model.generate(mel, 0.8, torch.Generator().manual_seed(3))
     assert torch.allclose(fast.generate(mel, 0.8, torch.Generator().manual_seed(3)), wanted, atol=1e-5)
     assert not torch.allclose(fast.generate(mel, 0.8, torch.Generator().manual_seed(4)), wanted, atol=1e-3)
 
 
-@pytest.mark.parametrize("config", [GROUPED, LAPPED], ids=["grouped", "lapped"])
+@grouped_and_lapped
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_items_of_a_batch_do_not_meet(config: WaveGlowConfig, precision: str, monkeypatch: pytest.MonkeyPatch):
-    fast, (z, mel) = accelerate_waveglow(make(config), precision), speech(config, 64, 7)
+    fast, (z, mel) = accelerate_waveglow(small_waveglow(config), precision), speech(config, 64, 7)
     together = fast.inverse(z, mel)
     alone = torch.cat([fast.inverse(z[i : i + 1], mel[i : i + 1]) for i in range(64)])
     tolerance = 1e-5 if precision == "fp32" else 0.02
     assert torch.allclose(together, alone, atol=tolerance)
-    monkeypatch.setattr(waveglow, "PIECE_ROWS", 5 * z.shape[2])  # Five items at a time, the last four.
+    monkeypatch.setattr(FastWaveGlow, "piece_rows", 5 * z.shape[2])  # Five items at a time, the last four.
     assert torch.allclose(fast.inverse(z, mel), alone, atol=tolerance)
 
 
-@pytest.mark.parametrize("config", [GROUPED, LAPPED], ids=["grouped", "lapped"])
+@grouped_and_lapped
 def test_twenty_thousand_frames(config: WaveGlowConfig):
-    model, (z, mel) = make(config), speech(config, 1, 20_000)
+    model, (z, mel) = small_waveglow(config), speech(config, 1, 20_000)
     with torch.no_grad():
         wanted = model.inverse(z, mel)
-    assert z.shape[2] > waveglow.PIECE_ROWS
+    assert z.shape[2] > FastWaveGlow.piece_rows
     assert torch.allclose(accelerate_waveglow(model, "fp32").inverse(z, mel), wanted, atol=1e-5)
 
 
@@ -147,7 +108,7 @@ def test_twenty_thousand_frames(config: WaveGlowConfig):
 @pytest.mark.parametrize(("precision", "exact"), [("fp32", 90), ("bf16", 30)])
 def test_speakers(config: WaveGlowConfig, precision: str, exact: int, monkeypatch: pytest.MonkeyPatch):
     config = replace(config, speakers=("ann", "bob", "carl"))
-    model, (z, mel) = make(config), speech(config, 5, 30)
+    model, (z, mel) = small_waveglow(config), speech(config, 5, 30)
     torch.nn.init.normal_(model.speaker.weight, std=3.0)  # To be heard well above bfloat16's rounding.
     whose = torch.tensor([2, 0, 1, 1, 2])
     fast = accelerate_waveglow(model, precision)
@@ -162,7 +123,7 @@ def test_speakers(config: WaveGlowConfig, precision: str, exact: int, monkeypatc
         first, stop = (n * MEL.hop_length // config.n_channels for n in (start, start + 10))
         waves.append(stream.push(z[..., first:stop], mel[..., start : start + 10], last=start == 20))
     assert signal_to_noise(wanted, torch.cat(waves, dim=1)) > exact
-    monkeypatch.setattr(waveglow, "PIECE_ROWS", 2 * z.shape[2])  # Two items at a time, the last one.
+    monkeypatch.setattr(FastWaveGlow, "piece_rows", 2 * z.shape[2])  # Two items at a time, the last one.
     assert signal_to_noise(wanted, fast.inverse(z, mel, whose)) > exact
     with pytest.raises(AssertionError, match="has to be told which"):
         fast.inverse(z, mel)
@@ -171,14 +132,14 @@ def test_speakers(config: WaveGlowConfig, precision: str, exact: int, monkeypatc
 @settings(max_examples=30)
 @given(kind=st.sampled_from(sorted(KINDS)), frames=st.lists(st.integers(0, 40), max_size=8), rest=st.integers(0, 40))
 def test_pieces_are_the_whole(kind: str, frames: list[int], rest: int):
-    fast = accelerate_waveglow(make(KINDS[kind]), "fp32")
+    fast = accelerate_waveglow(small_waveglow(KINDS[kind]), "fp32")
     z, mel = speech(KINDS[kind], 2, sum(frames) + rest)
     assert torch.allclose(in_pieces(fast, z, mel, frames), fast.inverse(z, mel), atol=1e-5)
 
 
 @every_kind
 def test_stream_lags_by_the_receptive_field(config: WaveGlowConfig):
-    fast, (z, mel) = accelerate_waveglow(make(config), "fp32"), speech(config, 1, 96)
+    fast, (z, mel) = accelerate_waveglow(small_waveglow(config), "fp32"), speech(config, 1, 96)
     _, after = fast.receptive_frames
     stream = fast.stream()
     settled = stream.push(z, mel).shape[1]
@@ -189,7 +150,7 @@ def test_stream_lags_by_the_receptive_field(config: WaveGlowConfig):
 
 @every_kind
 def test_audio_depends_on_no_more_than_the_receptive_field(config: WaveGlowConfig):
-    fast, (z, mel) = accelerate_waveglow(make(config), "fp32"), speech(config, 1, 240)
+    fast, (z, mel) = accelerate_waveglow(small_waveglow(config), "fp32"), speech(config, 1, 240)
     before, after = fast.receptive_frames
     wave = fast.inverse(z, mel)
     other_mel, other_z = mel.clone(), z.clone()
@@ -206,7 +167,7 @@ def test_audio_depends_on_no_more_than_the_receptive_field(config: WaveGlowConfi
 
 
 def test_auto_falls_back_where_there_is_no_bfloat16():
-    model = make(GROUPED)
+    model = small_waveglow(GROUPED)
     assert accelerate_waveglow(model, "auto", Capabilities(bf16="AMX")).precision == "bf16"
     fast = accelerate_waveglow(model, "auto", WITHOUT_BF16)
     assert fast.precision == "fp32"
@@ -221,7 +182,7 @@ def test_auto_falls_back_where_there_is_no_bfloat16():
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_threads_change_nothing(precision: str):
-    fast, (z, mel) = accelerate_waveglow(make(GROUPED), precision), speech(GROUPED, 1, 400)
+    fast, (z, mel) = accelerate_waveglow(small_waveglow(GROUPED), precision), speech(GROUPED, 1, 400)
     before, waves = torch.get_num_threads(), []
     try:
         for n_threads in (1, 2):
@@ -232,9 +193,9 @@ def test_threads_change_nothing(precision: str):
     assert torch.allclose(*waves, atol=1e-5 if precision == "fp32" else 0.02)
 
 
-@pytest.mark.parametrize("config", [GROUPED, LAPPED], ids=["grouped", "lapped"])
+@grouped_and_lapped
 def test_the_model_is_left_alone_and_not_needed(config: WaveGlowConfig):
-    model, (z, mel) = make(config), speech(config, 1, 20)
+    model, (z, mel) = small_waveglow(config), speech(config, 1, 20)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     fast = accelerate_waveglow(model, "fp32")
     wave = fast.inverse(z, mel)
@@ -247,28 +208,28 @@ def test_the_model_is_left_alone_and_not_needed(config: WaveGlowConfig):
 
 
 def test_no_graph_is_kept():
-    fast, (z, mel) = accelerate_waveglow(make(LAPPED)), speech(LAPPED, 1, 5)
+    fast, (z, mel) = accelerate_waveglow(small_waveglow(LAPPED)), speech(LAPPED, 1, 5)
     wave = fast.inverse(z.requires_grad_(), mel.requires_grad_())
     assert not wave.requires_grad
     assert wave.grad_fn is None
 
 
 def test_autocast_around_changes_nothing():
-    fast, (z, mel) = accelerate_waveglow(make(LAPPED), "fp32"), speech(LAPPED, 1, 5)
+    fast, (z, mel) = accelerate_waveglow(small_waveglow(LAPPED), "fp32"), speech(LAPPED, 1, 5)
     with torch.autocast("cpu", torch.bfloat16):
         wave = fast.inverse(z, mel)
     assert torch.equal(wave, fast.inverse(z, mel))
 
 
 def test_folded_weight_norm_changes_nothing():
-    model, (z, mel) = make(GROUPED), speech(GROUPED, 1, 5)
+    model, (z, mel) = small_waveglow(GROUPED), speech(GROUPED, 1, 5)
     wave = accelerate_waveglow(model, "fp32").inverse(z, mel)
     model.fold_weight_norm()
     assert torch.allclose(accelerate_waveglow(model, "fp32").inverse(z, mel), wave, atol=1e-5)
 
 
 def test_weights_that_have_no_inverse_are_refused():
-    model = make(GROUPED)
+    model = small_waveglow(GROUPED)
     with torch.no_grad():
         model.mixing[1].zero_()
     with pytest.raises(InputError, match="inverse"):
@@ -276,7 +237,7 @@ def test_weights_that_have_no_inverse_are_refused():
 
 
 def test_streams_end_once():
-    fast, (z, mel) = accelerate_waveglow(make(LAPPED)), speech(LAPPED, 1, 5)
+    fast, (z, mel) = accelerate_waveglow(small_waveglow(LAPPED)), speech(LAPPED, 1, 5)
     stream = fast.stream()
     stream.push(z, mel, last=True)
     with pytest.raises(AssertionError, match="ended"):

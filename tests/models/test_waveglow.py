@@ -10,37 +10,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_models import MEL, waveglow_kinds
 from torch import Tensor
 
-from glowtron.config import GroupingConfig, LappedConfig, MelConfig, WaveGlowConfig, WaveNetConfig
+from glowtron.config import GroupingConfig, WaveGlowConfig, WaveNetConfig
 from glowtron.errors import InputError
 from glowtron.importers.published import read_published
 from glowtron.models.published_waveglow import config_from_published, from_published
 from glowtron.models.waveglow import WaveGlow, draw_noise, flow_loss, mix
 
 WAVENET = WaveNetConfig(n_layers=2, n_channels=8, dilation_cycle=2)
-MEL = MelConfig(n_mels=6, hop_length=16, n_fft=64, win_length=64)
-GROUPED = WaveGlowConfig(
-    mel=MEL,
-    analysis=GroupingConfig(group_size=8, upsample_kernel=64),
-    n_flows=5,
-    early_every=2,
-    wavenet=WAVENET,
-)
-LAPPED = WaveGlowConfig(
-    mel=MEL,
-    analysis=LappedConfig(hop_length=8, scale_channels=4),
-    n_flows=3,
-    early_size=0,
-    mixing="permutation",
-    wavenet=WAVENET,
-)
-KINDS = {
-    "grouped": GROUPED,
-    "lapped": LAPPED,
-    "lapped, hop of the mel": replace(LAPPED, analysis=LappedConfig(hop_length=16, scale_channels=4)),
-    "swapped halves": replace(GROUPED, alternate_halves=True),
-}
+KINDS = waveglow_kinds(WAVENET, "grouped", "lapped", "lapped, hop of the mel", "swapped halves")
+GROUPED, LAPPED = KINDS["grouped"], KINDS["lapped"]
 every_kind = pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
 
 

@@ -10,7 +10,6 @@ Nothing here asks for CUDA: on a CPU the same code is tested.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import NamedTuple
 
@@ -19,14 +18,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from glowtron.fast.card import Card, choose_on_card, exact_float32, find_card
-from glowtron.fast.conditioning import Analysis
+from glowtron.fast.inversion import Inversion
 from glowtron.fast.launches import Fused, Launches, Recorded, Tensors, bucket, find_launches
 from glowtron.fast.precision import Precision
-from glowtron.models.waveglow import WaveGlow, draw_noise, unmix
+from glowtron.models.waveglow import WaveGlow, unmix
 from glowtron.models.wavenet import NormedLinear, WaveNet
 
-PIECE_ROWS = 2**17
-"""Groups, times items, that are computed at once: 48 s of one published sound, and enough to keep any card busy."""
 SMALLEST = 256
 """Rows to which less is padded: eight frames of one published sound."""
 
@@ -133,19 +130,18 @@ class _Coupling:
         return torch.cat((z[:, self.joining], x), dim=-1)
 
 
-class CudaWaveGlow:
+class CudaWaveGlow(Inversion):
     """A WaveGlow ready to speak; `accelerate_waveglow_on_cuda` makes one. Threads that share it take turns."""
+
+    piece_rows = 2**17
+    """48 s of one published sound, and enough to keep any card busy."""
 
     @torch.no_grad()
     def __init__(self, model: WaveGlow, precision: Precision, launches: Launches) -> None:
-        self.config = model.config
-        self.precision, self._why = precision.name, precision.why
-        self._analysis = Analysis(model.analysis, model.config.mel)
-        self._speakers = model.speaker.weight.detach().clone() if model.config.n_speakers > 1 else None
-        self._dtype = precision.dtype
+        super().__init__(model, precision)
+        self._why = precision.why
         self._layer, self._recorded = Fused(gated_layer, launches), Recorded(self._walk, launches)
-        self._flows = [_Coupling(model, k, self._dtype, self._layer) for k in range(model.config.n_flows)]
-        self._last_channels = slice(model.config.n_channels - model.channels[-1], None)
+        self._flows = [_Coupling(model, k, self.dtype, self._layer) for k in range(model.config.n_flows)]
 
     @property
     def why(self) -> str:
@@ -153,50 +149,22 @@ class CudaWaveGlow:
         return f"{self._why}; {self._layer.why}; {self._recorded.why}"
 
     @property
-    def receptive_frames(self) -> tuple[int, int]:
-        """Mel frames before and after its own that a frame of audio depends on."""
-        frames = -(-self._reach * self.config.n_channels // self.config.mel.hop_length)
-        return frames + self._analysis.frames_before, frames + self._analysis.frames_after
-
-    @property
-    def _reach(self) -> int:
-        """Groups on either side that a group of audio depends on, but for its conditioning."""
-        reach: int = sum(flow.reach for flow in self._flows) + self._analysis.reach
-        return reach
+    def _flows_reach(self) -> int:
+        return sum(flow.reach for flow in self._flows)
 
     @torch.inference_mode()
-    def generate(
-        self,
-        mel: Tensor,
-        sigma: float = 0.6,
-        generator: torch.Generator | None = None,
-        noise: Sequence[Tensor] | None = None,
-        speaker: Tensor | None = None,
-    ) -> Tensor:
-        """As `WaveGlow.generate`: mel (B, M, T) -> audio (B, T * hop_length), from the same noise."""
-        noise = draw_noise(self.config, mel, generator) if noise is None else noise
-        return self.inverse(sigma * torch.cat(list(reversed(noise)), dim=1), mel, speaker)
-
-    @torch.inference_mode()
-    def inverse(self, z: Tensor, mel: Tensor, speaker: Tensor | None = None) -> Tensor:
-        """As `WaveGlow.inverse`: noise (B, C, G) and mel (B, M, T) -> audio (B, C * G)."""
-        n_items = max(PIECE_ROWS // max(z.shape[2], 1), 1)
-        parts = list(zip(z.split(n_items), mel.split(n_items), strict=True))
-        speakers = [speaker] * len(parts) if speaker is None or len(speaker) == 1 else speaker.split(n_items)
-        exact = exact_float32() if self._dtype == torch.float32 else nullcontext()
+    def _inverse(self, z: Tensor, mel: Tensor, speaker: Tensor | None) -> Tensor:
+        exact = exact_float32() if self.dtype == torch.float32 else nullcontext()
         with exact, torch.autocast(z.device.type, enabled=False):
-            return torch.cat([self._sound(*part, who) for part, who in zip(parts, speakers, strict=True)])
+            return self._sound(z, mel, speaker)
 
     def _sound(self, z: Tensor, mel: Tensor, speaker: Tensor | None) -> Tensor:
-        """As `inverse`, of items that go through together."""
+        """As `_inverse`, where float32 is float32."""
         z, mel = z.float().permute(2, 0, 1), mel.float().permute(2, 0, 1)  # (G, B, C), (T, B, M)
-        added = None
-        if self._speakers is not None:
-            assert speaker is not None, "a model of several speakers has to be told which"
-            added = self._speakers[speaker]
-        n_groups, reach, pieces = len(z), self._reach, []
+        added = self.speaker_conditioning(speaker)
+        n_groups, reach, pieces = len(z), self.reach, []
         # What is computed around a piece is for nothing, so pieces are not short, however far the flows see.
-        at_once = max(PIECE_ROWS - 2 * reach, PIECE_ROWS // 2)
+        at_once = max(self.piece_rows - 2 * reach, self.piece_rows // 2)
         for start in range(0, n_groups, at_once):
             stop = min(start + at_once, n_groups)
             first, last = max(start - reach, 0), min(stop + reach, n_groups)
@@ -206,19 +174,19 @@ class CudaWaveGlow:
 
     def _piece(self, z: Tensor, mel: Tensor, added: Tensor | None, first: int, last: int) -> Tensor:
         """Samples (G, B, C) of the groups from `first` to `last`, true but near ends that are not the sound's own."""
-        conditioning = self._analysis.condition(mel[self._analysis.first_frame(first) :], first, last)
+        conditioning = self.analysis.condition(mel[self.analysis.first_frame(first) :], first, last)
         if added is not None:
             conditioning = conditioning + added
         n_batch, n_rows = z.shape[1], z.shape[0] * z.shape[1]
         padding = (0, 0, 0, bucket(n_rows, SMALLEST) - n_rows)
-        real = F.pad(torch.ones(n_rows, 1, dtype=self._dtype, device=z.device), padding)
-        rows = F.pad(z.flatten(0, 1), padding), F.pad(conditioning.flatten(0, 1).to(self._dtype), padding)
+        real = F.pad(torch.ones(n_rows, 1, dtype=self.dtype, device=z.device), padding)
+        rows = F.pad(z.flatten(0, 1), padding), F.pad(conditioning.flatten(0, 1).to(self.dtype), padding)
         (x,) = self._recorded(n_batch, *rows, real)
-        return self._analysis.synthesise(x[:n_rows].unflatten(0, (-1, n_batch)), conditioning)
+        return self.analysis.synthesise(x[:n_rows].unflatten(0, (-1, n_batch)), conditioning)
 
     def _walk(self, n_batch: int, z: Tensor, conditioning: Tensor, real: Tensor) -> Tensors:
         """All flows over rows: noise (R, C), conditioning (R, K), and which rows are real (R, 1) -> (R, C)."""
-        x = z[:, self._last_channels]
+        x = z[:, self.last_channels]
         for flow in reversed(self._flows):
             x = flow(x, conditioning, z, real, n_batch)
         return (x,)

@@ -7,21 +7,18 @@ length goes through in pieces of one size, and what it needs beyond its own samp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from glowtron.fast.conditioning import AT_ONCE, Analysis
+from glowtron.fast.conditioning import AT_ONCE
+from glowtron.fast.inversion import Inversion
 from glowtron.fast.pipeline import Stage, Window, run_stages
 from glowtron.fast.precision import Capabilities, Precision, choose_precision
 from glowtron.fast.wavenet import CONSTANT, FastWaveNet, Workspace
-from glowtron.models.waveglow import WaveGlow, draw_noise, unmix
+from glowtron.models.waveglow import WaveGlow, unmix
 from glowtron.models.wavenet import WaveNet
-
-PIECE_ROWS = 2**15
-"""Groups, times items, that are computed at once: 12 s of one published sound."""
 
 
 def accelerate_waveglow(
@@ -59,53 +56,26 @@ class Coupling:
         return torch.cat((z[..., self.joining], x), dim=-1)
 
 
-class FastWaveGlow:
+class FastWaveGlow(Inversion):
     """A WaveGlow ready to speak; `accelerate_waveglow` makes one. Never changed, so that threads may share it."""
+
+    piece_rows = 2**15
+    """12 s of one published sound."""
 
     @torch.no_grad()
     def __init__(self, model: WaveGlow, precision: Precision) -> None:
         assert model.mixing[0].device.type == "cpu", "this is for CPUs"
-        self.config = model.config
-        self.precision, self.why, self.dtype = precision.name, precision.why, precision.dtype
-        self.analysis = Analysis(model.analysis, model.config.mel)
-        self.speakers = model.speaker.weight.detach().clone() if model.config.n_speakers > 1 else None
-        """(n_speakers, K) what each adds to the conditioning."""
+        super().__init__(model, precision)
+        self.why = precision.why
         self.flows = [Coupling(model, k, self.dtype) for k in range(model.config.n_flows)]
-        self.last_channels = slice(model.config.n_channels - model.channels[-1], None)
-        """Which channels of the noise enter the last flow."""
 
     @property
-    def receptive_frames(self) -> tuple[int, int]:
-        """Mel frames before and after its own that a frame of audio depends on."""
-        groups = sum(flow.net.reach for flow in self.flows) + self.analysis.reach
-        frames = -(-groups * self.config.n_channels // self.config.mel.hop_length)
-        return frames + self.analysis.frames_before, frames + self.analysis.frames_after
-
-    @torch.no_grad()
-    def generate(
-        self,
-        mel: Tensor,
-        sigma: float = 0.6,
-        generator: torch.Generator | None = None,
-        noise: Sequence[Tensor] | None = None,
-        speaker: Tensor | None = None,
-    ) -> Tensor:
-        """As `WaveGlow.generate`: mel (B, M, T) -> audio (B, T * hop_length), from the same noise."""
-        noise = draw_noise(self.config, mel, generator) if noise is None else noise
-        return self.inverse(sigma * torch.cat(list(reversed(noise)), dim=1), mel, speaker)
-
-    @torch.no_grad()
-    def inverse(self, z: Tensor, mel: Tensor, speaker: Tensor | None = None) -> Tensor:
-        """As `WaveGlow.inverse`: noise (B, C, G) and mel (B, M, T) -> audio (B, C * G)."""
-        n_items = max(PIECE_ROWS // max(z.shape[2], 1), 1)
-        parts = list(zip(z.split(n_items), mel.split(n_items), strict=True))
-        speakers = [speaker] * len(parts) if speaker is None or len(speaker) == 1 else speaker.split(n_items)
-        return torch.cat([self._inverse(*part, who) for part, who in zip(parts, speakers, strict=True)])
+    def _flows_reach(self) -> int:
+        return sum(flow.net.reach for flow in self.flows)
 
     def _inverse(self, z: Tensor, mel: Tensor, speaker: Tensor | None) -> Tensor:
-        """As `inverse`, of items that go through together."""
         config, n_frames = self.config, mel.shape[2]
-        at_once = max(PIECE_ROWS * config.n_channels // config.mel.hop_length, 1)
+        at_once = max(self.piece_rows * config.n_channels // config.mel.hop_length, 1)
         starts = range(0, n_frames, at_once)
         groups = [start * config.mel.hop_length // config.n_channels for start in starts] + [z.shape[2]]
         stream, waves = self.stream(speaker), []
@@ -131,11 +101,7 @@ class WaveStream:
 
     def __init__(self, fast: FastWaveGlow, speaker: Tensor | None) -> None:
         self._fast, self._analysis = fast, fast.analysis
-        self._added: Tensor | None = None
-        """(B, K), or of one row for all, what the speakers add to the conditioning."""
-        if fast.speakers is not None:
-            assert speaker is not None, "a model of several speakers has to be told which"
-            self._added = fast.speakers[speaker]
+        self._added = fast.speaker_conditioning(speaker)
         self._mel, self._z = Window(), Window()
         self._packed, self._exact = Window(), Window()
         """The conditioning of what is still needed, as the flows want it and as the synthesis does."""
