@@ -8,6 +8,15 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+#ifdef __linux__
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define HAS_LEVELS
@@ -37,6 +46,11 @@ typedef struct {
     int32_t symbol, dwelt, n_symbols;
 } Place;
 
+/* Where the threads of a run wait for each other. */
+typedef struct {
+    int32_t arrived, n_meetings, asleep;
+} Meeting;
+
 typedef struct {
     int32_t n_texts, n_symbols, prenet, attention, context, decoder, n_mels, taps, width, reach, n_threads, level;
     float stop_threshold; /* A logit, where the attention is not monotonic. */
@@ -61,7 +75,61 @@ typedef struct {
     float *largest;        /* (B,) */
     uint8_t *low, *high;   /* (B, most inputs of an LSTM): a row in sixteen bits, by bytes */
     uint16_t *halves;      /* (B, the same): a row in BFLOAT16 */
+    Meeting *meeting;      /* Of `take` itself. */
 } Step;
+
+#ifdef _OPENMP
+static inline void relax(void) {
+#ifdef HAS_LEVELS
+    __builtin_ia32_pause();
+#endif
+}
+
+/* Where a thread cannot sleep for a number to change, it looks at it all the time. */
+static void sleep_while(const int32_t *number, int32_t is) {
+#ifdef __linux__
+    syscall(SYS_futex, number, FUTEX_WAIT_PRIVATE, is, NULL, NULL, 0);
+#else
+    (void)number, (void)is;
+    relax();
+#endif
+}
+
+static void wake(const int32_t *number) {
+#ifdef __linux__
+    syscall(SYS_futex, number, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+#else
+    (void)number;
+#endif
+}
+#endif
+
+/* Go on when all threads are here. OpenMP's own barrier spins for milliseconds, for which a thread that shares its core
+ * with another one, of this program or of another, keeps that one from arriving; here it soon sleeps until it is woken. */
+static void meet(const Step *s) {
+#ifdef _OPENMP
+    enum { PATIENCE = 2000 }; /* Some fifty microseconds; a matrix's halves differ by less. */
+    int n_threads = omp_get_num_threads();
+    if (n_threads == 1) return;
+    Meeting *m = s->meeting;
+    int32_t n_before = __atomic_load_n(&m->n_meetings, __ATOMIC_RELAXED);
+    if (__atomic_add_fetch(&m->arrived, 1, __ATOMIC_ACQ_REL) == n_threads) {
+        __atomic_store_n(&m->arrived, 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&m->n_meetings, n_before + 1, __ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&m->asleep, __ATOMIC_SEQ_CST)) wake(&m->n_meetings);
+        return;
+    }
+    for (int i = 0; i < PATIENCE; i++) {
+        if (__atomic_load_n(&m->n_meetings, __ATOMIC_ACQUIRE) != n_before) return;
+        relax();
+    }
+    __atomic_add_fetch(&m->asleep, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&m->n_meetings, __ATOMIC_SEQ_CST) == n_before) sleep_while(&m->n_meetings, n_before);
+    __atomic_sub_fetch(&m->asleep, 1, __ATOMIC_SEQ_CST);
+#else
+    (void)s;
+#endif
+}
 
 #define JOINED(name, level) name##_##level
 #define FOR(name, level) JOINED(name, level)

@@ -179,17 +179,20 @@ static void multiply_four(const Step *s, const Matrix *m, int n, const float *x,
 static void multiply(const Step *s, const Matrix *m, const float *x, int stride, const float *limit, float *out,
                      int out_stride) {
     if (m->kind == BFLOAT16) {
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
         for (int b = 0; b < s->n_texts; b++)
             for (int k = 0; k < m->n_in; k++) s->halves[(int64_t)b * m->n_in + k] = rounded(x[(int64_t)b * stride + k]);
+        meet(s);
     } else if (m->kind == INT8) {
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
         for (int b = 0; b < s->n_texts; b++)
             s->largest[b] = split_into_bytes(x + (int64_t)b * stride, m->n_in, s->low + (int64_t)b * m->n_in,
                                              s->high + (int64_t)b * m->n_in);
+        meet(s);
     }
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
     for (int n = 0; n < m->n_out; n += 4) multiply_four(s, m, n, x, stride, limit, out, out_stride);
+    meet(s);
 }
 
 static void gate(const float *gates, int size, int from, int to, float *state, float *hidden) {
@@ -207,11 +210,12 @@ static void step_lstm(const Step *s, const Matrix *m, const float *x, float *sta
     enum { AT_ONCE = 64 };
     int size = m->n_out / 4, n_blocks = (size + AT_ONCE - 1) / AT_ONCE;
     multiply(s, m, x, stride, NULL, s->gates, m->n_out);
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
     for (int i = 0; i < s->n_texts * n_blocks; i++) {
         int b = i / n_blocks, from = i % n_blocks * AT_ONCE, to = from + AT_ONCE < size ? from + AT_ONCE : size;
         gate(s->gates + (int64_t)b * m->n_out, size, from, to, state + (int64_t)b * size, hidden + (int64_t)b * stride);
     }
+    meet(s);
 }
 
 /* How well one symbol answers the query, from what its neighbourhood was given so far. */
@@ -336,14 +340,15 @@ static void attend(const Step *s, const float *frames, int stride_of_frames, con
     multiply(s, &s->second, s->hidden, p, second_limit, s->row, stride);
     step_lstm(s, &s->attention_rnn, s->row, s->attention_c, attention_h, stride);
     multiply(s, &s->query, attention_h, stride, NULL, s->compared, s->width);
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
     for (int i = 0; i < s->n_texts * n_symbols; i++) {
         int b = i / n_symbols, n = i % n_symbols;
         if (s->mask[i])
             s->energies[i] = energy_of(s, s->keys + (int64_t)i * s->width, s->compared + (int64_t)b * s->width,
                                        s->history + (b * padded + n) * 2);
     }
-#pragma omp for schedule(static)
+    meet(s);
+#pragma omp for schedule(static) nowait
     for (int b = 0; b < s->n_texts; b++) {
         float *weights = alignment + (int64_t)b * n_symbols, *energies = s->energies + (int64_t)b * n_symbols;
         float *history = s->history + (b * padded + around / 2) * 2;
@@ -356,13 +361,15 @@ static void attend(const Step *s, const float *frames, int stride_of_frames, con
                 history[2 * n + 1] += weights[n];
             }
     }
+    meet(s);
     if (s->places) return;
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
     for (int i = 0; i < s->n_texts * n_blocks; i++) {
         int b = i / n_blocks, from = i % n_blocks * AT_ONCE, to = from + AT_ONCE < c ? from + AT_ONCE : c;
         sum_values(s, alignment + (int64_t)b * n_symbols, s->values + (int64_t)b * n_symbols * c, from, to,
                    context + (int64_t)b * stride);
     }
+    meet(s);
 }
 
 /* From the attention LSTM's output and the context to frames and stop logit: outputs (B, n_outputs). */
@@ -373,9 +380,13 @@ static void decode(const Step *s, float *outputs) {
 }
 
 /* As `glowtron_take`. */
-static int32_t take(const Step *s, int32_t n_steps, const float *frames, int32_t stride_of_frames,
+static int32_t take(const Step *given, int32_t n_steps, const float *frames, int32_t stride_of_frames,
                     const float *first_limits, const float *second_limits, float *outputs, float *alignment) {
-    int n_outputs = s->projection.n_out, n_taken = 0, any_ended = 0;
+    int n_outputs = given->projection.n_out, n_taken = 0, any_ended = 0;
+    Meeting meeting = {0, 0, 0};
+    Step own = *given;
+    const Step *s = &own;
+    own.meeting = &meeting;
 #pragma omp parallel num_threads(s->n_threads)
     for (int step = 0; step < n_steps && !any_ended; step++) {
         int64_t texts = (int64_t)step * s->n_texts;
@@ -383,7 +394,7 @@ static int32_t take(const Step *s, int32_t n_steps, const float *frames, int32_t
         attend(s, last, step ? n_outputs : stride_of_frames, first_limits + texts * s->prenet,
                second_limits + texts * s->prenet, alignment + texts * s->n_symbols);
         decode(s, outputs + texts * n_outputs);
-#pragma omp single
+#pragma omp master
         {
             n_taken = step + 1;
             for (int b = 0; b < s->n_texts; b++) {
@@ -393,6 +404,7 @@ static int32_t take(const Step *s, int32_t n_steps, const float *frames, int32_t
                 any_ended |= s->ended[b] && s->speaking[b];
             }
         }
+        meet(s);
     }
     return n_taken;
 }

@@ -58,7 +58,7 @@ class Step(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("location", "energy", "keys", "values", "mask", "places", "longest")),
         *((name, ctypes.c_void_p) for name in ("speaking", "ended", "row", "history", "attention_c", "decoder_c")),
         *((name, ctypes.c_void_p) for name in ("hidden", "gates", "compared", "energies", "largest")),
-        *((name, ctypes.c_void_p) for name in ("low", "high", "halves")),
+        *((name, ctypes.c_void_p) for name in ("low", "high", "halves", "meeting")),
     )
 
 
