@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-import torch
-
 from glowtron.fast.decoder_run import DecoderRun
 from glowtron.fast.decoder_weights import DecoderWeights
 from glowtron.fast.kernel import Kernel, Matrix
@@ -21,8 +19,9 @@ from glowtron.fast.products import Kind
 from glowtron.fast.torch_run import PackedWeights, TorchRun
 from glowtron.models.tacotron2 import Memory, Tacotron2
 
-FEW_TEXTS: dict[Kind, int] = {"fp32": 5, "bf16": 6, "int8": 4}
-"""Up to so many for each thread the kernel is faster than torch, whose products like many rows."""
+FEW_TEXTS: dict[Kind, int] = {"fp32": 8, "bf16": 16, "int8": 4}
+"""Up to so many the kernel is faster than torch, whose products like many rows, or not much slower: eight are what a
+voice says at once, and in float32 these are to be what it streams one by one."""
 
 
 class Decoder:
@@ -34,7 +33,7 @@ class Decoder:
 
     def start(self, memory: Memory, places: Sequence[Place] | None) -> DecoderRun:
         """A run of some texts from their beginning; places: of each, where the attention is to be monotonic."""
-        if self.kernel is not None and len(memory.values) <= FEW_TEXTS[self.kind] * torch.get_num_threads():
+        if self.kernel is not None and len(memory.values) <= FEW_TEXTS[self.kind]:
             return KernelRun(self.weights, self.kernel, self._matrices, memory, places)
         return TorchRun(self.weights, self._packed, memory, places)
 
