@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import torch
 
+import glowtron.voice
 from glowtron import SynthesisOptions, Voice
 from glowtron.checkpoint import load_voice
+from glowtron.fast.decoder import FEW_TEXTS
 from glowtron.models.tacotron2 import DecodingOptions
 from glowtron.speaking.silence import heard
 from glowtron.speaking.stream import FIRST_FRAMES, MOST_FRAMES
@@ -141,6 +143,11 @@ def test_the_first_piece_comes_before_the_text_is_split(voice: Voice, monkeypatc
     monkeypatch.setattr(voice, "pieces", lambda text: (asked.append(piece) or piece for piece in whole(text)))
     next(voice.stream("A sentence. " * 100))
     assert len(asked) <= 2, "the second tells whether a pause follows on the first"
+
+
+def test_sentences_said_at_once_take_the_steps_of_one_that_is_streamed() -> None:
+    """Others round otherwise, and in a minute of speech that becomes more than 1e-4."""
+    assert FEW_TEXTS["fp32"] >= glowtron.voice._TOGETHER
 
 
 def test_progress_counts_sentences(voice: Voice) -> None:
