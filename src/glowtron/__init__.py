@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["Audio", "SynthesisOptions", "Voice", "__version__", "log_mel"]
 
 __version__ = "0.1.0"
-
-# Read when torch is loaded, so it is said before: a thread that waits for others is to make way soon, since the one it
-# waits for may want its core (docs/adr/0015).
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 _HOMES = {"Audio": "audio", "SynthesisOptions": "speaking.options", "Voice": "voice", "log_mel": "mel"}
 
