@@ -360,10 +360,10 @@ class Voice:
         parts = [Line(piece.text, piece.ending, f"{line.place}.{i}") for i, piece in enumerate(pieces)]
         return [*parts[:-1], parts[-1]._replace(ending=line.ending)]
 
-    def _utterance(self, take: Take, vocode: Vocoding, options: SynthesisOptions) -> Utterance:
+    def _utterance(self, take: Take, vocoding: Vocoding, options: SynthesisOptions) -> Utterance:
         """A take as sound."""
         line = take.line
-        wave = vocode(take.mel[None], self._generator(options.seed, line.place, "wave"))
+        wave = vocoding(take.mel[None], self._generator(options.seed, line.place, "wave"))
         if self.config.decoding.monotonic:
             wave = fade(wave, self.mel.sample_rate)
         audio = self._audio(wave)
