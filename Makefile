@@ -29,7 +29,7 @@ clean:
 	rm -rf .venv build dist demo.wav
 
 # A stamp a kind of set-up, renewed when what to install has changed.
-KERNEL := hatch_build.py $(wildcard src/glowtron/fast/*.[ch])
+KERNEL := hatch_build.py $(wildcard src/glowtron/engines/*.[ch])
 
 .venv/.core: pyproject.toml constraints.txt $(KERNEL)
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 10) <= sys.version_info < (3, 14) else "Glowtron needs Python 3.10 to 3.13; choose one with: make PYTHON=python3.11")'

@@ -12,7 +12,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FAST = Path("src/glowtron/fast")
+FAST = Path("src/glowtron/engines")
 FLAGS = ["-std=gnu11", "-O3", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math"]
 MORE = [["-fopenmp", "-mprefer-vector-width=512"], ["-fopenmp"], []]
 """What only some compilers know: the first that is understood is taken."""

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from glowtron import Audio, SynthesisOptions, Voice
 from glowtron.checkpoint import StoredVoice
 from glowtron.config import VocodingConfig
+from glowtron.engines.cuda_decoder import accelerate_tacotron2_on_cuda
+from glowtron.engines.cuda_info import Card
+from glowtron.engines.cuda_launches import Launches
+from glowtron.engines.cuda_waveglow import accelerate_waveglow_on_cuda
 from glowtron.errors import InputError
-from glowtron.fast.card import Card
-from glowtron.fast.cuda_tacotron2 import accelerate_tacotron2_on_cuda
-from glowtron.fast.cuda_waveglow import accelerate_waveglow_on_cuda
-from glowtron.fast.launches import Launches
 from glowtron.models.tacotron2 import Spoken
-from glowtron.speaking.device import find_device
-from glowtron.speaking.silence import quiet_pieces
+from glowtron.synthesis.device import find_device
+from glowtron.synthesis.silence import quiet_pieces
 from glowtron.voice import FaultWarning
 from glowtron.voices import find_voice, shipped
 

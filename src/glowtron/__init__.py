@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from glowtron.audio import Audio
     from glowtron.mel import log_mel
-    from glowtron.speaking.options import SynthesisOptions
+    from glowtron.synthesis.options import SynthesisOptions
     from glowtron.voice import Voice
 
 __all__ = ["Audio", "SynthesisOptions", "Voice", "__version__", "log_mel"]

@@ -20,25 +20,25 @@ from torch.nn.utils.rnn import pad_sequence
 from glowtron import checkpoint
 from glowtron.audio import Audio, concatenate
 from glowtron.checkpoint import StoredVoice, VoiceFile
+from glowtron.engines.cpu_tacotron2 import FastTacotron2, accelerate_tacotron2
+from glowtron.engines.cpu_waveglow import FastWaveGlow, accelerate_waveglow
+from glowtron.engines.cuda_decoder import CudaTacotron2, accelerate_tacotron2_on_cuda
+from glowtron.engines.cuda_waveglow import CudaWaveGlow, accelerate_waveglow_on_cuda
 from glowtron.errors import InputError, nearest
-from glowtron.fast.cuda_tacotron2 import CudaTacotron2, accelerate_tacotron2_on_cuda
-from glowtron.fast.cuda_waveglow import CudaWaveGlow, accelerate_waveglow_on_cuda
-from glowtron.fast.tacotron2 import FastTacotron2, accelerate_tacotron2
-from glowtron.fast.waveglow import FastWaveGlow, accelerate_waveglow
 from glowtron.mel import FLOOR, log_mel
 from glowtron.models.tacotron2 import DecodingOptions, Spoken
-from glowtron.speaking import speakers
-from glowtron.speaking.device import find_device
-from glowtron.speaking.faults import judge, n_end_symbols
-from glowtron.speaking.many import Sound, Speakers, choose_workers, lines_of_each, speak_texts, spoken
-from glowtron.speaking.options import DEFAULTS, SynthesisOptions
-from glowtron.speaking.silence import fade, heard, pause, quiet_pieces
-from glowtron.speaking.stream import MelStream, Samples, SoundStream, sound, speak
-from glowtron.speaking.stretch import stretch
-from glowtron.speaking.takes import Line, Take, perform, said
-from glowtron.speaking.utterance import FaultWarning, Utterance, complain
-from glowtron.speaking.vocoding import Vocoding
-from glowtron.speaking.workers import Here, Workers, usable_cores
+from glowtron.synthesis import speakers
+from glowtron.synthesis.device import find_device
+from glowtron.synthesis.faults import judge, n_end_symbols
+from glowtron.synthesis.many import Sound, Speakers, choose_workers, lines_of_each, speak_texts, spoken
+from glowtron.synthesis.options import DEFAULTS, SynthesisOptions
+from glowtron.synthesis.silence import fade, heard, pause, quiet_pieces
+from glowtron.synthesis.stream import MelStream, Samples, SoundStream, sound, speak
+from glowtron.synthesis.stretch import stretch
+from glowtron.synthesis.takes import Line, Take, perform, said
+from glowtron.synthesis.utterance import FaultWarning, Utterance, complain
+from glowtron.synthesis.vocoding import Vocoding
+from glowtron.synthesis.workers import Here, Workers, usable_cores
 from glowtron.text.frontend import Frontend, Reading, make_frontend
 from glowtron.text.sentences import MIN_CHARS, Piece
 from glowtron.voices import find_voice
@@ -152,7 +152,7 @@ class Voice:
         """As `say`, one sentence after the other as they are done.
 
         Each sentence has noise of its own, made of the seed and the sentence's place, so that what is spoken beside it
-        changes nothing. One that fails is said again, then split (`glowtron.speaking.takes`).
+        changes nothing. One that fails is said again, then split (`glowtron.synthesis.takes`).
         """
         return self._utterances(text, options, _TOGETHER)
 

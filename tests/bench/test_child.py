@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from glowtron.bench.child import Child
+from glowtron.engines.precision import choose_precision
 from glowtron.errors import InputError
-from glowtron.fast.precision import choose_precision
 from glowtron.train.machine import peak_memory_gb
 
 

@@ -15,11 +15,11 @@ from glowtron.bench.measurement import Settings
 from glowtron.bench.models import find_acoustic, find_vocoder
 from glowtron.bench.vocoder import Vocoder, VocoderWork
 from glowtron.config import GroupingConfig, LappedConfig, MelConfig, WaveGlowConfig, WaveNetConfig
+from glowtron.engines.cuda_decoder import accelerate_tacotron2_on_cuda
+from glowtron.engines.cuda_info import Card
+from glowtron.engines.cuda_launches import Launches
+from glowtron.engines.cuda_waveglow import accelerate_waveglow_on_cuda
 from glowtron.errors import InputError
-from glowtron.fast.card import Card
-from glowtron.fast.cuda_tacotron2 import accelerate_tacotron2_on_cuda
-from glowtron.fast.cuda_waveglow import accelerate_waveglow_on_cuda
-from glowtron.fast.launches import Launches
 from glowtron.models.waveglow import WaveGlow
 
 ON_A_CPU = {"card": Card("a card", (8, 0)), "launches": Launches(None, None, "a test")}

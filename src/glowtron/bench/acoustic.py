@@ -20,12 +20,12 @@ from glowtron.bench.measurement import Measured, Parts, Settings, Subject, measu
 from glowtron.bench.models import AcousticModel, find_acoustic, ids_of, n_frames_of
 from glowtron.bench.plain_tacotron2 import PlainTacotron2
 from glowtron.bench.result import compared, figures
+from glowtron.engines.cpu_tacotron2 import FastTacotron2, accelerate_tacotron2
+from glowtron.engines.cuda_decoder import accelerate_tacotron2_on_cuda
+from glowtron.engines.kernel_run import KernelRun
+from glowtron.engines.torch_run import TorchRun
 from glowtron.errors import InputError
-from glowtron.fast.cuda_tacotron2 import accelerate_tacotron2_on_cuda
-from glowtron.fast.kernel_run import KernelRun
-from glowtron.fast.tacotron2 import FastTacotron2, accelerate_tacotron2
-from glowtron.fast.torch_run import TorchRun
-from glowtron.speaking.device import find_device
+from glowtron.synthesis.device import find_device
 
 
 class AcousticWork(NamedTuple):

@@ -20,11 +20,11 @@ from glowtron.bench.result import Rates, figures, sound_rates
 from glowtron.bench.saying import FULL_SIZE, SayingWork, find_spoken, sound_error, without_warnings
 from glowtron.checkpoint import StoredVoice
 from glowtron.config import MelConfig
-from glowtron.fast.tacotron2 import FastTacotron2
-from glowtron.fast.threads import suit_threads
-from glowtron.fast.waveglow import FastWaveGlow
-from glowtron.speaking.many import choose_workers
-from glowtron.speaking.options import SynthesisOptions
+from glowtron.engines.cpu_tacotron2 import FastTacotron2
+from glowtron.engines.cpu_waveglow import FastWaveGlow
+from glowtron.engines.threads import suit_threads
+from glowtron.synthesis.many import choose_workers
+from glowtron.synthesis.options import SynthesisOptions
 from glowtron.voice import Voice
 
 KINDS: tuple[Literal["together"], Literal["each"]] = ("together", "each")

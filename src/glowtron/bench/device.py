@@ -8,7 +8,7 @@ import torch
 
 from glowtron.bench.measurement import Settings
 from glowtron.errors import InputError
-from glowtron.speaking.device import find_device
+from glowtron.synthesis.device import find_device
 from glowtron.train.machine import describe, peak_memory_gb
 
 

@@ -30,15 +30,15 @@ from glowtron.bench.plain_waveglow import PlainWaveGlow
 from glowtron.bench.result import compared, figures, sound_rates
 from glowtron.checkpoint import StoredVoice
 from glowtron.config import MelConfig
+from glowtron.engines.cpu_tacotron2 import FastTacotron2
+from glowtron.engines.cpu_waveglow import WaveStream
 from glowtron.errors import InputError
-from glowtron.fast.tacotron2 import FastTacotron2
-from glowtron.fast.waveglow import WaveStream
 from glowtron.models.mel_correction import CorrectionStream
 from glowtron.models.waveglow import draw_noise
-from glowtron.speaking.device import find_device
-from glowtron.speaking.options import SynthesisOptions
-from glowtron.speaking.silence import heard
-from glowtron.speaking.stretch import Stretcher
+from glowtron.synthesis.device import find_device
+from glowtron.synthesis.options import SynthesisOptions
+from glowtron.synthesis.silence import heard
+from glowtron.synthesis.stretch import Stretcher
 from glowtron.text.frontend import EnglishFrontend, make_frontend
 from glowtron.voice import Voice
 

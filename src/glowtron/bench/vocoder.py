@@ -20,12 +20,12 @@ from glowtron.bench.models import VocoderModel, drawn_mel, find_vocoder, n_frame
 from glowtron.bench.plain_waveglow import PlainWaveGlow
 from glowtron.bench.result import compared, figures, sound_rates
 from glowtron.config import MelConfig, WaveGlowConfig
-from glowtron.fast.cuda_waveglow import accelerate_waveglow_on_cuda
-from glowtron.fast.dilated import Dilated
-from glowtron.fast.waveglow import WaveStream, accelerate_waveglow
-from glowtron.fast.wavenet import FastWaveNet
+from glowtron.engines.cpu_waveglow import WaveStream, accelerate_waveglow
+from glowtron.engines.cpu_wavenet import FastWaveNet
+from glowtron.engines.cuda_waveglow import accelerate_waveglow_on_cuda
+from glowtron.engines.dilated import Dilated
 from glowtron.models.waveglow import WaveGlow, draw_noise
-from glowtron.speaking.device import find_device
+from glowtron.synthesis.device import find_device
 
 
 class VocoderWork(NamedTuple):

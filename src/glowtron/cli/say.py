@@ -15,7 +15,7 @@ from glowtron.cli.options import lexicon_option, synthesis_options, voice_option
 from glowtron.cli.output import progress_bar, summary
 from glowtron.cli.script import STREAM, read_script
 from glowtron.errors import InputError
-from glowtron.speaking.options import DEFAULTS, FASTEST, SLOWEST, SynthesisOptions
+from glowtron.synthesis.options import DEFAULTS, FASTEST, SLOWEST, SynthesisOptions
 
 if TYPE_CHECKING:
     from glowtron.voice import Voice
@@ -107,7 +107,7 @@ def say(
     if workers > 1 and jobs[0].path is None:
         raise InputError("a stream comes from one process; leave --workers out, or give -o a file")
 
-    from glowtron.fast.threads import suit_threads
+    from glowtron.engines.threads import suit_threads
     from glowtron.voice import Voice
 
     voice_name, lexicon, device, quiet = (options.pop(name) for name in ("voice", "lexicon", "device", "quiet"))

@@ -35,8 +35,8 @@ def vocode(input: str, output: str, voice: str | None, device: str, quiet: bool,
     conversion = read_header(input)
     audio = read_audio(input)
 
-    from glowtron.fast.threads import suit_threads
-    from glowtron.speaking.options import SynthesisOptions
+    from glowtron.engines.threads import suit_threads
+    from glowtron.synthesis.options import SynthesisOptions
     from glowtron.voice import Voice
 
     chosen = SynthesisOptions(**options)

@@ -42,7 +42,7 @@ def voices(voice: str | None) -> None:
 
 def _details(folder: Path, voice: VoiceFile) -> str:
     """All that a person wants to know of a voice, a line each."""
-    from glowtron.speaking.speakers import names
+    from glowtron.synthesis.speakers import names
 
     acoustic, vocoder = voice.acoustic, voice.vocoder
     model = acoustic or vocoder

@@ -31,7 +31,7 @@ from glowtron.evaluate.report import markdown
 from glowtron.evaluate.sentences import Sentence, hard_sentences, unseen_sentences
 from glowtron.evaluate.words import spoken_words
 from glowtron.mel import log_mel
-from glowtron.speaking.options import SynthesisOptions
+from glowtron.synthesis.options import SynthesisOptions
 from glowtron.voice import Voice
 
 _N_HEARD = {"quick": 20, "full": 50}

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from glowtron.audio import Audio, concatenate
 from glowtron.evaluate.sentences import Sentence
-from glowtron.speaking.faults import Attention
-from glowtron.speaking.options import SynthesisOptions
-from glowtron.speaking.utterance import FaultWarning
+from glowtron.synthesis.faults import Attention
+from glowtron.synthesis.options import SynthesisOptions
+from glowtron.synthesis.utterance import FaultWarning
 from glowtron.voice import Voice
 
 Progress = Callable[[int], object]

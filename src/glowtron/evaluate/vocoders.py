@@ -15,8 +15,8 @@ from glowtron.evaluate.pitch import PitchError, pitch_error, track_pitch
 from glowtron.evaluate.spectral import SpectralDistance, spectral_distance
 from glowtron.mel import log_mel
 from glowtron.models.waveglow import flow_loss
-from glowtron.speaking.options import SynthesisOptions
-from glowtron.speaking.speakers import vocoder_row
+from glowtron.synthesis.options import SynthesisOptions
+from glowtron.synthesis.speakers import vocoder_row
 from glowtron.voice import Voice
 
 _DITHER = 1e-4

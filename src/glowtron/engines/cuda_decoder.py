@@ -1,0 +1,214 @@
+"""Tacotron 2 made fast on CUDA: the same `generate`, many decoder steps to a launch.
+
+A step is the model's own (`Tacotron2.step`), with the matrices of its LSTMs, most of what it reads, in half precision;
+what is added up from step to step stays float32. Steps are recorded many at a time; only between recordings does the
+host look at which texts have ended. Batches and texts are padded to few sizes, so that few recordings serve all: texts
+with symbols that the attention's mask hides, batches with copies of a text.
+
+Nothing here asks for CUDA: on a CPU the same code is tested.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from glowtron.engines.cuda_info import Card, choose_on_card, exact_float32, find_card
+from glowtron.engines.cuda_launches import Fused, Launches, Recorded, Tensors, bucket, find_launches
+from glowtron.engines.precision import Precision
+from glowtron.models.monotonic import finish, longest_dwells
+from glowtron.models.tacotron2 import DecoderState, DecodingOptions, Memory, Spoken, Tacotron2, real
+
+STEPS = 32
+"""Decoder steps between looks at what has ended."""
+DRAWN = 64
+"""Steps whose noise is drawn at once, as the model draws it."""
+SMALLEST = 16
+"""Symbols to which shorter texts are padded."""
+
+
+def accelerate_tacotron2_on_cuda(
+    model: Tacotron2, precision: str = "auto", card: Card | None = None, launches: Launches | None = None
+) -> CudaTacotron2:
+    """A copy of the model, as in evaluation mode, for speaking on the CUDA device that it is on.
+
+    precision: of the decoder's LSTMs and the postnet. `fp32` is the model within rounding, and neither compiled nor
+    recorded; `auto` picks `fp16`, `bf16` or `fp32` (`choose_on_card`; `.precision` and `.why` say which). card and
+    launches: what the machine has, if not what is found. Raises InputError for an unknown precision.
+    """
+    device = model.embedding.weight.device
+    card = find_card(device) if card is None else card
+    chosen = choose_on_card(precision, card, model)
+    if chosen.name == "fp32":
+        return CudaTacotron2(model, chosen, Launches(None, None, "float32 is computed as the model does"))
+    return CudaTacotron2(model, chosen, find_launches(device, card) if launches is None else launches)
+
+
+class NarrowRecurrence(nn.Module):
+    """A step of an LSTM whose matrix is in half precision, and whose gates and states are float32."""
+
+    def __init__(self, cell: nn.LSTMCell, dtype: torch.dtype) -> None:
+        super().__init__()
+        weight = torch.cat((cell.weight_ih, cell.weight_hh), dim=1).detach().to(dtype)
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.bias = nn.Parameter((cell.bias_ih + cell.bias_hh).detach(), requires_grad=False)
+
+    def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """x: (B, C), state: two of (B, H). Returns the new state."""
+        inputs = torch.cat((x, state[0]), dim=1).to(self.weight.dtype)
+        gates = F.linear(inputs, self.weight).float() + self.bias
+        enter, forget, candidate, leave = gates.chunk(4, dim=1)
+        cell = forget.sigmoid() * state[1] + enter.sigmoid() * candidate.tanh()
+        return leave.sigmoid() * cell.tanh(), cell
+
+
+def take_step(
+    model: Tacotron2,
+    monotonic: bool,
+    keep: Tensor,
+    frame: Tensor,
+    dwells: Tensor,
+    lengths: Tensor,
+    values: Tensor,
+    keys: Tensor,
+    mask: Tensor,
+    *state: Tensor,
+) -> Tensors:
+    """One step after `frame` (B, M): frames (B, r, M), the wish to stop (B,), and the next state.
+
+    keep: (2, B, P) the prenet's dropout; dwells: (B, N) of monotonic attention, in steps; lengths: (B,) symbols;
+    values, keys, mask: a `Memory`'s; state: a `DecoderState`'s. A monotonic text ends where the wish is over one half,
+    others where it is over the threshold of their options.
+    """
+    memory = Memory(values, keys, mask)
+    squeezed = model.prenet(frame, keep)
+    frames, logit, after = model.step(squeezed, DecoderState(*state), memory, dwells if monotonic else None)
+    stop = logit.sigmoid()
+    if monotonic:
+        ends, survival = finish(stop, after.weights, after.cumulative, after.survival, lengths, dwells)
+        stop, after = ends.to(stop.dtype), after._replace(survival=survival)
+    return frames, stop, *after
+
+
+class CudaTacotron2:
+    """A Tacotron 2 ready to speak; `accelerate_tacotron2_on_cuda` makes one. Threads that share it take turns."""
+
+    @torch.no_grad()
+    def __init__(self, model: Tacotron2, precision: Precision, launches: Launches) -> None:
+        self.config, self.n_mels = model.config, model.n_mels
+        self.precision, self._why, self._dtype = precision.name, precision.why, precision.dtype
+        self._model = copy.deepcopy(model).eval().requires_grad_(False)
+        if self._dtype != torch.float32:
+            for name in ("attention_rnn", "decoder_rnn"):
+                self._model.register_module(name, NarrowRecurrence(getattr(model, name), self._dtype))
+        self._step, self._recorded = Fused(take_step, launches), Recorded(self._steps, launches)
+
+    @property
+    def why(self) -> str:
+        """Why this precision, and whether operations are compiled and recorded, which is known after the first text."""
+        return f"{self._why}; {self._step.why}; {self._recorded.why}"
+
+    @torch.inference_mode()
+    def generate(
+        self,
+        ids: Tensor,
+        id_lengths: Tensor,
+        options: DecodingOptions,
+        generators: Sequence[torch.Generator],
+        *,
+        speaker: Tensor | None = None,
+    ) -> Spoken:
+        """As `Tacotron2.generate`; a text that has ended leaves, and its alignment is zero from there."""
+        r, is_exact = self.config.reduction_factor, self._dtype == torch.float32
+        with exact_float32(), torch.autocast(ids.device.type, enabled=False):
+            # In float32: it is a hundredth of the work, and its rounding would be in all that follows.
+            memory = self._model.encode(ids, id_lengths, speaker)
+        with exact_float32() if is_exact else nullcontext(), torch.autocast(ids.device.type, enabled=False):
+            before, alignment, n_steps = self._speak(memory, ids, id_lengths, options, generators)
+        limit = -(-options.max_frames // r)
+        stopped = n_steps > 0
+        lengths = torch.where(stopped, n_steps - 1 + options.keep_stop_frame, limit)
+        n_steps = torch.where(stopped, n_steps, limit)
+        n_taken = int(n_steps.max())
+        mel_lengths = (lengths * r).clamp(max=options.max_frames)
+        before, alignment = before[:, : n_taken * r], alignment[:, :n_taken]
+        mask = real(mel_lengths, before.shape[1])
+        with exact_float32(), torch.autocast(ids.device.type, self._dtype, enabled=not is_exact):
+            after = self._model.refine(before, mask).float()
+        mel = (after * mask[..., None])[:, : int(mel_lengths.max())].transpose(1, 2)
+        return Spoken(mel, mel_lengths, alignment * real(n_steps, n_taken)[..., None], stopped)
+
+    def _speak(
+        self,
+        memory: Memory,
+        ids: Tensor,
+        id_lengths: Tensor,
+        options: DecodingOptions,
+        generators: Sequence[torch.Generator],
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Frames (B, T, M) before the postnet, alignment (B, S, N), and steps until the one that stopped (B,) or 0."""
+        (n_texts, n_symbols), limit = ids.shape, -(-options.max_frames // self.config.reduction_factor)
+        n_steps = torch.zeros_like(id_lengths)
+        threshold = 0.5 if options.monotonic else options.stop_threshold
+        batch = self._begin(memory, ids, id_lengths, options)
+        rows, generators = list(range(n_texts)), list(generators)  # Of the texts in the batch.
+        drawn = memory.values.new_zeros(0)
+        all_frames: list[Tensor] = []
+        alignment: list[Tensor] = []
+        for done in range(0, limit, STEPS):
+            if done % DRAWN == 0:
+                noise = [self._model.prenet.draw(DRAWN, like=batch[0], generator=each) for each in generators]
+                drawn = torch.stack(noise, dim=2)  # (2, DRAWN, B, P)
+            keep = drawn[:, done % DRAWN :][:, :STEPS, _filled(range(len(rows)))]
+            frames, stops, weights, *batch = self._recorded(options.monotonic, keep, *batch)
+            for of_all, new in ((all_frames, frames.flatten(2)), (alignment, weights[..., :n_symbols])):
+                of_all.append(new.new_zeros(n_texts, STEPS, new.shape[2]))
+                of_all[-1][rows] = new[:, : len(rows)].transpose(0, 1)
+            wishes = stops[: limit - done, : len(rows)].t() > threshold
+            first = torch.where(wishes.any(1), done + 1 + wishes.int().argmax(1), 0)
+            n_steps[rows] = torch.where(n_steps[rows] > 0, n_steps[rows], first)
+            going = [place for place, taken in enumerate(n_steps[rows].tolist()) if not taken]
+            if not going:
+                break
+            # Where padding leaks into what is heard, as in the published programs, it has to be spoken as well.
+            if self.config.mask_padding and len(_filled(going)) < len(_filled(rows)):
+                rows, generators = [rows[place] for place in going], [generators[place] for place in going]
+                batch, drawn = [part[_filled(going)] for part in batch], drawn[:, :, going]
+        before = torch.cat(all_frames, dim=1).unflatten(2, (-1, self.n_mels)).flatten(1, 2)
+        return before, torch.cat(alignment, dim=1), n_steps
+
+    def _begin(self, memory: Memory, ids: Tensor, id_lengths: Tensor, options: DecodingOptions) -> list[Tensor]:
+        """All that a step takes besides its noise, before the first one, for a batch and texts of one of few sizes."""
+        longest = longest_dwells(ids, options.max_dwell, options.max_sound_dwell) / self.config.reduction_factor
+        parts = [memory.values, memory.keys, memory.mask, longest, id_lengths]
+        parts = [part[_filled(range(len(ids)))] for part in parts]
+        n_more = bucket(ids.shape[1], SMALLEST) - ids.shape[1]
+        values, keys = (F.pad(part, (0, 0, 0, n_more)) for part in parts[:2])
+        mask, longest = (F.pad(part, (0, n_more)) for part in parts[2:4])
+        frame = values.new_zeros(len(values), self.n_mels)
+        return [frame, longest, parts[4], values, keys, mask, *self._model.start(Memory(values, keys, mask))]
+
+    def _steps(self, monotonic: bool, keep: Tensor, frame: Tensor, *rest: Tensor) -> Tensors:
+        """Some steps. keep: (2, S, B, P). Returns frames (S, B, r, M), wishes to stop (S, B), weights (S, B, N), and
+        all inputs but `keep` for the next ones.
+        """
+        text, state = rest[:5], rest[5:]
+        all_frames, stops, weights = [], [], []
+        for kept in keep.unbind(1):
+            frames, stop, *after = self._step(self._model, monotonic, kept, frame, *text, *state)
+            state, frame = tuple(after), frames[:, -1]
+            all_frames.append(frames)
+            stops.append(stop)
+            weights.append(DecoderState(*state).weights)
+        return torch.stack(all_frames), torch.stack(stops), torch.stack(weights), frame, *text, *state
+
+
+def _filled(rows: Sequence[int]) -> list[int]:
+    """Rows, and copies of the first, so that there is a power of two of them."""
+    n_rows = 1 << (len(rows) - 1).bit_length()
+    return [*rows, *[rows[0]] * (n_rows - len(rows))]

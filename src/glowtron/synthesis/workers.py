@@ -1,0 +1,190 @@
+"""Work done here, or in processes beside this one, each of which makes a function once and calls it again and again.
+
+The processes are programs of their own. `multiprocessing` would run a user's script once more in each of them, and a
+fork would copy threads that are in the middle of something.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable
+from multiprocessing import connection
+from types import TracebackType
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from glowtron.errors import InputError
+
+A = TypeVar("A")
+R = TypeVar("R")
+T = TypeVar("T")
+
+# Modules are found where this process finds them.
+_PROGRAM = "import sys; pipe, *sys.path = sys.argv[1:]; from glowtron.synthesis.workers import serve; serve(int(pipe))"
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Here(Generic[T, A, R]):
+    """No other process: what is given is done when it is taken."""
+
+    def __init__(self, work: Callable[[A], R]) -> None:
+        self._work = work
+        self._given: deque[tuple[T, A]] = deque()
+
+    @property
+    def has_room(self) -> bool:
+        """See `Workers`."""
+        return not self._given
+
+    def give(self, ticket: T, what: A) -> None:
+        """See `Workers`."""
+        self._given.append((ticket, what))
+
+    def take(self) -> tuple[T, R]:
+        """See `Workers`."""
+        ticket, what = self._given.popleft()
+        return ticket, self._work(what)
+
+    def __enter__(self) -> Here[T, A, R]:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._given.clear()
+
+
+class _Worker(NamedTuple):
+    """A process, and what it is spoken to through."""
+
+    process: subprocess.Popen[bytes]
+    pipe: connection.Connection[Any, Any]
+
+
+class Workers(Generic[T, A, R]):
+    """Processes to which work is given, as long as there is room, and results taken from, as they are done.
+
+    Use it in a `with` statement, within which the processes live. They end with this process, however it ends; Ctrl-C
+    reaches only this one.
+    """
+
+    def __init__(self, make: Callable[[], Callable[[A], R]], n: int) -> None:
+        """make: gives what each process does with its work; it, the work and the results are sent by pickle."""
+        self._make, self._n = make, n
+        self._idle: list[_Worker] = []
+        self._busy: dict[connection.Connection[Any, Any], tuple[_Worker, T]] = {}
+
+    def __enter__(self) -> Workers[T, A, R]:
+        try:
+            for _ in range(self._n):
+                self._idle.append(_start())
+            made = pickle.dumps(self._make)
+            for worker in self._idle:
+                _send(worker, made)
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        workers = [*self._idle, *(worker for worker, _ in self._busy.values())]
+        for process, pipe in workers:
+            pipe.close()  # Which is what an idle process waits for.
+            if error is not None or self._busy:
+                process.kill()
+        for process, _ in workers:
+            process.wait()
+        self._idle, self._busy = [], {}
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more can be given before something is taken."""
+        return bool(self._idle)
+
+    def give(self, ticket: T, what: A) -> None:
+        """Have `what` worked at. Raises InputError if a process was killed."""
+        worker = self._idle.pop()
+        self._busy[worker.pipe] = worker, ticket
+        _send(worker, pickle.dumps(what))
+
+    def take(self) -> tuple[T, R]:
+        """The ticket and the result of what is done next, for which it waits.
+
+        Raises InputError if the work does, or if a process was killed.
+        """
+        pipe = connection.wait(list(self._busy))[0]
+        assert isinstance(pipe, connection.Connection)
+        worker, ticket = self._busy[pipe]
+        try:
+            fault, result = pickle.loads(pipe.recv_bytes())
+        except (EOFError, OSError):  # The second in the middle of what it had to say.
+            raise _death(worker) from None
+        if fault is not None:
+            raise fault
+        del self._busy[pipe]
+        self._idle.append(worker)
+        return ticket, result
+
+
+def _start() -> _Worker:
+    ours, theirs = connection.Pipe()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), *sys.path],
+            pass_fds=(theirs.fileno(),),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,  # A terminal sends Ctrl-C to whole groups of processes.
+        )
+    return _Worker(process, ours)
+
+
+def _send(worker: _Worker, data: bytes) -> None:
+    try:
+        worker.pipe.send_bytes(data)
+    except ConnectionError:
+        raise _death(worker) from None
+
+
+def _death(worker: _Worker) -> Exception:
+    """What is said of a process that is no more."""
+    status = worker.process.wait()
+    if status < 0:
+        name = signal.Signals(-status).name
+        return InputError(f"a worker was killed ({name}), as happens where memory runs out; give fewer workers")
+    return RuntimeError(f"a worker ended with exit status {status}; what it said stands above")
+
+
+def serve(pipe: int) -> None:
+    """The life of such a process. Faults of the user go to the parent, ours end it with their traceback."""
+    with connection.Connection(pipe) as parent:
+        given = _receive(parent)
+        if given is None:
+            return
+        try:
+            work = pickle.loads(given)()
+            while (given := _receive(parent)) is not None:
+                _answer(parent, None, work(pickle.loads(given)))
+        except InputError as error:
+            _answer(parent, error, None)
+
+
+def _receive(parent: connection.Connection[Any, Any]) -> bytes | None:
+    """What comes next; None: nothing, since the parent has gone."""
+    try:
+        return parent.recv_bytes()
+    except (EOFError, OSError):
+        return None
+
+
+def _answer(parent: connection.Connection[Any, Any], fault: InputError | None, result: Any) -> None:
+    try:
+        parent.send_bytes(pickle.dumps((fault, result)))
+    except ConnectionError:
+        return  # The parent has gone; the next that is received is nothing.

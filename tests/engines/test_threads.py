@@ -1,0 +1,25 @@
+"""Threads by size."""
+
+import pytest
+import torch
+from torch import nn
+
+from glowtron.engines.threads import SMALL, suit_threads
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("set_by_user", "large", "expected"), [(False, False, 1), (False, True, 2), (True, False, 2)])
+def test_small_models_take_one_thread_unless_the_user_says_otherwise(monkeypatch, set_by_user, large, expected):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if set_by_user:
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    size = SMALL if large else 10
+    suit_threads(None, nn.Linear(3, 3), nn.Linear(size, 1, bias=False, device="meta"))
+    assert torch.get_num_threads() == expected
