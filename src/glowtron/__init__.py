@@ -20,7 +20,7 @@ __all__ = ["Audio", "SynthesisOptions", "Voice", "__version__", "log_mel"]
 
 __version__ = "0.1.0"
 
-_HOMES = {"Audio": "audio", "SynthesisOptions": "speaking.options", "Voice": "voice", "log_mel": "mel"}
+_HOMES = {"Audio": "audio", "SynthesisOptions": "synthesis.options", "Voice": "voice", "log_mel": "mel"}
 
 
 def __getattr__(name: str) -> Any:
