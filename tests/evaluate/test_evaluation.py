@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from glowtron import Audio, Voice
 from glowtron.cli import glowtron
 from glowtron.errors import InputError
-from glowtron.evaluate import evaluation, hearing
+from glowtron.evaluate import asr_mos, evaluation
 from glowtron.evaluate.evaluation import Settings, evaluate
 from glowtron.evaluate.sentences import Sentence
 
@@ -42,7 +42,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     hard = [Sentence("one letter 1", "A"), Sentence("short 2", "Go. Stop.")]
     monkeypatch.setattr(evaluation, "hard_sentences", lambda: hard)
     # Finding words in noise is slow, and tested elsewhere on speech.
-    monkeypatch.setattr(hearing, "recognise_all", lambda audios, _: (["number", "clips"] for _ in audios))
+    monkeypatch.setattr(asr_mos, "recognise_all", lambda audios, _: (["number", "clips"] for _ in audios))
 
 
 @pytest.fixture

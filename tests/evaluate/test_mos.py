@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 
 from glowtron.audio import Audio
 from glowtron.errors import InputError
-from glowtron.evaluate.speech import RATE, levelled
+from glowtron.evaluate.levels import RATE, levelled
 
 pytest.importorskip("onnxruntime", reason="needs the extra 'eval'")
 

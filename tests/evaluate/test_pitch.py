@@ -3,8 +3,8 @@ import pytest
 from numpy.typing import NDArray
 
 from glowtron.audio import Audio
+from glowtron.evaluate.levels import RATE
 from glowtron.evaluate.pitch import HOP, pitch_error, track_pitch
-from glowtron.evaluate.speech import RATE
 
 
 def voice(hertz: NDArray[np.float64], rate: int = RATE) -> NDArray[np.float32]:

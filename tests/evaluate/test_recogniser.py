@@ -7,7 +7,7 @@ import pytest
 from glowtron.audio import Audio, read_audio
 from glowtron.data.manifest import read_manifest
 from glowtron.errors import InputError
-from glowtron.evaluate.words import count_words, spoken_words
+from glowtron.evaluate.wer import count_words, spoken_words
 
 pytest.importorskip("pocketsphinx", reason="needs the extra 'eval'")
 

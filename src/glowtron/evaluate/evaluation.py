@@ -23,13 +23,13 @@ from glowtron.audio import Audio
 from glowtron.config import TrainingConfig
 from glowtron.data.manifest import Clip, read_clip, read_corpora, speakers_of, split
 from glowtron.errors import InputError
-from glowtron.evaluate import hearing, speaking, vocoders
-from glowtron.evaluate.extra import folder_of, require
-from glowtron.evaluate.pace import pace, timing
+from glowtron.evaluate import asr_mos, synthesis, vocoders
+from glowtron.evaluate.optional import folder_of, require
 from glowtron.evaluate.pictures import draw_alignment, draw_mels
 from glowtron.evaluate.report import markdown
 from glowtron.evaluate.sentences import Sentence, hard_sentences, unseen_sentences
-from glowtron.evaluate.words import spoken_words
+from glowtron.evaluate.speaking_rate import pace, timing
+from glowtron.evaluate.wer import spoken_words
 from glowtron.mel import log_mel
 from glowtron.synthesis.options import SynthesisOptions
 from glowtron.voice import Voice
@@ -202,12 +202,12 @@ class _Measuring:
 
     def _hear(self, texts: Sequence[str], audios: Sequence[Audio]) -> dict[str, Any]:
         settings = self.settings
-        heard = hearing.hear(
+        heard = asr_mos.hear(
             texts, audios, thorough=not settings.quick, processes=settings.processes, progress=self.bar.update
         )
-        return hearing.summary(heard, settings.seed)
+        return asr_mos.summary(heard, settings.seed)
 
-    def _speaking(self, measured: dict[str, Any], real: Mapping[str, Any]) -> speaking.Speech:
+    def _speaking(self, measured: dict[str, Any], real: Mapping[str, Any]) -> synthesis.Speech:
         """Add what the whole system does; returns the first clip's text as spoken."""
         texts = [Sentence(clip.id, clip.text) for clip in self.corpus.clips]
         held_out = list(self._say(texts))
@@ -219,18 +219,18 @@ class _Measuring:
         measured["speaking"] = {"real": {**real, **_pace(self.corpus.texts, self.corpus.audios)}, **columns}
         attended = {"held_out_texts": held_out, "unseen_sentences": unseen, "hard_sentences": hard}
         measured["attention"] = {
-            name: speaking.attention_summary(speeches) for name, speeches in attended.items() if speeches
+            name: synthesis.attention_summary(speeches) for name, speeches in attended.items() if speeches
         }
         self._keep({name: [speech.audio for speech in speeches] for name, speeches in spoken.items()})
         return held_out[0]
 
-    def _say(self, sentences: Sequence[Sentence], *, sounds: bool = True) -> Iterator[speaking.Speech]:
+    def _say(self, sentences: Sequence[Sentence], *, sounds: bool = True) -> Iterator[synthesis.Speech]:
         """sounds: False where only the attention is judged; five hundred sentences are an hour of sound."""
         options = _options(self.voice, self.corpus.speaker, self.settings)
-        say = speaking.speak if sounds else speaking.read
+        say = synthesis.speak if sounds else synthesis.read
         return say(self.voice, sentences, options, self.bar.update)
 
-    def _judge_sound(self, speeches: Sequence[speaking.Speech], real: Mapping[str, Any]) -> dict[str, Any]:
+    def _judge_sound(self, speeches: Sequence[synthesis.Speech], real: Mapping[str, Any]) -> dict[str, Any]:
         texts = [speech.sentence.text for speech in speeches]
         audios = [speech.audio for speech in speeches]
         heard = self._hear(texts, audios)
@@ -243,7 +243,7 @@ class _Measuring:
             for place, audio in enumerate(islice(audios, _EXAMPLES), 1):
                 audio.write(self.out / f"{self.corpus.speaker}-{name}-{place}.flac")
 
-    def _draw_alignment(self, speech: speaking.Speech) -> str:
+    def _draw_alignment(self, speech: synthesis.Speech) -> str:
         name = f"{self.corpus.speaker}-alignment.png"
         draw_alignment(self.out / name, speech.alignment, speech.sentence.text)
         return name

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from glowtron.audio import Audio
 from glowtron.config import MelConfig
 from glowtron.errors import InputError
-from glowtron.evaluate.extra import folder_of, require
-from glowtron.evaluate.speech import RATE, Samples, levelled
+from glowtron.evaluate.levels import RATE, Samples, levelled
+from glowtron.evaluate.optional import folder_of, require
 from glowtron.mel import mel_filters
 
 _WINDOW = 144_160

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glowtron.config import MelConfig
-from glowtron.evaluate.extra import require
+from glowtron.evaluate.optional import require
 from glowtron.mel import FLOOR
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glowtron.audio import Audio
-from glowtron.evaluate.speech import RATE, at_16_khz
+from glowtron.evaluate.levels import RATE, at_16_khz
 
 HOP = 160
 """Samples between frames at 16 kHz: 10 ms."""

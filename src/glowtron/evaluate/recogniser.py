@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from glowtron.audio import Audio
-from glowtron.evaluate.extra import require
-from glowtron.evaluate.speech import RATE, levelled
+from glowtron.evaluate.levels import RATE, levelled
+from glowtron.evaluate.optional import require
 
 _PAUSE_S = 0.3
 _NOISE = 1e-4

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from glowtron.audio import Audio
-from glowtron.evaluate.listening import Listening, listen
+from glowtron.evaluate.pesq_stoi import Listening, listen
 from glowtron.evaluate.pitch import PitchError, pitch_error, track_pitch
 from glowtron.evaluate.spectral import SpectralDistance, spectral_distance
 from glowtron.mel import log_mel

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from glowtron.audio import Audio
-from glowtron.evaluate.pace import Timing, pace, timing
-from glowtron.evaluate.speech import RATE
+from glowtron.evaluate.levels import RATE
+from glowtron.evaluate.speaking_rate import Timing, pace, timing
 
 
 def sound(*seconds: float) -> Audio:

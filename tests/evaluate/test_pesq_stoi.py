@@ -6,7 +6,7 @@ from glowtron.audio import Audio
 pytest.importorskip("pesq", reason="needs the extra 'eval'")
 pytest.importorskip("pystoi", reason="needs the extra 'eval'")
 
-from glowtron.evaluate.listening import listen
+from glowtron.evaluate.pesq_stoi import listen
 
 RATE = 22_050
 

@@ -11,8 +11,8 @@ import warnings
 from typing import NamedTuple
 
 from glowtron.audio import Audio
-from glowtron.evaluate.extra import require
-from glowtron.evaluate.speech import RATE, Samples, levelled
+from glowtron.evaluate.levels import RATE, Samples, levelled
+from glowtron.evaluate.optional import require
 
 
 class Listening(NamedTuple):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from glowtron.audio import Audio
-from glowtron.evaluate.speech import RATE, at_16_khz, frame_power, is_speech
+from glowtron.evaluate.levels import RATE, at_16_khz, frame_power, is_speech
 
 _FRAME = 160
 """Samples in a frame at 16 kHz: 10 ms."""

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glowtron.audio import Audio
-from glowtron.evaluate.speech import LEVEL_DB, RATE, at_16_khz, levelled, speech_level
+from glowtron.evaluate.levels import LEVEL_DB, RATE, at_16_khz, levelled, speech_level
 
 
 def hum(seconds: float = 1.0, rate: int = RATE, gain: float = 0.1) -> Audio:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from glowtron import SynthesisOptions, Voice
 from glowtron.evaluate.sentences import Sentence
-from glowtron.evaluate.speaking import attention_summary, read, speak
+from glowtron.evaluate.synthesis import attention_summary, read, speak
 
 SENTENCES = [Sentence(str(place), text) for place, text in enumerate(("One.", "Two, and a few words more.", "Three?"))]
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glowtron.evaluate.words import WordCount, count_words, plain_words, spoken_words, total
+from glowtron.evaluate.wer import WordCount, count_words, plain_words, spoken_words, total
 
 sentences = st.lists(st.sampled_from("a b c d".split()), max_size=7)
 

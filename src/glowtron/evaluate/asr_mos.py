@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from glowtron.audio import Audio
 from glowtron.evaluate.mos import Mos, MosEstimator
 from glowtron.evaluate.recogniser import recognise_all
-from glowtron.evaluate.words import WordCount, count_words, plain_words, spoken_words, total
+from glowtron.evaluate.wer import WordCount, count_words, plain_words, spoken_words, total
 
 _RESAMPLES = 1000
 
