@@ -37,6 +37,7 @@ KERNEL := hatch_build.py $(wildcard src/glowtron/engines/*.[ch])
 	$(PIP) --editable .
 	touch $@
 
-.venv/.dev: pyproject.toml constraints.txt $(KERNEL) | .venv/.core
+.venv/.dev: pyproject.toml constraints.txt instruments.txt $(KERNEL) | .venv/.core
 	$(PIP) --editable '.[dev]'
+	$(PIP) --no-deps --requirement instruments.txt
 	touch $@

@@ -13,7 +13,10 @@ from glowtron.cli import glowtron
 from glowtron.errors import InputError
 from glowtron.evaluate import asr_mos, evaluation
 from glowtron.evaluate.evaluation import Settings, evaluate
+from glowtron.evaluate.optional import is_installed
+from glowtron.evaluate.report import read_report
 from glowtron.evaluate.sentences import Sentence
+from glowtron.evaluate.vocoders import vocoders_of
 
 pytest.importorskip("pesq", reason="needs the extra 'eval'")
 
@@ -42,7 +45,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     hard = [Sentence("one letter 1", "A"), Sentence("short 2", "Go. Stop.")]
     monkeypatch.setattr(evaluation, "hard_sentences", lambda: hard)
     # Finding words in noise is slow, and tested elsewhere on speech.
-    monkeypatch.setattr(asr_mos, "recognise_all", lambda audios, _: (["number", "clips"] for _ in audios))
+    monkeypatch.setattr(asr_mos, "recognise_all", lambda audios, *_: (["number", "clips"] for _ in audios))
 
 
 @pytest.fixture
@@ -54,16 +57,22 @@ def voice(tiny_voice: Path) -> Voice:
 def test_the_report_holds_every_figure_beside_its_neighbours(voice: Voice, corpus: Path, tmp_path: Path) -> None:
     report = evaluate(voice, [("bob", corpus)], tmp_path / "out", SETTINGS)
     assert json.loads((tmp_path / "out" / "report.json").read_text()) == json.loads(json.dumps(report))
+    assert read_report(tmp_path / "out" / "report.json") == json.loads(json.dumps(report))
     bob = report["speakers"]["bob"]
-    assert set(bob["vocoders"]) == {"real", "waveglow", "griffin-lim"}
-    assert bob["vocoders"]["real"]["words_recognised"] == 2 / 5
+    assert set(bob["vocoders"]) == {"real", *vocoders_of(voice, "bob", 0, None)}
+    assert bob["vocoders"]["real"]["words_correct"] == 2 / 5
     assert bob["vocoders"]["griffin-lim"]["mel_l1"] < bob["vocoders"]["waveglow"]["mel_l1"]
     assert bob["vocoders"]["waveglow"]["log_likelihood"] is not None
-    assert bob["attention"]["unseen_sentences"]["n"] == 2
-    assert bob["attention"]["hard_sentences"]["n"] == 2
+    assert bob["alignment"]["unseen_sentences"]["n"] == 2
+    assert bob["alignment"]["hard_sentences"]["n"] == 2
+    assert bob["alignment"]["hard_sentences"]["complete"] == 0 and bob["alignment"]["hard_sentences"]["word_error_rate"]
+    assert bob["speaking"]["real"]["f0_sd_semitones"] is None or bob["speaking"]["real"]["f0_sd_semitones"] >= 0
+    assert "median_pause_s" in bob["speaking"]["held_out_texts"]
+    assert ("mos_distill" in bob["vocoders"]["real"]) == is_installed("distillmos")
+    assert ("speaker_similarity" in bob["vocoders"]["waveglow"]) == is_installed("resemblyzer")
     assert bob["speaking"]["real"]["n"] == bob["speaking"]["held_out_texts"]["n"] == len(bob["clips"]) == 2
     text = (tmp_path / "out" / "report.md").read_text()
-    assert "| WaveGlow | Griffin-Lim |" in text and "spoken, unseen sentences" in text
+    assert "| WaveGlow |" in text and "| Griffin-Lim, 60 iterations |" in text and "spoken, unseen sentences" in text
     for picture in bob["pictures"]:
         assert (tmp_path / "out" / picture).read_bytes().startswith(b"\x89PNG") and picture in text
     assert not list((tmp_path / "out").glob(".*"))
@@ -94,7 +103,7 @@ def test_the_same_seed_gives_the_same_figures(voice: Voice, corpus: Path, tmp_pa
     voice.vocoder = None
     one, two = (evaluate(voice, [("ann", corpus)], tmp_path / name, SETTINGS)["speakers"] for name in "ab")
     assert one == two
-    assert set(one["ann"]["vocoders"]) == {"real", "griffin-lim"}
+    assert set(one["ann"]["vocoders"]) == {"real", "mel-inversion", "griffin-lim"}
 
 
 def test_faults_are_told_before_anything_is_measured(voice: Voice, corpus: Path, tmp_path: Path) -> None:
@@ -126,3 +135,26 @@ def test_a_missing_extra_is_named_first(monkeypatch: pytest.MonkeyPatch, voice: 
     monkeypatch.setitem(__import__("sys").modules, "pesq", None)
     with pytest.raises(InputError, match=r"'pesq': pip install 'glowtron\[eval\]'"):
         evaluate(voice, [("ann", tmp_path / "nowhere")], tmp_path / "out", SETTINGS)
+
+
+def test_a_recogniser_is_checked_first(voice: Voice, corpus: Path, tmp_path: Path) -> None:
+    settings = dataclasses.replace(SETTINGS, recogniser=f"whisper:{tmp_path / 'nowhere'}")
+    with pytest.raises(InputError, match="lacks config"):
+        evaluate(voice, [("ann", corpus)], tmp_path / "out", settings)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("few")
+def test_packages_of_weights_may_be_missing(
+    monkeypatch: pytest.MonkeyPatch, voice: Voice, corpus: Path, tmp_path: Path
+) -> None:
+    voice.config = dataclasses.replace(voice.config, acoustic=None, vocoder=None)
+    voice.acoustic = voice.vocoder = None
+    for module in (asr_mos, evaluation):
+        monkeypatch.setattr(module, "is_installed", lambda _: False)
+    report = evaluate(voice, [("ann", corpus)], tmp_path / "out", SETTINGS)
+    assert report["not_measured"] == [
+        "pip install --no-deps distillmos==0.9.1",
+        "pip install --no-deps Resemblyzer==0.1.4",
+    ]
+    assert "mos_distill" not in report["speakers"]["ann"]["vocoders"]["real"]

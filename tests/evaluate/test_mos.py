@@ -8,12 +8,12 @@ from glowtron.evaluate.levels import RATE, levelled
 
 pytest.importorskip("onnxruntime", reason="needs the extra 'eval'")
 
-from glowtron.evaluate.mos import MosEstimator
+from glowtron.evaluate.mos import DnsMos, DnsMosEstimator
 
 
 @pytest.fixture(scope="module")
-def estimator() -> MosEstimator:
-    return MosEstimator()
+def estimator() -> DnsMosEstimator:
+    return DnsMosEstimator()
 
 
 def murmur(seconds: float) -> NDArray[np.float32]:
@@ -24,7 +24,7 @@ def murmur(seconds: float) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("seconds", [1.0, 9.5, 12.3])
-def test_estimates_are_the_published_program_s(estimator: MosEstimator, seconds: float) -> None:
+def test_estimates_are_the_published_program_s(estimator: DnsMosEstimator, seconds: float) -> None:
     dnsmos = pytest.importorskip("speechmos.dnsmos", reason="speechmos lacks a library of its own")
     audio = Audio(murmur(seconds), RATE)
     reference = dnsmos.run(levelled(audio), RATE)
@@ -35,14 +35,19 @@ def test_estimates_are_the_published_program_s(estimator: MosEstimator, seconds:
     assert mos.background == pytest.approx(float(reference["bak_mos"]), abs=1e-3)
 
 
-def test_loudness_changes_nothing(estimator: MosEstimator) -> None:
+def test_loudness_changes_nothing(estimator: DnsMosEstimator) -> None:
     samples = murmur(2.0)
-    quiet = estimator.p808(Audio(samples * np.float32(0.1), RATE))
-    assert quiet == pytest.approx(estimator.p808(Audio(samples, RATE)), abs=1e-3)
+    quiet = estimator.estimate(Audio(samples * np.float32(0.1), RATE), p835=False).p808
+    assert quiet == pytest.approx(estimator.estimate(Audio(samples, RATE)).p808, abs=1e-3)
 
 
-def test_silence_and_short_sounds_are_rated(estimator: MosEstimator) -> None:
+def test_silence_and_short_sounds_are_rated(estimator: DnsMosEstimator) -> None:
     for n_samples in (1, 50, 16_000):
-        assert 0 < estimator.p808(Audio(np.zeros(n_samples, np.float32), RATE)) < 6
+        assert 0 < estimator.estimate(Audio(np.zeros(n_samples, np.float32), RATE)).p808 < 6
     with pytest.raises(InputError, match="without a sample"):
-        estimator.p808(Audio(np.zeros(0, np.float32), RATE))
+        estimator.estimate(Audio(np.zeros(0, np.float32), RATE))
+
+
+def test_p835_is_left_out_where_it_is_not_asked_for(estimator: DnsMosEstimator) -> None:
+    audio = Audio(murmur(1.0), RATE)
+    assert estimator.estimate(audio, p835=False) == DnsMos(estimator.estimate(audio).p808)

@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 
 from glowtron.audio import Audio
 from glowtron.evaluate.levels import RATE
-from glowtron.evaluate.pitch import HOP, pitch_error, track_pitch
+from glowtron.evaluate.pitch import HOP, pitch_error, pitch_range, track_pitch
 
 
 def voice(hertz: NDArray[np.float64], rate: int = RATE) -> NDArray[np.float32]:
@@ -70,3 +70,12 @@ def test_errors_are_what_they_say() -> None:
     assert error.gross_share == pytest.approx(1 / 3)
     assert error.voicing_share == pytest.approx(2 / 6)
     assert pitch_error(np.zeros(4), np.zeros(4)) == (None, None, 0.0)
+
+
+def test_pitch_range_is_that_of_the_melody() -> None:
+    track = 200 * 2 ** (np.tile([-2.0, 2.0], 50) / 12)
+    low, high = pitch_range([track, np.zeros(30)]), pitch_range([track / 2])
+    assert low.f0_sd_semitones == high.f0_sd_semitones == pytest.approx(2.0)
+    assert low.f0_median_hz == pytest.approx(200, rel=0.01)
+    assert pitch_range([np.append(track, 2000.0)]).f0_sd_semitones == pytest.approx(2.0, rel=0.05), "an error"
+    assert pitch_range([]) == pitch_range([np.zeros(5)]) == (None, None)

@@ -3,7 +3,7 @@ import pytest
 
 from glowtron.audio import Audio
 from glowtron.evaluate.levels import RATE
-from glowtron.evaluate.speaking_rate import Timing, pace, timing
+from glowtron.evaluate.speaking_rate import Timing, speaking_rate, timing
 
 
 def sound(*seconds: float) -> Audio:
@@ -23,14 +23,15 @@ def test_silence_has_no_timing() -> None:
     assert timing(Audio(np.zeros(RATE, np.float32), RATE)) == (0.0, ())
 
 
-def test_pace_over_recordings() -> None:
-    measured = pace([["one", "two"], ["three"]], [Timing(0.6, (0.4,)), Timing(0.5, ())])
+def test_rate_over_recordings() -> None:
+    measured = speaking_rate([["one", "two"], ["three"]], [Timing(0.6, (0.4,)), Timing(0.5, ())])
     assert measured.letters_per_s == pytest.approx(11 / 1.1)
     assert measured.words_per_min == pytest.approx(3 * 60 / 1.5)
     assert measured.pauses_per_10_words == pytest.approx(10 / 3)
-    assert measured.mean_pause_s == pytest.approx(0.4)
+    assert measured.mean_pause_s == measured.median_pause_s == pytest.approx(0.4)
+    assert speaking_rate([["one"]], [Timing(1.0, (0.2, 0.2, 0.8))]).median_pause_s == pytest.approx(0.2)
 
 
-def test_nothing_spoken_has_no_pace() -> None:
-    assert pace([], []) == (0.0, 0.0, 0.0, 0.0)
-    assert pace([["word"]], [Timing(0.0, ())]) == (0.0, 0.0, 0.0, 0.0)
+def test_nothing_spoken_has_no_speaking_rate() -> None:
+    assert speaking_rate([], []) == (0.0, 0.0, 0.0, 0.0, 0.0)
+    assert speaking_rate([["word"]], [Timing(0.0, ())]) == (0.0, 0.0, 0.0, 0.0, 0.0)

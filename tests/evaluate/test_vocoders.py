@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from glowtron import Audio, Voice
+from glowtron import Audio, SynthesisOptions, Voice
 from glowtron.checkpoint import StoredVoice, load_voice
-from glowtron.evaluate.vocoders import likelihood, vocoders_of
+from glowtron.evaluate.vocoders import corrected_noise, likelihood, vocoders_of
+from glowtron.mel import log_mel
 from glowtron.models.waveglow import WaveGlow
 
 CLIPS = [
@@ -46,8 +47,37 @@ def test_the_likelihood_is_that_of_who_speaks(tiny_voice: Path) -> None:
     assert likelihood(several, "bob", CLIPS, seed=0) != pytest.approx(wanted, abs=1e-4)
 
 
-@pytest.mark.parametrize(("speakers", "told"), [((), None), (("bob",), None), (("ann", "bob"), "bob")])
-def test_only_a_vocoder_of_several_is_told(tiny_voice: Path, speakers: tuple[str, ...], told: str | None) -> None:
-    options = vocoders_of(voice_of(tiny_voice, speakers), "bob", seed=3, sigma=0.5)
-    assert (options["waveglow"].speaker, options["griffin-lim"].speaker) == (told, None)
-    assert (options["waveglow"].sigma, options["waveglow"].seed) == (0.5, 3)
+@pytest.mark.parametrize(("speakers", "known"), [((), None), (("bob",), None), (("ann", "bob"), "bob")])
+def test_only_a_vocoder_of_several_is_given_the_speaker(
+    monkeypatch: pytest.MonkeyPatch, tiny_voice: Path, speakers: tuple[str, ...], known: str | None
+) -> None:
+    voice, asked = voice_of(tiny_voice, speakers), []
+    monkeypatch.setattr(voice, "vocode", lambda audio, options: asked.append(options) or audio)
+    vocoders = vocoders_of(voice, "bob", seed=3, sigma=0.5)
+    vocoders["waveglow"](CLIPS[0])
+    vocoders["griffin-lim"](CLIPS[0])
+    assert [options.speaker for options in asked] == [known, None]
+    assert (asked[0].sigma, asked[0].seed) == (0.5, 3)
+
+
+def test_the_flow_stands_beside_itself_without_correction_and_noise_with_it(tiny_voice: Path) -> None:
+    voice = voice_of(tiny_voice, ())
+    voice.config = replace(voice.config, vocoding=replace(voice.config.vocoding, correction=0))
+    assert set(vocoders_of(voice, None, 0, None)) == {"waveglow", "mel-inversion", "griffin-lim"}
+    voice.config = replace(voice.config, vocoding=replace(voice.config.vocoding, correction=4))
+    vocoders = vocoders_of(voice, None, 0, None)
+    assert list(vocoders) == ["waveglow", "waveglow-uncorrected", "noise-corrected", "mel-inversion", "griffin-lim"]
+    plain = voice.vocode(CLIPS[1], SynthesisOptions(vocoder="waveglow", correction=0))
+    assert np.array_equal(vocoders["waveglow-uncorrected"](CLIPS[1]).samples, plain.samples)
+
+
+def test_corrected_noise_has_the_mel_of_the_recording(tiny_voice: Path) -> None:
+    config, clip = voice_of(tiny_voice, ()).mel, CLIPS[1]
+
+    def distance(rounds: int) -> float:
+        noise = corrected_noise(config, rounds, seed=0)(clip)
+        assert noise.sample_rate == clip.sample_rate and len(noise.samples) == len(clip.samples)
+        mels = [log_mel(torch.from_numpy(audio.samples)[None], config) for audio in (noise, clip)]
+        return float((mels[0] - mels[1]).abs().mean())
+
+    assert distance(60) < 0.5 * distance(4) < 0.5 * distance(0)

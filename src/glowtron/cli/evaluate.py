@@ -1,4 +1,4 @@
-"""`glowtron evaluate`: how good a voice is."""
+"""`glowtron evaluate`: measures a voice."""
 
 from __future__ import annotations
 
@@ -29,6 +29,19 @@ from glowtron.cli.train import speaker_and_folder
     metavar="FILE",
     help="Transcripts to draw unseen sentences from, lines of id|text.  [default: metadata_all.csv in the data]",
 )
+@click.option(
+    "--recogniser",
+    metavar="NAME",
+    default="pocketsphinx",
+    show_default=True,
+    help="pocketsphinx, or whisper:FOLDER for a Whisper model in faster-whisper's layout.",
+)
+@click.option(
+    "--n-sentences",
+    type=click.IntRange(0),
+    metavar="INTEGER",
+    help="Unseen sentences to speak and recognise.  [default: 20; 500 with --full]",
+)
 @click.option("--sigma", type=click.FloatRange(0, 2), metavar="NUMBER", help="Spread of WaveGlow's noise.")
 @click.option("--seed", type=click.IntRange(0), metavar="INTEGER", default=1234, show_default=True)
 @click.option("--processes", type=click.IntRange(1), metavar="INTEGER", help="Recognisers at work.  [default: all]")
@@ -41,21 +54,23 @@ def evaluate(
     output: str,
     full: bool,
     sentences: str | None,
+    recogniser: str,
+    n_sentences: int | None,
     sigma: float | None,
     seed: int,
     processes: int | None,
     device: str,
     quiet: bool,
 ) -> None:
-    """Measure how good a voice is.
+    """Measure a voice beside its reader's recordings.
 
-    Real clips that its training kept out are vocoded, and unseen sentences spoken; what a recogniser understands, what
-    listeners would say and how far it is from the real speaker go into report.md and report.json.
+    Real clips that its training kept out are vocoded, and unseen sentences spoken. Word error rate, MOS estimates,
+    speaker similarity and distances from the real recordings go into report.md and report.json.
 
     \b
     Examples:
       glowtron evaluate --data lj=LJSpeech-1.1 -o report
-      glowtron evaluate my-voice --data corpus --sentences unseen.csv -o report --full
+      glowtron evaluate my-voice --data corpus --recogniser whisper:whisper-base -o report --full
     """
     folder = Path(output)
     check_folder(folder)
@@ -70,6 +85,8 @@ def evaluate(
         sigma=sigma,
         root=Path(root) if root else None,
         sentences=Path(sentences) if sentences else None,
+        recogniser=recogniser,
+        n_sentences=n_sentences,
         processes=processes,
         quiet=quiet,
     )

@@ -1,16 +1,18 @@
-"""A voice evaluated: vocoded and spoken, measured beside the real speaker, and reported."""
+"""Evaluates a voice: vocodes held-out clips, speaks sentences, measures both beside the reader, writes a report."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
+import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -24,30 +26,47 @@ from glowtron.config import TrainingConfig
 from glowtron.data.manifest import Clip, read_clip, read_corpora, speakers_of, split
 from glowtron.errors import InputError
 from glowtron.evaluate import asr_mos, synthesis, vocoders
-from glowtron.evaluate.optional import folder_of, require
+from glowtron.evaluate.asr_mos import Instruments, Score
+from glowtron.evaluate.completeness import RateRange, is_complete, rate_range
+from glowtron.evaluate.optional import folder_of, how_to_install, is_installed, require
 from glowtron.evaluate.pictures import draw_alignment, draw_mels
-from glowtron.evaluate.report import markdown
+from glowtron.evaluate.pitch import pitch_range, track_pitch
+from glowtron.evaluate.recogniser import POCKETSPHINX, check_recogniser
+from glowtron.evaluate.report import FORMAT, markdown
 from glowtron.evaluate.sentences import Sentence, hard_sentences, unseen_sentences
-from glowtron.evaluate.speaking_rate import pace, timing
-from glowtron.evaluate.wer import spoken_words
+from glowtron.evaluate.speaker_similarity import (
+    Embedding,
+    SpeakerEncoder,
+    centroid,
+    embed_all,
+    own_similarities,
+    similarities,
+)
+from glowtron.evaluate.speaking_rate import speaking_rate, timing
+from glowtron.evaluate.wer import spoken_words, total
 from glowtron.mel import log_mel
 from glowtron.synthesis.options import SynthesisOptions
 from glowtron.voice import Voice
 
-_N_HEARD = {"quick": 20, "full": 50}
-"""Unseen sentences recognised and rated."""
-_N_ATTENDED = {"quick": 20, "full": 500}
-"""Unseen sentences whose attention is judged."""
+_N_RATED = {"quick": 20, "full": 50}
+"""Unseen sentences whose quality is estimated."""
+_N_SPOKEN = {"quick": 20, "full": 500}
+"""Unseen sentences that are spoken and recognised."""
+_N_RATE_CLIPS = 200
+"""Recordings of a reader that tell the range of the speaking rate."""
+_PACKAGES_OF_WEIGHTS = ("distillmos", "resemblyzer")
 _EXAMPLES = 3
 """Clips and sentences whose sound is kept for people to hear."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How a voice is evaluated."""
+    """Settings of one evaluation."""
 
     quick: bool = True
-    """A few minutes: fewer sentences, and P.808 alone of the MOS estimates."""
+    """A few minutes: fewer sentences, and no P.835 among the MOS estimates."""
+    recogniser: str = POCKETSPHINX
+    """`pocketsphinx`, or `whisper:FOLDER` for a Whisper model in faster-whisper's layout."""
     seed: int = 1234
     """Of the choice of sentences, of all noise, and of the intervals."""
     sigma: float | None = None
@@ -56,12 +75,24 @@ class Settings:
     """Where the paths in lists begin, if not where the lists are."""
     sentences: Path | None = None
     """Transcripts to draw unseen sentences from; None: `metadata_all.csv` of the first data folder that has one."""
+    n_sentences: int | None = None
+    """Unseen sentences to speak; None: 20 in the quick set, 500 in the full one."""
     n_held_out: int = TrainingConfig().validation_clips
     """Clips a speaker to measure on where the voice does not say which its training kept out."""
     processes: int | None = None
     """Recognisers at work; None: one a processor."""
     quiet: bool = False
     """Whether to go without a progress bar."""
+
+    @property
+    def n_rated(self) -> int:
+        """Unseen sentences whose quality is estimated."""
+        return _N_RATED["quick" if self.quick else "full"]
+
+    @property
+    def n_spoken(self) -> int:
+        """Unseen sentences that are spoken and recognised."""
+        return _N_SPOKEN["quick" if self.quick else "full"] if self.n_sentences is None else self.n_sentences
 
 
 def evaluate(voice: Voice, data: Sequence[tuple[str, Path]], out: Path, settings: Settings) -> dict[str, Any]:
@@ -72,7 +103,8 @@ def evaluate(voice: Voice, data: Sequence[tuple[str, Path]], out: Path, settings
     extra, a folder that cannot be read or written, or a speaker the voice does not have, before anything is measured.
     """
     began = time.monotonic()
-    for library in ("pocketsphinx", "pesq", "pystoi", "onnxruntime", "matplotlib"):
+    check_recogniser(settings.recogniser)
+    for library in ("pesq", "pystoi", "onnxruntime", "matplotlib"):
         require(library)
     folder_of("speechmos")
     if not data:
@@ -80,18 +112,24 @@ def evaluate(voice: Voice, data: Sequence[tuple[str, Path]], out: Path, settings
     corpora = _corpora(voice, data, settings)
     unseen = _unseen(corpora, data, settings) if voice.acoustic is not None else []
     _make_folder(out)
-    with tqdm(desc="evaluate", total=_amount(voice, corpora, unseen, settings), disable=settings.quiet) as bar:
-        speakers = {corpus.speaker: _Measuring(voice, corpus, unseen, out, settings, bar).all() for corpus in corpora}
+    with tqdm(desc="evaluate", total=_amount(voice, corpora, unseen), disable=settings.quiet) as bar:
+        tools = _Tools.open(corpora, settings)
+        speakers = {
+            corpus.speaker: _Measuring(voice, corpus, unseen, out, settings, tools, bar).all() for corpus in corpora
+        }
     report = {
+        "format": FORMAT,
         "voice": voice.config.name,
         "sha256": voice.config.sha256,
         "held_out_known": bool(voice.config.held_out),
         "quick": settings.quick,
+        "recogniser": settings.recogniser.partition(":")[0],
         "seed": settings.seed,
         "sigma": voice.config.vocoding.sigma if settings.sigma is None else settings.sigma,
         "correction": voice.config.vocoding.correction,
         "minutes": (time.monotonic() - began) / 60,
-        "versions": _versions(),
+        "versions": _versions(settings),
+        "not_measured": [how_to_install(name) for name in _PACKAGES_OF_WEIGHTS if not is_installed(name)],
         "speakers": speakers,
     }
     _write(out / "report.json", json.dumps(report, indent=2, ensure_ascii=False) + "\n")
@@ -108,6 +146,8 @@ class _Corpus:
     """Ids and texts of all clips."""
     clips: tuple[Clip, ...]
     audios: tuple[Audio, ...]
+    rate_clips: tuple[Clip, ...]
+    """Clips, of training or not, that tell how fast and how slowly the reader speaks."""
 
     @property
     def texts(self) -> list[str]:
@@ -127,7 +167,8 @@ def _corpora(voice: Voice, data: Sequence[tuple[str, Path]], settings: Settings)
         held_out = _held_out(voice, clips, settings)
         seen = frozenset(name for clip in clips for name in (clip.id, clip.text))
         audios = tuple(read_clip(clip, voice.mel.sample_rate) for clip in held_out)
-        corpora.append(_Corpus(speaker, seen, tuple(held_out), audios))
+        rate_clips = tuple(random.Random(settings.seed).sample(clips, min(len(clips), _N_RATE_CLIPS)))
+        corpora.append(_Corpus(speaker, seen, tuple(held_out), audios, rate_clips))
     return corpora
 
 
@@ -145,6 +186,23 @@ def _held_out(voice: Voice, clips: Sequence[Clip], settings: Settings) -> list[C
     return held_out
 
 
+@dataclass(frozen=True)
+class _Tools:
+    """Networks and recogniser, opened once, and the embeddings of all readers."""
+
+    instruments: Instruments
+    encoder: SpeakerEncoder | None
+    embeddings: Mapping[str, Sequence[Embedding]]
+    """Of the held-out recordings of each speaker; none where speaker similarity is not measured."""
+
+    @classmethod
+    def open(cls, corpora: Sequence[_Corpus], settings: Settings) -> _Tools:
+        instruments = Instruments(settings.recogniser, p835=not settings.quick, processes=settings.processes)
+        encoder = SpeakerEncoder() if is_installed("resemblyzer") else None
+        embeddings = {corpus.speaker: embed_all(encoder, corpus.audios) for corpus in corpora if encoder is not None}
+        return cls(instruments, encoder, embeddings)
+
+
 class _Measuring:
     """All measures of one speaker; each method adds its part."""
 
@@ -155,21 +213,18 @@ class _Measuring:
         unseen: Sequence[Sentence],
         out: Path,
         settings: Settings,
+        tools: _Tools,
         bar: tqdm[Any],
     ) -> None:
         self.voice, self.corpus, self.unseen = voice, corpus, unseen
-        self.out, self.settings, self.bar = out, settings, bar
+        self.out, self.settings, self.tools, self.bar = out, settings, tools, bar
 
     def all(self) -> dict[str, Any]:
-        """What the report says of this speaker."""
-        real = self._hear(self.corpus.texts, self.corpus.audios)
+        """The report on this speaker."""
+        real = self._summary(self._measure(self.corpus.texts, self.corpus.audios))
         speaker = _speaker(self.voice, self.corpus.speaker)
-        vocoded = {
-            name: [self._vocode(audio, options) for audio in self.corpus.audios]
-            for name, options in vocoders.vocoders_of(
-                self.voice, speaker, self.settings.seed, self.settings.sigma
-            ).items()
-        }
+        vocoders_of_voice = vocoders.vocoders_of(self.voice, speaker, self.settings.seed, self.settings.sigma)
+        vocoded = {name: self._vocode(vocode) for name, vocode in vocoders_of_voice.items()}
         measured: dict[str, Any] = {
             "clips": [clip.id for clip in self.corpus.clips],
             "vocoders": {"real": real, **{name: self._compare(audios) for name, audios in vocoded.items()}},
@@ -182,15 +237,17 @@ class _Measuring:
         pictured = {"real": self.corpus.audios[0], **{name: audios[0] for name, audios in vocoded.items()}}
         measured["pictures"] = []
         if self.voice.acoustic is not None:
-            spoken = self._speaking(measured, real)
+            spoken = self._speak_all(measured, real)
             pictured["spoken"] = spoken.audio
             measured["pictures"] += [self._draw_alignment(spoken)]
         measured["pictures"] += [self._draw_mels(pictured)]
         return measured
 
-    def _vocode(self, audio: Audio, options: SynthesisOptions) -> Audio:
-        vocoded = self.voice.vocode(audio, options)
-        self.bar.update(1)
+    def _vocode(self, vocode: vocoders.Vocoder) -> list[Audio]:
+        vocoded = []
+        for audio in self.corpus.audios:
+            vocoded.append(vocode(audio))
+            self.bar.update(1)
         return vocoded
 
     def _compare(self, vocoded: Sequence[Audio]) -> dict[str, Any]:
@@ -198,44 +255,96 @@ class _Measuring:
         for audio, real in zip(vocoded, self.corpus.audios, strict=True):
             comparisons.append(vocoders.compare(audio, real, self.voice))
             self.bar.update(1)
-        return {**self._hear(self.corpus.texts, vocoded), **vocoders.summary(comparisons)}
+        scores = self._measure(self.corpus.texts, vocoded)
+        return {**self._summary(scores), **self._similarity(vocoded), **vocoders.summary(comparisons)}
 
-    def _hear(self, texts: Sequence[str], audios: Sequence[Audio]) -> dict[str, Any]:
-        settings = self.settings
-        heard = asr_mos.hear(
-            texts, audios, thorough=not settings.quick, processes=settings.processes, progress=self.bar.update
-        )
-        return asr_mos.summary(heard, settings.seed)
+    def _measure(self, texts: Sequence[str], audios: Sequence[Audio], n_rated: int | None = None) -> list[Score]:
+        return self.tools.instruments.measure(texts, audios, n_rated=n_rated, progress=self.bar.update)
 
-    def _speaking(self, measured: dict[str, Any], real: Mapping[str, Any]) -> synthesis.Speech:
-        """Add what the whole system does; returns the first clip's text as spoken."""
+    def _summary(self, scores: Sequence[Score]) -> dict[str, Any]:
+        return asr_mos.summary(scores, self.settings.seed)
+
+    def _speak_all(self, measured: dict[str, Any], real: Mapping[str, Any]) -> synthesis.SpokenSentence:
+        """Add the measures of the whole system; returns the first clip's text as spoken."""
         texts = [Sentence(clip.id, clip.text) for clip in self.corpus.clips]
-        held_out = list(self._say(texts))
-        n_heard = _N_HEARD[_size(self.settings)]
-        unseen = [*self._say(self.unseen[:n_heard]), *self._say(self.unseen[n_heard:], sounds=False)]
-        hard = list(self._say(hard_sentences(), sounds=False))
-        spoken = {"held_out_texts": held_out, "unseen_sentences": unseen[:n_heard]}
-        columns = {name: self._judge_sound(speeches, real) for name, speeches in spoken.items() if speeches}
-        measured["speaking"] = {"real": {**real, **_pace(self.corpus.texts, self.corpus.audios)}, **columns}
-        attended = {"held_out_texts": held_out, "unseen_sentences": unseen, "hard_sentences": hard}
-        measured["attention"] = {
-            name: synthesis.attention_summary(speeches) for name, speeches in attended.items() if speeches
+        reader = self._reader()
+        columns: dict[str, Any] = {"real": {**real, **self._style(self.corpus.texts, self.corpus.audios)}}
+        columns["real"] |= self._own_similarity()
+        measured["speaking"], measured["alignment"] = columns, {}
+        first: list[synthesis.SpokenSentence] = []
+        for name, sentences, n_rated in (
+            ("held_out_texts", texts, len(texts)),
+            ("unseen_sentences", self.unseen, self.settings.n_rated),
+            ("hard_sentences", hard_sentences(), 0),
+        ):
+            if not sentences:
+                continue
+            options = _options(self.voice, self.corpus.speaker, self.settings)
+            spoken = list(synthesis.speak(self.voice, sentences, options, self.bar.update))
+            first = first or spoken
+            scores = self._measure([one.sentence.text for one in spoken], [one.audio for one in spoken], n_rated)
+            measured["alignment"][name] = self._completeness(spoken, scores, reader)
+            if n_rated:
+                columns[name] = self._judge(spoken[:n_rated], scores[:n_rated])
+                self._keep({name: [one.audio for one in spoken]})
+        # Only these are the texts of the real recordings.
+        same = columns["held_out_texts"]
+        same["word_error_rate_above_real"] = same["word_error_rate"] - real["word_error_rate"]
+        return first[0]
+
+    def _judge(self, spoken: Sequence[synthesis.SpokenSentence], scores: Sequence[Score]) -> dict[str, Any]:
+        """Measures of how sentences sound."""
+        texts, audios = [one.sentence.text for one in spoken], [one.audio for one in spoken]
+        return {**self._summary(scores), **self._style(texts, audios), **self._similarity(audios)}
+
+    def _completeness(
+        self, spoken: Sequence[synthesis.SpokenSentence], scores: Sequence[Score], reader: RateRange
+    ) -> dict[str, Any]:
+        complete = [
+            is_complete(score.errors, self.tools.instruments.n_phones(one.sentence.text), timing(one.audio), reader)
+            for one, score in zip(spoken, scores, strict=True)
+        ]
+        return {
+            "complete": sum(complete) / len(complete),
+            "word_error_rate": total([score.errors for score in scores]).error_rate,
+            **synthesis.alignment_summary(spoken),
+            "incomplete_sentences": [
+                {"text": one.sentence.text, "heard": " ".join(score.heard)}
+                for one, score, whole in zip(spoken, scores, complete, strict=True)
+                if not (whole and one.aligned)
+            ],
         }
-        self._keep({name: [speech.audio for speech in speeches] for name, speeches in spoken.items()})
-        return held_out[0]
 
-    def _say(self, sentences: Sequence[Sentence], *, sounds: bool = True) -> Iterator[synthesis.Speech]:
-        """sounds: False where only the attention is judged; five hundred sentences are an hour of sound."""
-        options = _options(self.voice, self.corpus.speaker, self.settings)
-        say = synthesis.speak if sounds else synthesis.read
-        return say(self.voice, sentences, options, self.bar.update)
+    def _reader(self) -> RateRange:
+        """Range of the reader's speaking rate."""
+        clips = self.corpus.rate_clips
+        rate = self.voice.mel.sample_rate
+        timings = [timing(read_clip(clip, rate)) for clip in clips]
+        return rate_range([self.tools.instruments.n_phones(clip.text) for clip in clips], timings)
 
-    def _judge_sound(self, speeches: Sequence[synthesis.Speech], real: Mapping[str, Any]) -> dict[str, Any]:
-        texts = [speech.sentence.text for speech in speeches]
-        audios = [speech.audio for speech in speeches]
-        heard = self._hear(texts, audios)
-        share, best = heard["words_recognised"], real["words_recognised"]
-        return {**heard, "relative_words": share / best if best else None, **_pace(texts, audios)}
+    def _style(self, texts: Sequence[str], audios: Sequence[Audio]) -> dict[str, float | None]:
+        """Speaking rate, pauses and pitch range."""
+        rate = speaking_rate([spoken_words(text) for text in texts], [timing(audio) for audio in audios])
+        return {**rate._asdict(), **pitch_range([track_pitch(audio) for audio in audios])._asdict()}
+
+    def _similarity(self, audios: Sequence[Audio]) -> dict[str, float]:
+        """Mean similarity to the reader, where it is measured."""
+        if self.tools.encoder is None or not self.tools.embeddings[self.corpus.speaker]:
+            return {}
+        reader = centroid(self.tools.embeddings[self.corpus.speaker])
+        found = similarities(embed_all(self.tools.encoder, audios), reader)
+        return {"speaker_similarity": fmean(found)} if found else {}
+
+    def _own_similarity(self) -> dict[str, float]:
+        """Of the reader's recordings to one another, and of the most similar other reader's recordings."""
+        own = own_similarities(self.tools.embeddings.get(self.corpus.speaker, ()))
+        values = {"speaker_similarity": fmean(own)} if own else {}
+        others = [
+            fmean(similarities(embeddings, centroid(self.tools.embeddings[self.corpus.speaker])))
+            for speaker, embeddings in self.tools.embeddings.items()
+            if own and embeddings and speaker != self.corpus.speaker
+        ]
+        return {**values, "other_speaker_similarity": max(others)} if others else values
 
     def _keep(self, sounds: Mapping[str, Sequence[Audio]]) -> None:
         """Write the first sounds of each kind for people to hear."""
@@ -243,9 +352,9 @@ class _Measuring:
             for place, audio in enumerate(islice(audios, _EXAMPLES), 1):
                 audio.write(self.out / f"{self.corpus.speaker}-{name}-{place}.flac")
 
-    def _draw_alignment(self, speech: synthesis.Speech) -> str:
+    def _draw_alignment(self, spoken: synthesis.SpokenSentence) -> str:
         name = f"{self.corpus.speaker}-alignment.png"
-        draw_alignment(self.out / name, speech.alignment, speech.sentence.text)
+        draw_alignment(self.out / name, spoken.alignment, spoken.sentence.text)
         return name
 
     def _draw_mels(self, sounds: Mapping[str, Audio]) -> str:
@@ -258,14 +367,6 @@ class _Measuring:
 def _mel(audio: Audio, voice: Voice) -> NDArray[np.float32]:
     mel: NDArray[np.float32] = log_mel(torch.from_numpy(audio.samples)[None], voice.mel)[0].numpy()
     return mel
-
-
-def _pace(texts: Sequence[str], audios: Sequence[Audio]) -> dict[str, float]:
-    return pace([spoken_words(text) for text in texts], [timing(audio) for audio in audios])._asdict()
-
-
-def _size(settings: Settings) -> str:
-    return "quick" if settings.quick else "full"
 
 
 def _speaker(voice: Voice, name: str) -> str | None:
@@ -289,28 +390,28 @@ def _unseen(corpora: Sequence[_Corpus], data: Sequence[tuple[str, Path]], settin
     if file is None:
         return []
     seen = frozenset[str]().union(*(corpus.seen for corpus in corpora))
-    return unseen_sentences(file, seen, _N_ATTENDED[_size(settings)], settings.seed)
+    return unseen_sentences(file, seen, settings.n_spoken, settings.seed)
 
 
-def _amount(voice: Voice, corpora: Sequence[_Corpus], unseen: Sequence[Sentence], settings: Settings) -> int:
+def _amount(voice: Voice, corpora: Sequence[_Corpus], unseen: Sequence[Sentence]) -> int:
     """Steps of the progress bar."""
     steps = 0
     for corpus in corpora:
         n_clips = len(corpus.clips)
-        n_vocoders = 1 if voice.vocoder is None else 2
+        n_vocoders = len(vocoders.vocoders_of(voice, None, 0, None))
         steps += n_clips * (1 + 3 * n_vocoders + (voice.vocoder is not None))
         if voice.acoustic is not None:
-            n_heard = min(len(unseen), _N_HEARD[_size(settings)])
-            steps += 2 * n_clips + len(unseen) + n_heard + len(hard_sentences())
+            steps += 2 * (n_clips + len(unseen) + len(hard_sentences()))
     return steps
 
 
-def _versions() -> dict[str, str]:
-    libraries = ("torch", "pocketsphinx", "speechmos", "pesq", "pystoi")
+def _versions(settings: Settings) -> dict[str, str]:
+    recogniser = "pocketsphinx" if settings.recogniser == POCKETSPHINX else "faster-whisper"
+    libraries = ("torch", recogniser, "distillmos", "speechmos", "pesq", "pystoi", "Resemblyzer")
     return {
         "glowtron": __version__,
         "python": platform.python_version(),
-        **{library: version(library) for library in libraries},
+        **{library: version(library) for library in libraries if is_installed(library.lower().replace("-", "_"))},
     }
 
 

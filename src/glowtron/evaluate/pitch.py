@@ -7,6 +7,7 @@ the same for both recordings of a comparison, which is what matters here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -125,3 +126,23 @@ def _best_path(cost: Track, hertz: Track) -> Track:
     for t in range(len(cost) - 1, 0, -1):
         path[t - 1] = back[t, path[t]]
     return hertz[np.arange(len(cost)), path]
+
+
+class PitchRange(NamedTuple):
+    """How high a speaker speaks, and how much the melody moves, over all voiced frames of some recordings."""
+
+    f0_median_hz: float | None
+    """Median fundamental frequency; None without a voiced frame."""
+    f0_sd_semitones: float | None
+    """Standard deviation of the fundamental frequency on a logarithmic scale; frames more than an octave from the
+    median are errors of the tracker and left out. None without a voiced frame."""
+
+
+def pitch_range(tracks: Sequence[Track]) -> PitchRange:
+    """Median and spread of pitch tracks taken together."""
+    voiced = np.concatenate([track[track > 0] for track in tracks]) if tracks else np.zeros(0)
+    if len(voiced) == 0:
+        return PitchRange(None, None)
+    median = float(np.median(voiced))
+    semitones = 12 * np.log2(voiced / median)
+    return PitchRange(median, float(semitones[np.abs(semitones) <= 12].std()))

@@ -1,16 +1,23 @@
-"""The report on a voice, for people: tables of what `evaluate` measured, every figure beside its neighbours."""
+"""The report of an evaluation as Markdown: tables in which every figure stands beside its neighbours."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from glowtron.errors import InputError
+
+FORMAT = 2
+"""Version of `report.json`. Version 1, which bears no number, is read too."""
 _VOCODER_ROWS = (
-    ("words recognised", "words_recognised", ".1%"),
-    ("MOS estimate P.808", "mos_p808", ".2f"),
+    ("word error rate", "word_error_rate", ".1%"),
+    ("MOS estimate DistillMOS", "mos_distill", ".2f"),
+    ("MOS estimate P.835 overall", "mos_overall", ".2f"),
     ("MOS estimate P.835 signal", "mos_signal", ".2f"),
     ("MOS estimate P.835 background", "mos_background", ".2f"),
-    ("MOS estimate P.835 overall", "mos_overall", ".2f"),
+    ("MOS estimate P.808", "mos_p808", ".2f"),
     ("log-mel L1", "mel_l1", ".3f"),
     ("multi-resolution STFT distance", "multi_resolution_stft", ".3f"),
     ("mel-cepstral distortion, dB", "mel_cepstral_distortion_db", ".2f"),
@@ -19,52 +26,126 @@ _VOCODER_ROWS = (
     ("F0 error, cents", "f0_cents", ".0f"),
     ("gross F0 errors", "gross_share", ".1%"),
     ("voicing errors", "voicing_share", ".1%"),
+    ("speaker similarity", "speaker_similarity", ".3f"),
     ("log-likelihood, nats a sample", "log_likelihood", ".3f"),
 )
 _SPEAKING_ROWS = (
     ("sentences", "n", "d"),
-    ("words recognised", "words_recognised", ".1%"),
-    ("the same, relative to the real recordings", "relative_words", ".1%"),
     ("word error rate", "word_error_rate", ".1%"),
-    ("MOS estimate P.808", "mos_p808", ".2f"),
+    ("the same, above the real recordings", "word_error_rate_above_real", "+.1%"),
+    ("words correct", "words_correct", ".1%"),
+    ("MOS estimate DistillMOS", "mos_distill", ".2f"),
     ("MOS estimate P.835 overall", "mos_overall", ".2f"),
+    ("MOS estimate P.835 signal", "mos_signal", ".2f"),
+    ("MOS estimate P.835 background", "mos_background", ".2f"),
+    ("MOS estimate P.808", "mos_p808", ".2f"),
+    ("speaker similarity", "speaker_similarity", ".3f"),
+    ("that of another reader", "other_speaker_similarity", ".3f"),
+    ("F0 median, Hz", "f0_median_hz", ".0f"),
+    ("F0 standard deviation, semitones", "f0_sd_semitones", ".2f"),
     ("letters a second of speech", "letters_per_s", ".1f"),
     ("words a minute", "words_per_min", ".0f"),
     ("pauses in 10 words", "pauses_per_10_words", ".2f"),
     ("mean pause, s", "mean_pause_s", ".2f"),
+    ("median pause, s", "median_pause_s", ".2f"),
 )
-_ATTENTION_ROWS = (
+_ALIGNMENT_ROWS = (
     ("sentences", "n", "d"),
-    ("complete: to the end, no fault", "complete", ".1%"),
-    ("stopped by themselves", "stopped_by_themselves", ".1%"),
-    ("reached the end", "reach_the_end", ".1%"),
-    ("skipped", "skip", ".1%"),
-    ("repeated", "repeat", ".1%"),
-    ("raced", "race", ".1%"),
-    ("endless", "endless", ".1%"),
+    ("complete by their sound", "complete", ".1%"),
+    ("word error rate", "word_error_rate", ".1%"),
+    ("aligned to the end, no failure", "aligned", ".1%"),
+    ("stopped by themselves", "stopped", ".1%"),
+    ("reached the end", "reached_end", ".1%"),
+    ("skipping", "skipping", ".1%"),
+    ("repeating", "repeating", ".1%"),
+    ("too fast", "too_fast", ".1%"),
+    ("no stop", "no_stop", ".1%"),
     ("stuck", "stuck", ".1%"),
-    ("said again or in parts", "said_again", ".1%"),
+    ("retried or split", "retried", ".1%"),
 )
 _NAMES = {
     "real": "real",
     "waveglow": "WaveGlow",
-    "griffin-lim": "Griffin-Lim",
+    "waveglow-uncorrected": "flow alone, no correction",
+    "noise-corrected": "white noise, as much correction",
+    "mel-inversion": "white noise, 60 rounds of correction",
+    "griffin-lim": "Griffin-Lim, 60 iterations",
     "held_out_texts": "spoken, texts of these clips",
     "unseen_sentences": "spoken, unseen sentences",
     "hard_sentences": "spoken, hard texts",
 }
+_RECOGNISERS = {
+    "pocketsphinx": "PocketSphinx, which errs on a fifth of a clear reader's words",
+    "whisper": "Whisper, which knows the language well and writes what was probably meant",
+}
 _NOTES = """\
-Words recognised: 1 - (S + D) / N against an offline recogniser (PocketSphinx), numbers and abbreviations spelled out;
-what it hears of the real recordings is the measure of what can be heard. MOS estimates: DNSMOS, which hears noise and
-distortion, not wrong words. In brackets: 95 % intervals from resampling the recordings. PESQ and STOI compare
-waveforms: a vocoder that draws its own phases, as WaveGlow does, scores low there however it sounds. Attention: a skip
-or a repeat is a step of more than 4 symbols, endless is a tail of more than 1 s or none of its own accord; an
-attention that may only move forward cannot repeat, so read its shares beside the words recognised."""
+Word error rate: (S + D + I) / N by an offline recogniser ({recogniser}). Numbers and abbreviations are spelled
+out on both sides, and other spellings of the same sound are right. The rate on real recordings is the floor.
+MOS estimates are networks' guesses of listeners' opinions, from 1 to 5, and do not check words: DistillMOS first, then
+DNSMOS P.835 and P.808. In brackets: 95 % intervals from resampling the recordings. Speaker similarity: the cosine to
+the mean embedding of the reader's recordings; another reader's shows what a stranger gets. PESQ and STOI compare
+waveforms: a vocoder that draws its own phases, as WaveGlow does, scores low there however it sounds. Complete by their
+sound: under half of the words wrong, and a length within the reader's range of speaking rates. Alignment: skipping and
+repeating are steps of more than 4 symbols, no stop is a tail of more than 1 s or the limit of frames; an attention that
+may only move forward cannot repeat, so read these shares beside the word error rate."""
+
+_KEYS_OF_FORMAT_1 = {
+    "words_recognised": "words_correct",
+    "words_recognised_interval": "words_correct_interval",
+    "complete": "aligned",
+    "stopped_by_themselves": "stopped",
+    "reach_the_end": "reached_end",
+    "skip": "skipping",
+    "repeat": "repeating",
+    "race": "too_fast",
+    "endless": "no_stop",
+    "said_again": "retried",
+}
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """What a `report.json` holds, of this version or an older one, under the names of this version.
+
+    Raises InputError for a file that is no report, or is of a later version.
+    """
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a report: {error}; give a report.json of `evaluate`") from error
+    if not isinstance(report, dict) or "speakers" not in report:
+        raise InputError(f"{path}: is not a report; give a report.json of `evaluate`")
+    version = report.get("format", 1)
+    if version > FORMAT:
+        raise InputError(f"{path}: is of version {version}, this program reads up to {FORMAT}; use a newer glowtron")
+    return report if version == FORMAT else _from_format_1(report)
+
+
+def _from_format_1(report: Mapping[str, Any]) -> dict[str, Any]:
+    speakers = {}
+    for name, measured in report["speakers"].items():
+        new = {key: value for key, value in measured.items() if key != "attention"}
+        for table, old in (("vocoders", "vocoders"), ("speaking", "speaking"), ("alignment", "attention")):
+            if old in measured:
+                new[table] = {column: _renamed(values) for column, values in measured[old].items()}
+        real = measured["vocoders"]["real"]
+        same = new.get("speaking", {}).get("held_out_texts")
+        if same is not None:
+            same["word_error_rate_above_real"] = same["word_error_rate"] - real["word_error_rate"]
+        speakers[name] = new
+    return {**report, "format": FORMAT, "recogniser": "pocketsphinx", "not_measured": [], "speakers": speakers}
+
+
+def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
+    renamed = {_KEYS_OF_FORMAT_1.get(key, key): value for key, value in values.items() if key != "relative_words"}
+    if "incomplete_sentences" in renamed:
+        renamed["incomplete_sentences"] = [{"text": text} for text in renamed["incomplete_sentences"]]
+    return renamed
 
 
 def markdown(report: Mapping[str, Any]) -> str:
     """The report, from what `report.json` holds."""
-    lines = [f"# How good is the voice {report['voice']}?", "", _made(report), "", _NOTES, ""]
+    notes = _NOTES.format(recogniser=_RECOGNISERS[report["recogniser"]])
+    lines = [f"# Evaluation of the voice {report['voice']}", "", _made(report), "", notes, ""]
     for speaker, measured in report["speakers"].items():
         lines += [f"## {speaker}", "", *_vocoders(measured), *_speaking(measured), *_pictures(measured)]
     return "\n".join(lines).rstrip() + "\n"
@@ -74,9 +155,11 @@ def _made(report: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
     size = "Quick set" if report["quick"] else "Full set"
     unknown = " The voice does not say which clips its training kept out: it may have heard these."
+    missing = "".join(f" Not measured, install it by: `{command}`." for command in report["not_measured"])
     return (
         f"{size}, seed {report['seed']}, sigma {report['sigma']}, "
         f"{report['correction']} rounds of correction, in {report['minutes']:.1f} minutes; {versions}."
+        + missing
         + ("" if report["held_out_known"] else unknown)
     )
 
@@ -93,12 +176,12 @@ def _speaking(measured: Mapping[str, Any]) -> Iterable[str]:
         return
     yield from ("### Speaking", "")
     yield from _table(_SPEAKING_ROWS, measured["speaking"])
-    yield from ("### Attention", "")
-    yield from _table(_ATTENTION_ROWS, measured["attention"])
-    failed = [text for column in measured["attention"].values() for text in column["incomplete_sentences"]]
+    yield from ("### Completeness and alignment", "")
+    yield from _table(_ALIGNMENT_ROWS, measured["alignment"])
+    failed = [one for column in measured["alignment"].values() for one in column["incomplete_sentences"]]
     if failed:
-        yield from ("Not spoken whole:", "")
-        yield from (f"- {text}" for text in failed[:20])
+        yield from ("Not spoken whole, and what was heard:", "")
+        yield from (f"- {one['text']}" + (f" ({one['heard']})" if "heard" in one else "") for one in failed[:20])
         if len(failed) > 20:
             yield f"- and {len(failed) - 20} more, in report.json"
         yield ""

@@ -1,4 +1,4 @@
-"""How fast somebody speaks and where they pause, measured on the sound alone."""
+"""Speaking rate and pauses, measured on the sound alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHORTEST_PAUSE_S = 0.15
 """Shorter silences are the closures of plosives."""
 
 
-class Pace(NamedTuple):
+class SpeakingRate(NamedTuple):
     """Speaking rate and pauses over one or many recordings."""
 
     letters_per_s: float
@@ -29,6 +29,8 @@ class Pace(NamedTuple):
     """Pauses within recordings."""
     mean_pause_s: float
     """Mean length of a pause, seconds; 0 if there is none."""
+    median_pause_s: float
+    """Median length of a pause, seconds; 0 if there is none."""
 
 
 class Timing(NamedTuple):
@@ -52,17 +54,18 @@ def timing(audio: Audio) -> Timing:
     return Timing(float(whole - sum(pauses)), pauses)
 
 
-def pace(texts: Sequence[Sequence[str]], timings: Sequence[Timing]) -> Pace:
-    """Pace over recordings and the words spoken in them, all recordings taken together."""
+def speaking_rate(texts: Sequence[Sequence[str]], timings: Sequence[Timing]) -> SpeakingRate:
+    """Speaking rate over recordings and the words spoken in them, all recordings taken together."""
     n_words = sum(len(words) for words in texts)
     n_letters = sum(len(word) for words in texts for word in words)
     speech = sum(timing.speech_s for timing in timings)
     pauses = [pause for timing in timings for pause in timing.pauses_s]
     if speech == 0.0 or n_words == 0:
-        return Pace(0.0, 0.0, 0.0, 0.0)
-    return Pace(
+        return SpeakingRate(0.0, 0.0, 0.0, 0.0, 0.0)
+    return SpeakingRate(
         letters_per_s=n_letters / speech,
         words_per_min=60 * n_words / (speech + sum(pauses)),
         pauses_per_10_words=10 * len(pauses) / n_words,
         mean_pause_s=float(np.mean(pauses)) if pauses else 0.0,
+        median_pause_s=float(np.median(pauses)) if pauses else 0.0,
     )

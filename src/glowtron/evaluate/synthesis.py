@@ -1,4 +1,4 @@
-"""The whole system measured on sentences: what was said, how, and whether the attention held."""
+"""Sentences synthesised to be measured: their sound, and what the voice's own checks of the alignment say."""
 
 from __future__ import annotations
 
@@ -19,78 +19,60 @@ from glowtron.voice import Voice
 Progress = Callable[[int], object]
 
 
-class Speech(NamedTuple):
-    """A sentence as the voice said it; one that it split into several counts as whole only if all of them are."""
+class SpokenSentence(NamedTuple):
+    """A sentence as the voice said it; one that the voice splits counts as aligned only if all its parts are."""
 
     sentence: Sentence
     audio: Audio
     attention: list[Attention]
-    """One for each piece the voice split the sentence into."""
-    said_again: bool
-    """Whether the voice needed more than one take of it."""
+    """One for each part the voice split the sentence into."""
+    retried: bool
+    """Whether the voice needed a second attempt, or split the sentence after one."""
     alignment: NDArray[np.float32]
-    """(S, N) of the first piece, for a picture."""
+    """(S, N) of the first part, for a picture."""
 
     @property
-    def complete(self) -> bool:
-        """Whether every piece was spoken to its end without fault."""
-        return all(piece.complete for piece in self.attention)
+    def aligned(self) -> bool:
+        """Whether the alignment of every part reaches the end without a failure."""
+        return all(part.complete for part in self.attention)
 
 
 def speak(
     voice: Voice, sentences: Sequence[Sentence], options: SynthesisOptions, progress: Progress | None = None
-) -> Iterator[Speech]:
+) -> Iterator[SpokenSentence]:
     """Say each of `sentences` by itself. `progress` is called with 1 after each."""
     for sentence in sentences:
         with warnings.catch_warnings():
             # What it warns of is what is measured here.
             warnings.simplefilter("ignore", FaultWarning)
-            pieces = list(voice.utterances(sentence.text, options))
-        yield Speech(
+            parts = list(voice.utterances(sentence.text, options))
+        yield SpokenSentence(
             sentence,
-            concatenate([piece.with_pause for piece in pieces]),
-            [piece.attention for piece in pieces],
-            any(piece.attempts > 1 or piece.is_part for piece in pieces),
-            pieces[0].alignment.float().cpu().numpy(),
+            concatenate([part.with_pause for part in parts]),
+            [part.attention for part in parts],
+            any(part.attempts > 1 or part.is_part for part in parts),
+            parts[0].alignment.float().cpu().numpy(),
         )
         if progress is not None:
             progress(1)
 
 
-def read(
-    voice: Voice, sentences: Sequence[Sentence], options: SynthesisOptions, progress: Progress | None = None
-) -> Iterator[Speech]:
-    """As `speak`, without a sound: for what only the attention is judged of."""
-    for sentence in sentences:
-        takes = list(voice.takes(sentence.text, options))
-        yield Speech(
-            sentence,
-            Audio(np.zeros(0, np.float32), voice.mel.sample_rate),
-            [take.attention for take in takes],
-            any(take.attempt > 0 or take.line.is_part for take in takes),
-            takes[0].alignment.float().cpu().numpy(),
-        )
-        if progress is not None:
-            progress(1)
+def alignment_summary(spoken: Sequence[SpokenSentence]) -> dict[str, Any]:
+    """Shares of sentences with each failure of the alignment in any part, and of those without any, as JSON values."""
+    n = len(spoken)
 
-
-def attention_summary(speeches: Sequence[Speech]) -> dict[str, Any]:
-    """Shares of sentences in which any piece had each fault, and of those without any, as JSON values."""
-    n = len(speeches)
-
-    def share(fault: Callable[[Attention], bool]) -> float:
-        return sum(any(fault(piece) for piece in speech.attention) for speech in speeches) / n
+    def share(failed: Callable[[Attention], bool]) -> float:
+        return sum(any(failed(part) for part in speech.attention) for speech in spoken) / n
 
     return {
         "n": n,
-        "complete": sum(speech.complete for speech in speeches) / n,
-        "stopped_by_themselves": 1 - share(lambda piece: not piece.stopped),
-        "reach_the_end": 1 - share(lambda piece: not piece.reached_end),
-        "skip": share(lambda piece: piece.skips),
-        "repeat": share(lambda piece: piece.repeats),
-        "race": share(lambda piece: piece.races),
-        "endless": share(lambda piece: piece.endless),
-        "stuck": share(lambda piece: piece.dwells),
-        "said_again": sum(speech.said_again for speech in speeches) / n,
-        "incomplete_sentences": [speech.sentence.text for speech in speeches if not speech.complete],
+        "aligned": sum(speech.aligned for speech in spoken) / n,
+        "stopped": 1 - share(lambda part: not part.stopped),
+        "reached_end": 1 - share(lambda part: not part.reached_end),
+        "skipping": share(lambda part: part.skips),
+        "repeating": share(lambda part: part.repeats),
+        "too_fast": share(lambda part: part.races),
+        "no_stop": share(lambda part: part.endless),
+        "stuck": share(lambda part: part.dwells),
+        "retried": sum(speech.retried for speech in spoken) / n,
     }

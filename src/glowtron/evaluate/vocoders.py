@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 import torch
 
 from glowtron.audio import Audio
+from glowtron.config import MelConfig
 from glowtron.evaluate.pesq_stoi import Listening, listen
 from glowtron.evaluate.pitch import PitchError, pitch_error, track_pitch
 from glowtron.evaluate.spectral import SpectralDistance, spectral_distance
 from glowtron.mel import log_mel
+from glowtron.models.mel_correction import MelCorrection
 from glowtron.models.waveglow import flow_loss
 from glowtron.synthesis.options import SynthesisOptions
 from glowtron.synthesis.speakers import vocoder_row
@@ -22,8 +24,14 @@ from glowtron.voice import Voice
 _DITHER = 1e-4
 """Standard deviation of the noise under which the likelihood is taken, as in training: without noise, digital silence
 has any likelihood one likes."""
+_NOISE = 0.1
+"""Standard deviation of the white noise that the classical inversion begins with: about that of speech."""
+ITERATIONS = 60
+"""Of Griffin-Lim, and of mel correction where it stands beside it."""
 
 Progress = Callable[[int], object]
+Vocoder = Callable[[Audio], Audio]
+"""A recording to its mel and back, at the recording's rate and length."""
 
 
 class Comparison(NamedTuple):
@@ -34,17 +42,49 @@ class Comparison(NamedTuple):
     pitch: PitchError
 
 
-def vocoders_of(voice: Voice, speaker: str | None, seed: int, sigma: float | None) -> dict[str, SynthesisOptions]:
-    """The vocoders to compare, by name: the voice's WaveGlow, if it has one, and Griffin-Lim with 60 iterations.
+def vocoders_of(voice: Voice, speaker: str | None, seed: int, sigma: float | None) -> dict[str, Vocoder]:
+    """The vocoders to compare, by name.
+
+    The voice's WaveGlow, if it has one, as it ships. If that ends with mel correction: the flow without it, and white
+    noise with as much of it, which tell what the flow contributes. Then the classical ways: mel correction from white
+    noise, and Griffin-Lim, with 60 iterations each.
 
     speaker: one of the voice's, or None for its first.
     """
-    options = {"griffin-lim": SynthesisOptions(vocoder="griffin-lim", seed=seed)}
+
+    def of_voice(options: SynthesisOptions) -> Vocoder:
+        return lambda audio: voice.vocode(audio, options)
+
+    vocoders: dict[str, Vocoder] = {}
     if voice.vocoder is not None:
-        told = speaker if voice.vocoder.config.n_speakers > 1 else None
-        waveglow = SynthesisOptions(vocoder="waveglow", speaker=told, seed=seed, sigma=sigma)
-        options = {"waveglow": waveglow, **options}
-    return options
+        known = speaker if voice.vocoder.config.n_speakers > 1 else None
+        rounds = voice.config.vocoding.correction
+
+        def waveglow(correction: int) -> Vocoder:
+            options = SynthesisOptions(vocoder="waveglow", speaker=known, seed=seed, sigma=sigma, correction=correction)
+            return of_voice(options)
+
+        vocoders["waveglow"] = waveglow(rounds)
+        if rounds:
+            vocoders["waveglow-uncorrected"] = waveglow(0)
+            vocoders["noise-corrected"] = corrected_noise(voice.mel, rounds, seed)
+    vocoders["mel-inversion"] = corrected_noise(voice.mel, ITERATIONS, seed)
+    vocoders["griffin-lim"] = of_voice(SynthesisOptions(vocoder="griffin-lim", seed=seed))
+    return vocoders
+
+
+def corrected_noise(config: MelConfig, rounds: int, seed: int) -> Vocoder:
+    """White noise brought to the mel by rounds of mel correction: no model, no weights."""
+    correction = MelCorrection(config)
+
+    def vocode(audio: Audio) -> Audio:
+        mel = log_mel(torch.from_numpy(audio.samples)[None], config)  # (1, M, T)
+        generator = torch.Generator().manual_seed(seed)
+        noise = _NOISE * torch.randn(1, mel.shape[2] * config.hop_length, generator=generator)
+        wave = correction(noise, mel, rounds)[0, : len(audio.samples)]
+        return Audio(wave.numpy(), audio.sample_rate)
+
+    return vocode
 
 
 def compare(vocoded: Audio, real: Audio, voice: Voice) -> Comparison:
