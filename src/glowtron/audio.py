@@ -15,7 +15,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from glowtron.errors import InputError, reason
+from glowtron.errors import InputError
+from glowtron.files import unwritable, write_bytes
 
 FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
 """What `Audio.write` can write, by suffix: libsndfile's names of container and encoding."""
@@ -51,20 +52,15 @@ class Audio(NamedTuple):
         """
         path = Path(path)
         check_writable(path)
-        # A device or pipe takes the bytes, as WAV if it has no suffix; renaming over it would put a file in its place.
-        special = path.exists() and not path.is_file()
         data = self.encode(path.suffix or ".wav")
-        target = path.resolve()  # Through a link, so that the link stays.
-        temporary = target if special else target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            temporary.write_bytes(data)
-            if not special:
-                temporary.replace(target)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written: {reason(error)}") from error
-        finally:
-            if not special:
-                temporary.unlink(missing_ok=True)
+        if path.exists() and not path.is_file():
+            # A device or pipe takes the bytes, as WAV if it has no suffix; a rename would put a file in its place.
+            try:
+                path.write_bytes(data)
+            except OSError as error:
+                raise unwritable(path, error) from error
+        else:
+            write_bytes(path, data, shared=True)
 
     def encode(self, suffix: str = ".wav") -> bytes:
         """The bytes of a file with this suffix (one of `FORMATS`)."""

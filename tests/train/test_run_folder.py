@@ -102,7 +102,7 @@ def test_other_data_and_damaged_files_are_refused(begun, name, text, said):
 def test_a_folder_that_cannot_be_made_is_an_error_of_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     for run in (tmp_path / "file", tmp_path / "file" / "run"):
-        with pytest.raises(InputError, match="cannot be written as a run folder"):
+        with pytest.raises(InputError, match=r"cannot be written: .*; choose another run folder"):
             train(Toy(), run, device="cpu", quiet=True)
 
 
@@ -111,8 +111,8 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
         path.touch()
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(InputError, match="cannot be written as a run folder: No space left"):
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match="cannot be written: No space left on device; choose another run folder"):
         hold(tmp_path / "run")
     assert not list((tmp_path / "run").iterdir())
 

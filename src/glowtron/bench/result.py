@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 
 from glowtron.bench.measurement import NOT_MEASURED, Measured, Settings
-from glowtron.errors import InputError, reason
+from glowtron.files import write_json
 from glowtron.train.machine import Power, describe
 
 Rates = Callable[[float], dict[str, float]]
@@ -75,14 +74,7 @@ class Surroundings:
 
 def write(result: Mapping[str, Any], path: Path) -> None:
     """Write the file, whole or not at all. Raises InputError where it cannot be."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {reason(error)}; choose another --json") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    write_json(path, result, mend="choose another --json")
 
 
 def as_table(result: Mapping[str, Any]) -> str:

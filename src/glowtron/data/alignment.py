@@ -13,7 +13,6 @@ text ends without.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from itertools import accumulate, takewhile
 from pathlib import Path
@@ -24,7 +23,8 @@ import numpy as np
 from glowtron.audio import Audio
 from glowtron.data.durations import Alignment, read_alignments
 from glowtron.data.manifest import Clip, read_clip
-from glowtron.errors import InputError, reason
+from glowtron.errors import InputError
+from glowtron.files import write_text
 from glowtron.text.frontend import Frontend
 from glowtron.text.symbols import SYMBOLS
 
@@ -174,16 +174,7 @@ def align_clips(
 
 
 def _write(path: Path, alignments: dict[str, Alignment]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_text("".join(_line(*item) for item in alignments.items()), encoding="utf-8")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {reason(error)}") from error
+    write_text(path, "".join(_line(*item) for item in alignments.items()), shared=True)
 
 
 def _line(clip_id: str, alignment: Alignment) -> str:

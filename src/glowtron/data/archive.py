@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from glowtron.data.download import Progress
 from glowtron.data.manifest import SUFFIXES
-from glowtron.data.storage import write_whole
 from glowtron.errors import InputError, reason
+from glowtron.files import write_bytes
 
 METADATA = "metadata.csv"
 
@@ -41,12 +41,12 @@ def unpack(archive: Path, folder: Path, progress: Progress | None = None) -> Non
                 if name == METADATA:
                     metadata = data
                 else:
-                    write_whole(folder / name, data)
+                    write_bytes(folder / name, data)
     except (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError) as error:
         raise InputError(f"{archive}: cannot be unpacked: {reason(error)}; get the archive again") from error
     if metadata is None:
         raise InputError(f"{archive}: holds no {METADATA}; give the archive of LJSpeech")
-    write_whole(folder / METADATA, metadata)
+    write_bytes(folder / METADATA, metadata)
 
 
 def _place(member: tarfile.TarInfo, archive: Path) -> str | None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from glowtron.config import MelConfig, to_dict
 from glowtron.data.manifest import Clip, over_clips, read_clip
 from glowtron.errors import InputError, reason
+from glowtron.files import write_atomic
 from glowtron.mel import log_mel
 
 _VERSION = 1
@@ -92,9 +92,9 @@ class Cache:
     def _make(self, clip: Clip, wave_path: Path, mel_path: Path) -> None:
         wave = read_clip(clip, self.mel.sample_rate).pcm16()
         mel = log_mel(torch.from_numpy(as_float(wave))[None], self.mel)[0].T.contiguous().numpy()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        _save(wave_path, wave)
-        _save(mel_path, mel)
+        for path, array in ((wave_path, wave), (mel_path, mel)):
+            with write_atomic(path, shared=True) as partial, partial.open("wb") as file:
+                np.save(file, array)
 
     def _unwritable(self, error: OSError) -> InputError:
         return InputError(f"{self.folder}: the cache cannot be written: {reason(error)}; make room or choose another")
@@ -103,13 +103,3 @@ class Cache:
 def as_float(wave: NDArray[np.int16]) -> NDArray[np.float32]:
     """16-bit samples as float32 in [-1, 1)."""
     return wave.astype(np.float32) / np.float32(32768)
-
-
-def _save(path: Path, array: NDArray[Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.save(file, array)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

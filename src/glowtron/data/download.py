@@ -13,8 +13,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from glowtron.data.storage import unwritable
 from glowtron.errors import InputError, reason
+from glowtron.files import unwritable
 
 Progress = Callable[[int, int], None]
 """Told how much is done of how much (0: not known)."""

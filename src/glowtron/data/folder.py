@@ -12,8 +12,8 @@ from glowtron.data.corpus_report import KIND, CorpusReport, KeptClip, LeftOut
 from glowtron.data.manifest import Clip, over_clips
 from glowtron.data.quality import Fault, Rules, examine
 from glowtron.data.recordings import Recording
-from glowtron.data.storage import held, partial_of, unwritable, write_whole
 from glowtron.errors import InputError
+from glowtron.files import hold, partial_of, unwritable, write_bytes
 
 LIST = "clips.txt"
 """Of several speakers: all clips, as path|text|speaker."""
@@ -52,7 +52,7 @@ def prepare_folder(
     def make(clip: Clip) -> KeptClip | LeftOut:
         return _make(clip, listened[clip].raw, _place(listened[clip], source), rules, out, _file(clip, several))
 
-    with held(out):
+    with hold(out, "another process is at work there; wait for it, or choose another folder"):
         planned = _planned(list(listened), several)
         before, ours = _claim(out, planned)
         try:
@@ -77,7 +77,7 @@ def _make(clip: Clip, raw: str, source: str, rules: Rules, out: Path, file: str)
     if isinstance(result, Fault):
         return LeftOut(source, clip.speaker, *result)
     try:
-        write_whole(out / file, result.audio.encode(".wav"))
+        write_bytes(out / file, result.audio.encode(".wav"))
     except InputError as error:
         # No fault of the clip: the first of these ends it all, instead of being collected with those.
         raise error.__cause__ or error from None
@@ -165,7 +165,7 @@ def _claim(out: Path, planned: Set[str]) -> tuple[bytes | None, Set[str]]:
         earlier = {name for name in report.get("owned", []) if _is_inside(PurePosixPath(name))}
     if not planned <= earlier:
         note = {"kind": KIND, "owned": sorted(planned | earlier)}
-        write_whole(path, json.dumps(note).encode())
+        write_bytes(path, json.dumps(note).encode())
     return before, planned | earlier
 
 
@@ -179,7 +179,7 @@ def _restore(out: Path, before: bytes | None) -> None:
     if before is None:
         (out / _REPORT).unlink()
     else:
-        write_whole(out / _REPORT, before)
+        write_bytes(out / _REPORT, before)
 
 
 def _write(out: Path, report: CorpusReport, several: bool, planned: Set[str], ours: Set[str]) -> None:
@@ -200,8 +200,8 @@ def _write(out: Path, report: CorpusReport, several: bool, planned: Set[str], ou
     except OSError as error:
         raise unwritable(out, error) from error
     for name, data in files.items():
-        write_whole(out / name, data)
-    write_whole(out / _REPORT, report.json(sorted(planned)).encode())
+        write_bytes(out / name, data)
+    write_bytes(out / _REPORT, report.json(sorted(planned)).encode())
 
 
 def _clear(out: Path, unwanted: Set[str]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from glowtron.config import MelConfig
 from glowtron.data.manifest import Clip
 from glowtron.errors import InputError, reason
+from glowtron.files import write_bytes
 
 
 class GivenMels:
@@ -61,14 +62,6 @@ class GivenMels:
 def write_mel(folder: Path, name: str, mel: NDArray[np.float32]) -> None:
     """Write a mel (M, T) as a `GivenMels` folder holds it, whole or not at all. Raises InputError where it cannot."""
     path = folder / f"{name}.npy"
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("wb") as file:
-                np.save(file, np.ascontiguousarray(mel, dtype=np.float32))
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {reason(error)}; make room or choose another folder") from error
+    file = BytesIO()
+    np.save(file, np.ascontiguousarray(mel, dtype=np.float32))
+    write_bytes(path, file.getvalue(), shared=True)

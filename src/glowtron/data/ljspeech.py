@@ -15,8 +15,8 @@ from glowtron.data.download import download, md5_of
 from glowtron.data.manifest import Clip, read_manifest
 from glowtron.data.splits import list_files, published_split
 from glowtron.data.statistics import LJSPEECH, Statistics, statistics, table
-from glowtron.data.storage import held, write_whole
 from glowtron.errors import InputError, reason
+from glowtron.files import hold, write_bytes
 
 if TYPE_CHECKING:
     from glowtron.data.mel_files import MelFormat
@@ -64,7 +64,7 @@ def prepare_ljspeech(
             f"--source {folder}"
         )
     corpus = folder / NAME
-    with held(folder):
+    with hold(folder, "another process is at work there; wait for it, or choose another folder"):
         if source is not None:
             _link(source, corpus)
         elif not _whole(corpus):
@@ -85,13 +85,13 @@ def prepare_ljspeech(
         seconds = write_mels(clips, corpus / "mels", mels, lambda *done: progress("mels", *done))
         lists = list_files(clips, f".{mels}")
         for name, text in lists.items():
-            write_whole(folder / "filelists" / name, text.encode())
+            write_bytes(folder / "filelists" / name, text.encode())
         result = Prepared(
             corpus,
             {name: text.count("\n") for name, text in lists.items()},
             statistics([clip.text for clip in clips], seconds),
         )
-        write_whole(folder / "statistics.md", beside_published(result.statistics).encode())
+        write_bytes(folder / "statistics.md", beside_published(result.statistics).encode())
     return result
 
 
@@ -134,7 +134,7 @@ def _link(source: Path, corpus: Path) -> None:
             raise InputError(f"{wavs}: is there already; leave --source out to use it, or choose another folder")
         for name in ("README", METADATA):
             if (source / name).is_file():
-                write_whole(corpus / name, (source / name).read_bytes())
+                write_bytes(corpus / name, (source / name).read_bytes())
     except OSError as error:
         raise InputError(f"{corpus}: cannot be made of {source}: {reason(error)}") from error
 

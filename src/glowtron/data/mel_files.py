@@ -14,8 +14,8 @@ from glowtron.audio import read_header
 from glowtron.config import MelConfig
 from glowtron.data.download import Progress
 from glowtron.data.manifest import Clip, over_clips, read_clip
-from glowtron.data.storage import write_whole
 from glowtron.errors import InputError
+from glowtron.files import write_bytes
 from glowtron.mel import log_mel
 
 MelFormat = Literal["npy", "pt"]
@@ -41,7 +41,7 @@ def write_mels(clips: Sequence[Clip], folder: Path, kind: MelFormat, progress: P
         if not _newer(path, clip.audio, n_bytes):
             wave = torch.from_numpy(read_clip(clip).samples)
             mel = log_mel(wave[None], config)[0]
-            write_whole(path, _encoded(mel, kind))
+            write_bytes(path, _encoded(mel, kind))
         return header.n_samples / header.sample_rate
 
     return over_clips(clips, write, lambda done: progress(done, len(clips)) if progress else None)

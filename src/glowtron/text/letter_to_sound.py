@@ -8,7 +8,6 @@ reads 68 % as the dictionary does (5.9 % of phones wrong; 62 % with every stress
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glowtron.files import write_atomic
 from glowtron.text.lexicon import Phones
 from glowtron.text.symbols import VOWELS
 
@@ -83,14 +83,9 @@ class LetterToSound:
 
 def save(path: Path, weights: Mapping[str, Array], chunks: Sequence[str]) -> None:
     """Write weights, in half precision, and what letters can say, as `LetterToSound` reads them."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            arrays: dict[str, Any] = {name: value.astype(np.float16) for name, value in weights.items()}
-            np.savez_compressed(file, chunks=np.array(chunks), **arrays)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    arrays: dict[str, Any] = {name: value.astype(np.float16) for name, value in weights.items()}
+    with write_atomic(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, chunks=np.array(chunks), **arrays)
 
 
 def _normal(x: Array) -> Array:

@@ -12,7 +12,6 @@ that decides the steps after it; nothing in it can run code when it is read.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from glowtron.errors import InputError, reason
+from glowtron.files import flush
 
 _NAME = re.compile(r"step-(\d{7,})")
 
@@ -91,10 +91,10 @@ def save(
             if tensors is not None:
                 path = partial / f"{name}.safetensors"
                 save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, path)
-                _flush(path)
+                flush(path)
         path = partial / "state.json"
         path.write_text(json.dumps(asdict(progress), indent=1) + "\n", encoding="utf-8")
-        _flush(path)
+        flush(path)
         partial.rename(final)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
@@ -104,12 +104,6 @@ def save(
             f"{final}: the checkpoint cannot be written ({error}); {last}; make room and give the same command again"
         ) from error
     return final
-
-
-def _flush(path: Path) -> None:
-    """Have the file on the disk before its folder gets its final name, also should the machine stop."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def clear_partial(run: Path) -> None:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from glowtron.audio import Audio
+from glowtron.files import write_atomic, write_text
 
 
 class Picture(NamedTuple):
@@ -149,9 +150,8 @@ def draw(picture: Picture) -> np.ndarray:
 def _write_png(path: Path, pixels: np.ndarray) -> None:
     from matplotlib.image import imsave
 
-    partial = path.with_name(f".{path.name}.partial")
-    imsave(partial, pixels, format="png")
-    partial.replace(path)
+    with write_atomic(path) as partial:
+        imsave(partial, pixels, format="png")
 
 
 def _rounded(value: float) -> float:
@@ -171,6 +171,4 @@ def _drop_after(path: Path, step: int) -> None:
             continue
         if not later:
             kept.append(line + "\n")
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text("".join(kept), encoding="utf-8")
-    partial.replace(path)
+    write_text(path, "".join(kept))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from glowtron.checkpoint import ACOUSTIC, VOCODER, load_voice
 from glowtron.config import AcousticConfig, AcousticRun, VocoderRun, WaveGlowConfig, to_dict
 from glowtron.errors import InputError, nearest
+from glowtron.files import sha256
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
 from glowtron.train import checkpoints
@@ -80,7 +80,7 @@ def begin(
     then, now = to_dict(source.config), to_dict(_described(config))
     return {
         "source": str(folder),
-        "sha256": {path.relative_to(folder).as_posix(): _sha256(path) for path in source.files},
+        "sha256": {path.relative_to(folder).as_posix(): sha256(path) for path in source.files},
         "loaded": len(kept),
         "fresh": sorted(name for name in fresh if name not in kept),
         **told,
@@ -164,11 +164,3 @@ def _under(name: str, prefixes: Sequence[str]) -> bool:
 
 def _parts(state: Mapping[str, Tensor]) -> list[str]:
     return sorted({name.split(".")[0] for name in state})
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -12,6 +12,7 @@ from typing import Any
 
 from glowtron import config as configuration
 from glowtron.errors import InputError
+from glowtron.files import write_text
 from glowtron.train.export import read_config
 from glowtron.train.result import read_metrics, read_result
 
@@ -32,9 +33,7 @@ def write_report(run: Path, single: Path | None = None) -> dict[str, Any]:
     """
     report = make_report(run, single)
     for name, text in ((REPORT, json.dumps(report, indent=1) + "\n"), (TABLE, as_table(report))):
-        partial = run / f".{name}.partial"
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(run / name)
+        write_text(run / name, text)
     return report
 
 

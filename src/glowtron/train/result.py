@@ -13,6 +13,7 @@ from accelerate import Accelerator
 from glowtron import config as configuration
 from glowtron.config import RunConfig
 from glowtron.errors import InputError, reason
+from glowtron.files import write_text
 from glowtron.train.checkpoints import Progress
 from glowtron.train.clock import rates
 from glowtron.train.log import Log
@@ -89,12 +90,7 @@ def write_result(
         "memory_gb": list(memory_gb),
         "power": dict(power),
     }
-    partial = run / f".{RESULT}.partial"
-    try:
-        partial.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        partial.replace(run / RESULT)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_text(run / RESULT, json.dumps(result, indent=1) + "\n")
 
 
 def read_result(run: Path) -> dict[str, Any]:

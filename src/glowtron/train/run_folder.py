@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from glowtron import config as configuration
 from glowtron.config import RunConfig, run_class
 from glowtron.errors import InputError, reason
+from glowtron.files import hold, lock, write_json
 from glowtron.train import checkpoints
+
+_MEND = "choose another run folder"
 
 
 @contextmanager
@@ -23,26 +24,9 @@ def held(run: Path, config: RunConfig, data: Mapping[str, Any]) -> Iterator[None
     Without a checkpoint a folder holds nothing to go on with, and becomes this run's. Raises InputError for another
     run's folder, one that another process trains in, and one that cannot be written.
     """
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        handle = os.open(run, os.O_RDONLY)
-    except OSError as error:
-        raise _unwritable(run, error) from error
-    try:
-        _lock(handle, run)
+    with hold(run, "another process is training there; wait for it, or give another --run", _MEND):
         _claim(run, {"config.json": configuration.to_dict(config), "data.json": json.loads(json.dumps(dict(data)))})
         yield
-    finally:
-        os.close(handle)  # Which unlocks, as does the end of the process, however it comes.
-
-
-def _lock(handle: int, run: Path) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise InputError(f"{run}: another process is training there; wait for it, or give another --run") from error
-    except OSError:
-        return  # Some network drives have no locks; there nobody can look out for others.
 
 
 @contextmanager
@@ -50,16 +34,11 @@ def in_turn(folder: Path) -> Iterator[None]:
     """Inside, other processes of this machine that want the same folder wait, so that they find the work done."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
     except OSError:  # Whoever writes into it will say so.
         yield
         return
-    try:
-        with suppress(OSError):  # Some network drives have no locks; there the work is done twice.
-            fcntl.flock(handle, fcntl.LOCK_EX)
+    with lock(folder, wait=True):  # Where there are no locks, the work is done twice.
         yield
-    finally:
-        os.close(handle)
 
 
 def _claim(run: Path, files: Mapping[str, Any]) -> None:
@@ -69,14 +48,7 @@ def _claim(run: Path, files: Mapping[str, Any]) -> None:
         if begun:
             _check_same(path, now)
             continue
-        partial = run / f".{name}.partial"
-        try:
-            partial.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
-            partial.replace(path)
-        except OSError as error:
-            raise _unwritable(run, error) from error
-        finally:
-            partial.unlink(missing_ok=True)
+        write_json(path, now, mend=_MEND)
     checkpoints.clear_partial(run)
 
 
@@ -113,7 +85,3 @@ def differences(then: Any, now: Any, path: str = "") -> list[str]:
             for found in differences(then.get(key), now.get(key), f"{path}.{key}" if path else key)
         ]
     return [] if then == now else [f"{path} ({json.dumps(then)} then, {json.dumps(now)} now)".lstrip()]
-
-
-def _unwritable(run: Path, error: OSError) -> InputError:
-    return InputError(f"{run}: cannot be written as a run folder: {reason(error)}; choose another")
