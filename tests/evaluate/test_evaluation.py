@@ -126,6 +126,10 @@ def test_faults_are_told_before_anything_is_measured(voice: Voice, corpus: Path,
 def test_the_command_passes_its_words_on(tiny_voice: Path, corpus: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(glowtron, ["evaluate", str(tiny_voice), "--data", f"eve={corpus}", "-o", str(tmp_path)])
     assert isinstance(result.exception, InputError) and "ann, bob" in str(result.exception)
+    whisper = ["--recogniser", f"whisper:{tmp_path}", "--n-sentences", "3"]
+    command = ["evaluate", str(tiny_voice), "--data", f"ann={corpus}", "-o", str(tmp_path / "out"), *whisper]
+    result = CliRunner().invoke(glowtron, command)
+    assert isinstance(result.exception, InputError) and "lacks config.json" in str(result.exception)
     result = CliRunner().invoke(glowtron, ["evaluate", "--data", "=x", "-o", str(tmp_path / "out")])
     assert result.exit_code != 0
     assert not (tmp_path / "out").exists()

@@ -1,10 +1,10 @@
 """Recognisers of words that work offline.
 
-`pocketsphinx` is the default: its package carries its US English model. It is old and modest (four words of five of a
-clear reader), which makes it strict about clarity and cheap to run anywhere; its figures only mean something beside
-its own on real recordings. `whisper:FOLDER` is a Whisper model (Radford et al. 2022) in the layout of faster-whisper,
-given by folder. It errs on few words of a clear reader, so what it misses was said badly; it is a language model too,
-and writes what was probably meant where sound is unclear.
+`pocketsphinx` is the default: its package carries its US English model. It errs on a quarter of a clear reader's words,
+which makes it strict about clarity, and it is cheap to run anywhere; its figures only mean something beside its own on
+real recordings. `whisper:FOLDER` is a Whisper model (Radford et al. 2022) in the layout of faster-whisper, given by
+folder. It errs on few words of a clear reader, so what it misses was said badly; it is a language model too, and writes
+what was probably meant where sound is unclear.
 """
 
 from __future__ import annotations

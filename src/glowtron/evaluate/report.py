@@ -75,7 +75,7 @@ _NAMES = {
     "hard_sentences": "spoken, hard texts",
 }
 _RECOGNISERS = {
-    "pocketsphinx": "PocketSphinx, which errs on a fifth of a clear reader's words",
+    "pocketsphinx": "PocketSphinx, which errs on a quarter of a clear reader's words",
     "whisper": "Whisper, which knows the language well and writes what was probably meant",
 }
 _NOTES = """\
