@@ -16,7 +16,6 @@ turns.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import re
@@ -38,6 +37,7 @@ from glowtron.evaluate.pitch import pitch_range, track_pitch
 from glowtron.evaluate.report import read_report
 from glowtron.evaluate.speaking_rate import speaking_rate, timing
 from glowtron.evaluate.wer import spoken_words
+from glowtron.files import write_json, write_text
 from glowtron.voices import find_voice
 
 SPEAK_LINES = """
@@ -217,10 +217,9 @@ def main() -> None:
             **quality(texts, sounds, instruments, report["seed"]),
             **speed(system, texts, runs[system.name]),
         }
-    args.output.mkdir(parents=True, exist_ok=True)
     content = {"processor": processor(), "runs": args.runs, "n": len(texts), "systems": columns}
-    (args.output / "peers.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    (args.output / "peers.md").write_text(table(columns), encoding="utf-8")
+    write_json(args.output / "peers.json", content)
+    write_text(args.output / "peers.md", table(columns))
     print(f"{processor()}, one core\n\n{table(columns)}")
 
 

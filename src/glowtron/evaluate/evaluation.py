@@ -44,6 +44,7 @@ from glowtron.evaluate.speaker_similarity import (
 )
 from glowtron.evaluate.speaking_rate import speaking_rate, timing
 from glowtron.evaluate.wer import spoken_words, total
+from glowtron.files import write_text
 from glowtron.mel import log_mel
 from glowtron.synthesis.options import SynthesisOptions
 from glowtron.voice import Voice
@@ -132,8 +133,8 @@ def evaluate(voice: Voice, data: Sequence[tuple[str, Path]], out: Path, settings
         "not_measured": [how_to_install(name) for name in _PACKAGES_OF_WEIGHTS if not is_installed(name)],
         "speakers": speakers,
     }
-    _write(out / "report.json", json.dumps(report, indent=2, ensure_ascii=False) + "\n")
-    _write(out / "report.md", markdown(report))
+    write_text(out / "report.json", json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    write_text(out / "report.md", markdown(report))
     return report
 
 
@@ -422,12 +423,3 @@ def _make_folder(out: Path) -> None:
         raise InputError(f"{out}: cannot be made a folder: {error.strerror or error}; choose another") from error
     if not os.access(out, os.W_OK):
         raise InputError(f"{out}: cannot be written to; choose another folder")
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

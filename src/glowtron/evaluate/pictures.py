@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from glowtron.config import MelConfig
 from glowtron.evaluate.optional import require
+from glowtron.files import write_atomic
 from glowtron.mel import FLOOR
 
 
@@ -45,9 +46,5 @@ def _short(text: str) -> str:
 
 
 def _save(figure: Any, path: Path) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with write_atomic(path) as partial:
         figure.savefig(partial, format="png", dpi=100)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
