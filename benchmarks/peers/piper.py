@@ -30,10 +30,11 @@ from typing import Any, NamedTuple
 
 from glowtron.audio import Audio, read_audio
 from glowtron.data.manifest import read_corpora
+from glowtron.data.pitch import track_pitch
 from glowtron.errors import InputError
 from glowtron.evaluate import asr_mos
 from glowtron.evaluate.asr_mos import Instruments
-from glowtron.evaluate.pitch import pitch_range, track_pitch
+from glowtron.evaluate.pitch import pitch_range
 from glowtron.evaluate.report import read_report
 from glowtron.evaluate.speaking_rate import speaking_rate, timing
 from glowtron.evaluate.wer import spoken_words

@@ -175,7 +175,7 @@ def load_voice(folder: Path) -> StoredVoice:
     check_same_speakers(config)
     acoustic = vocoder = None
     if config.acoustic is not None:
-        acoustic = Tacotron2(config.acoustic.model, config.acoustic.mel.n_mels)
+        acoustic = Tacotron2(config.acoustic.tacotron2, config.acoustic.mel.n_mels)
         _load(acoustic, folder, ACOUSTIC, config)
     if isinstance(config.vocoder, WaveGlowConfig):
         vocoder = WaveGlow(config.vocoder)

@@ -3,8 +3,9 @@ import pytest
 from numpy.typing import NDArray
 
 from glowtron.audio import Audio
+from glowtron.data.pitch import HOP, track_pitch
 from glowtron.evaluate.levels import RATE
-from glowtron.evaluate.pitch import HOP, pitch_error, pitch_range, track_pitch
+from glowtron.evaluate.pitch import pitch_error, pitch_range
 
 
 def voice(hertz: NDArray[np.float64], rate: int = RATE) -> NDArray[np.float32]:

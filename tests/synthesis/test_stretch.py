@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from glowtron.audio import Audio
-from glowtron.evaluate.pitch import track_pitch
+from glowtron.data.pitch import track_pitch
 from glowtron.synthesis.stretch import Stretcher, stretch
 
 RATE = 22_050

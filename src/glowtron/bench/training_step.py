@@ -98,7 +98,7 @@ def draw_step(config: VocoderRun | AcousticRun, work: TrainingWork, share: Share
         wave, mel = (tensor[part] for tensor in segments(config, work))
         return Step(draw_waveglow(config, work.seed), partial(_flow_loss, config, wave, mel))
     batch = with_alignment(config, *(tensor[part] for tensor in clips(config, work.batch, work.frames, work.seed)))
-    model = Tacotron2(config.acoustic.model, config.acoustic.mel.n_mels).train()
+    model = Tacotron2(config.acoustic.tacotron2, config.acoustic.mel.n_mels).train()
     return Step(model, partial(_acoustic_loss, config, batch, work.seed))
 
 
@@ -113,7 +113,7 @@ def draw_plain_step(config: VocoderRun | AcousticRun, work: TrainingWork) -> Ste
         raise InputError(f"the published algorithm does not guide its attention; this run's guide is '{config.guide}'")
     ids, mel = clips(config, work.batch, work.frames, work.seed)
     id_lengths = torch.full((len(ids),), ids.shape[1])
-    rival = PlainTacotron2(config.acoustic.model, config.acoustic.mel.n_mels).train()
+    rival = PlainTacotron2(config.acoustic.tacotron2, config.acoustic.mel.n_mels).train()
     return Step(rival, lambda model: plain_loss(model(ids, id_lengths, mel), mel))
 
 
@@ -139,7 +139,7 @@ def segments(config: VocoderRun, work: TrainingWork) -> tuple[Tensor, Tensor]:
 
 def clips(config: AcousticRun, batch: int, n_frames: int, seed: int) -> tuple[Tensor, Tensor]:
     """Ids (B, N) and mels (B, M, T), all of one length: T whole decoder steps, N as LJSpeech has characters to them."""
-    mel_config, r = config.acoustic.mel, config.acoustic.model.reduction_factor
+    mel_config, r = config.acoustic.mel, config.acoustic.tacotron2.reduction_factor
     n_frames = -(-n_frames // r) * r
     # Batch normalisation in training wants two of everything.
     n_symbols = max(2, round(n_frames * mel_config.hop_length / mel_config.sample_rate * CHARACTERS_PER_S))

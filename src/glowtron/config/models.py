@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 from pydantic.dataclasses import dataclass
 
-from glowtron.config.checks import STRICT, positive, require
+from glowtron.config.checks import STRICT, not_negative, positive, require
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -215,6 +215,73 @@ class WaveGlowConfig:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class FastSpeech2Config:
+    """Sizes of the parallel acoustic model (Ren et al. 2021, with convolutions). Defaults: a compact voice."""
+
+    type: Literal["fastspeech2"] = "fastspeech2"
+    n_symbols: int = 148
+    """Symbols of the text frontend."""
+    n_speakers: int = 1
+    """Speakers that are told apart."""
+    channels: int = 192
+    """Width of the encoder and the predictors."""
+    encoder_layers: int = 3
+    """Convolutions before the encoder's LSTM."""
+    encoder_kernel: int = 5
+    """Symbols under one of these; odd."""
+    pitch_channels: int = 128
+    """Width of the pitch predictor."""
+    pitch_dilations: tuple[int, ...] = (1, 2, 4, 8)
+    """Frames between the taps of its layers; their sum is how far it sees."""
+    decoder_channels: int = 192
+    """Width of the decoder."""
+    decoder_dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2, 4, 8)
+    """Frames between the taps of its layers; their sum is how far it sees."""
+    noise_channels: int = 8
+    """Channels of noise that enter the decoder in each frame."""
+    encoder_dropout: float = 0.2
+    """Share of the encoder's values that is dropped in training."""
+    predictor_dropout: float = 0.3
+    """The same in the predictors."""
+    decoder_dropout: float = 0.0
+    """The same in the decoder."""
+    detach_predictors: bool = True
+    """Whether the predictors' losses stop at the encoder."""
+    pitch_scale: float = 1.0
+    """Predicted pitch is multiplied by this, since squared error teaches a mean, which moves less than speech."""
+
+    def __post_init__(self) -> None:
+        positive(self, "n_symbols", "n_speakers", "channels", "encoder_layers", "encoder_kernel")
+        positive(self, "pitch_channels", "decoder_channels", "pitch_scale")
+        not_negative(self, "noise_channels")
+        require(self.channels % 2 == 0, f"channels must be even, got {self.channels}")
+        require(self.encoder_kernel % 2 == 1, f"encoder_kernel must be odd, got {self.encoder_kernel}")
+        for name in ("pitch_dilations", "decoder_dilations"):
+            dilations = getattr(self, name)
+            require(bool(dilations) and min(dilations) >= 1, f"{name} must be 1 or more each, got {dilations}")
+        for name in ("encoder_dropout", "predictor_dropout", "decoder_dropout"):
+            require(0 <= getattr(self, name) < 1, f"{name} must be in [0, 1), got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class ProsodyOptions:
+    """Changes of what an acoustic model predicts for a text; the defaults change nothing."""
+
+    rate: float = 1.0
+    """Durations are divided by this."""
+    pitch: float = 0.0
+    """Semitones by which the voice speaks higher."""
+    pitch_range: float = 1.0
+    """Pitch moves this many times as far from the speaker's mean; 0 is a monotone."""
+    energy: float = 0.0
+    """Decibels by which the voice speaks up. It sounds more effortful, not only louder."""
+
+    def __post_init__(self) -> None:
+        positive(self, "rate")
+        not_negative(self, "pitch_range")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class GriffinLimConfig:
     """Phase reconstruction without a network (Griffin & Lim 1984; Perraudin et al. 2013)."""
 
@@ -247,11 +314,23 @@ class VocodingConfig:
 VocoderConfig = Annotated[WaveGlowConfig | GriffinLimConfig, Field(discriminator="type")]
 
 
+def _acoustic_type(value: Any) -> str:
+    """The `type` of an acoustic model; files from before there were two name none."""
+    name = value.get("type", "tacotron2") if isinstance(value, dict) else value.type
+    return str(name)
+
+
+AcousticModelConfig = Annotated[
+    Annotated[Tacotron2Config, Tag("tacotron2")] | Annotated[FastSpeech2Config, Tag("fastspeech2")],
+    Discriminator(_acoustic_type),
+]
+
+
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class AcousticConfig:
     """An acoustic model with all that its input and output mean."""
 
-    model: Tacotron2Config = Tacotron2Config()
+    model: AcousticModelConfig = Tacotron2Config()
     text: TextConfig = TextConfig()
     mel: MelConfig = MelConfig()
     speakers: tuple[str, ...] = ("speaker",)
@@ -263,3 +342,15 @@ class AcousticConfig:
             f"{len(self.speakers)} speaker names for model.n_speakers {self.model.n_speakers}",
         )
         require(len(set(self.speakers)) == len(self.speakers), f"speakers repeat: {', '.join(self.speakers)}")
+
+    @property
+    def tacotron2(self) -> Tacotron2Config:
+        """The model where it is known to be a Tacotron 2."""
+        assert isinstance(self.model, Tacotron2Config)
+        return self.model
+
+    @property
+    def fastspeech2(self) -> FastSpeech2Config:
+        """The model where it is known to be a FastSpeech 2."""
+        assert isinstance(self.model, FastSpeech2Config)
+        return self.model

@@ -35,7 +35,7 @@ def to_dict(config: Any) -> dict[str, Any]:
     return dict(json.loads(json.dumps(asdict(config))))
 
 
-_UNION_TAGS = ("grouping", "lapped", "waveglow", "griffin-lim")
+_UNION_TAGS = ("grouping", "lapped", "waveglow", "griffin-lim", "tacotron2", "fastspeech2")
 
 
 def _fields_at(kind: Any, location: tuple[int | str, ...]) -> list[str]:
@@ -50,6 +50,13 @@ def _fields_at(kind: Any, location: tuple[int | str, ...]) -> list[str]:
         tags = node.get("discriminator", {}).get("mapping", {})
         if part in tags:
             node = {"$ref": tags[part]}
+        elif "oneOf" in node and part in _UNION_TAGS:
+            node = next(option for option in node["oneOf"] if _tag(definitions, option) == part)
         while "$ref" in node or "allOf" in node:
             node = definitions[(node.get("$ref") or node["allOf"][0]["$ref"]).rsplit("/", 1)[1]]
     return list(node.get("properties", {}))
+
+
+def _tag(definitions: dict[str, Any], option: dict[str, Any]) -> str:
+    """The `type` of the class that an option of a union refers to."""
+    return str(definitions[option["$ref"].rsplit("/", 1)[1]]["properties"]["type"]["const"])

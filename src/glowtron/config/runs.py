@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from pydantic.dataclasses import dataclass
 
 from glowtron.config.checks import STRICT, not_negative, positive, require
-from glowtron.config.models import AcousticConfig, WaveGlowConfig
+from glowtron.config.models import AcousticConfig, FastSpeech2Config, Tacotron2Config, WaveGlowConfig
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -19,6 +19,65 @@ class PatchDiscriminatorConfig:
 
     def __post_init__(self) -> None:
         positive(self, "channels")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class AdversarialConfig:
+    """A discriminator that joins the training of mels."""
+
+    from_step: int = 1500
+    """Steps without it, so that it meets mels that are nearly right."""
+    discriminator: PatchDiscriminatorConfig = PatchDiscriminatorConfig()
+    weight: float = 0.5
+    """Weight of being taken for a recording (least squares: Mao et al. 2017)."""
+    feature_weight: float = 8.0
+    """Weight of the mean absolute difference between the discriminator's features of both (Larsen et al. 2016)."""
+
+    def __post_init__(self) -> None:
+        not_negative(self, "from_step", "weight", "feature_weight")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class SpectralDiscriminatorConfig:
+    """Sizes of the networks that learn to tell vocoded sound from recordings, in training only."""
+
+    channels: int = 24
+    """Width of each layer."""
+    windows: tuple[tuple[int, int], ...] = ((512, 128), (1024, 256), (2048, 512))
+    """Samples under a Fourier transform, and between two, for each of the networks."""
+
+    def __post_init__(self) -> None:
+        positive(self, "channels")
+        require(bool(self.windows), "windows must not be empty")
+        require(
+            all(0 < hop <= n_fft for n_fft, hop in self.windows),
+            f"windows must be pairs of n_fft and a hop of at most that, got {self.windows}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class SoundConfig:
+    """WaveGlow's inverse pass trained on the sound that it makes, after likelihood."""
+
+    from_step: int = 8000
+    """Steps of likelihood before it; 0: the run begins with it."""
+    sigma: float = 0.7
+    """Standard deviation of the noise that it makes sound from."""
+    discriminator: SpectralDiscriminatorConfig = SpectralDiscriminatorConfig()
+    stft_weight: float = 1.0
+    """Weight of the multi-resolution STFT loss (Yamamoto et al. 2020)."""
+    mel_weight: float = 3.0
+    """Weight of the mean absolute error of the log-mel."""
+    adversarial_weight: float = 0.4
+    """Weight of being taken for a recording (hinge loss: Lim & Ye 2017)."""
+    feature_weight: float = 3.2
+    """Weight of the mean absolute difference between the discriminators' features of both."""
+    lr_share: float = 0.3
+    """The learning rate of this stage, as a share of the run's."""
+
+    def __post_init__(self) -> None:
+        positive(self, "sigma", "lr_share")
+        not_negative(self, "from_step", "stft_weight", "mel_weight", "adversarial_weight", "feature_weight")
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -130,6 +189,7 @@ class AcousticRun:
     def __post_init__(self) -> None:
         positive(self, "max_clip_s")
         not_negative(self, "guide_weight")
+        require(isinstance(self.acoustic.model, Tacotron2Config), "train acoustic is for Tacotron 2; use fastspeech2")
         require(0 <= self.forced_share <= 1, f"forced_share must be from 0 to 1, got {self.forced_share}")
 
 
@@ -146,6 +206,8 @@ class VocoderRun:
     """Standard deviation of the noise the flow is trained to reach."""
     dither: float = 1e-4
     """Standard deviation of the noise added to the audio, so that silence cannot drive the loss to infinity."""
+    sound: SoundConfig | None = None
+    """The stage on sound that follows; None: likelihood alone."""
     recompute_flows: bool = False
     """Whether each flow is computed again for its gradient, which is the same, instead of being kept until then."""
 
@@ -178,6 +240,25 @@ class PostnetRun:
     def __post_init__(self) -> None:
         positive(self, "segment_frames")
         not_negative(self, "reconstruction_weight", "feature_weight")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class FastSpeech2Run:
+    """`glowtron train fastspeech2`: everything that decides the weights, but for the data."""
+
+    type: Literal["fastspeech2"] = "fastspeech2"
+    acoustic: AcousticConfig = AcousticConfig(model=FastSpeech2Config())
+    training: TrainingConfig = TrainingConfig()
+    segment_frames: int = 192
+    """Mel frames of a clip that a step learns from; the text is always whole."""
+    max_clip_s: float = 12.0
+    """Longer clips are left out, and named."""
+    adversarial: AdversarialConfig | None = None
+    """The discriminator that joins; None: the mel's absolute error alone, which blurs."""
+
+    def __post_init__(self) -> None:
+        positive(self, "segment_frames", "max_clip_s")
+        require(isinstance(self.acoustic.model, FastSpeech2Config), 'acoustic.model.type must be "fastspeech2"')
 
 
 RunConfig: TypeAlias = AcousticRun | VocoderRun | PostnetRun

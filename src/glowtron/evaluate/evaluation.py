@@ -24,13 +24,14 @@ from glowtron import __version__
 from glowtron.audio import Audio
 from glowtron.config import TrainingConfig
 from glowtron.data.manifest import Clip, read_clip, read_corpora, speakers_of, split
+from glowtron.data.pitch import track_pitch
 from glowtron.errors import InputError
 from glowtron.evaluate import asr_mos, synthesis, vocoders
 from glowtron.evaluate.asr_mos import Instruments, Score
 from glowtron.evaluate.completeness import RateRange, is_complete, rate_range
 from glowtron.evaluate.optional import folder_of, how_to_install, is_installed, require
 from glowtron.evaluate.pictures import draw_alignment, draw_mels
-from glowtron.evaluate.pitch import pitch_range, track_pitch
+from glowtron.evaluate.pitch import pitch_range
 from glowtron.evaluate.recogniser import POCKETSPHINX, check_recogniser
 from glowtron.evaluate.report import FORMAT, markdown
 from glowtron.evaluate.sentences import Sentence, hard_sentences, unseen_sentences

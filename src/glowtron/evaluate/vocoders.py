@@ -11,8 +11,9 @@ import torch
 
 from glowtron.audio import Audio
 from glowtron.config import MelConfig
+from glowtron.data.pitch import track_pitch
 from glowtron.evaluate.pesq_stoi import Listening, listen
-from glowtron.evaluate.pitch import PitchError, pitch_error, track_pitch
+from glowtron.evaluate.pitch import PitchError, pitch_error
 from glowtron.evaluate.spectral import SpectralDistance, spectral_distance
 from glowtron.mel import log_mel
 from glowtron.models.mel_correction import MelCorrection

@@ -71,10 +71,10 @@ def _with_acoustic(voice: StoredVoice, published: Published) -> StoredVoice:
         text=TextConfig(frontend="nvidia"),
         mel=MelConfig(n_mels=published_tacotron2.n_mels_from_published(state)),
     )
-    if config.model.n_symbols != N_SYMBOLS:
-        raise InputError(f"reads {config.model.n_symbols} symbols; only the {N_SYMBOLS} published ones are known")
+    if config.tacotron2.n_symbols != N_SYMBOLS:
+        raise InputError(f"reads {config.tacotron2.n_symbols} symbols; only the {N_SYMBOLS} published ones are known")
     weights = published_tacotron2.from_published(state)
-    model = Tacotron2(config.model, config.mel.n_mels)
+    model = Tacotron2(config.tacotron2, config.mel.n_mels)
     model.load_state_dict(weights)
     decoding = _decoding(published)
     return replace(voice, config=replace(voice.config, acoustic=config, decoding=decoding), acoustic=model.eval())

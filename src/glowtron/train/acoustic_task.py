@@ -40,7 +40,7 @@ def acoustic_losses(
     config: AcousticRun, model: nn.Module, batch: AcousticBatch, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """Squared error of both mels, cross-entropy of the stop logit, and what teaches the attention."""
-    r = config.acoustic.model.reduction_factor
+    r = config.acoustic.tacotron2.reduction_factor
     n_steps = -(-batch.mel_lengths // r)
     symbols = None
     if batch.durations is not None:
@@ -102,7 +102,7 @@ class AcousticTask:
         self.lengths = [len(cache.entry(clip).mel) for clip in self.clips]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(step_seed(training.seed, "weights"))
-            self.model: nn.Module = Tacotron2(config.acoustic.model, config.acoustic.mel.n_mels)
+            self.model: nn.Module = Tacotron2(config.acoustic.tacotron2, config.acoustic.mel.n_mels)
 
     def _usable(self, clips: Sequence[Clip]) -> list[Clip]:
         kept = []
@@ -128,7 +128,7 @@ class AcousticTask:
     @property
     def collate(self) -> Any:
         """How items become a batch."""
-        return partial(collate_acoustic, reduction_factor=self.config.acoustic.model.reduction_factor)
+        return partial(collate_acoustic, reduction_factor=self.config.acoustic.tacotron2.reduction_factor)
 
     @property
     def n_items(self) -> int:
@@ -189,7 +189,7 @@ class AcousticTask:
                 wave = vocoder.generate(mel[None], generator=torch.Generator().manual_seed(0))
                 audio[clip.id] = Audio(wave[0].numpy(), self.cache.mel.sample_rate)
                 pictures[f"{clip.id}_mel"] = Picture(mel.numpy(), "frame", "mel band")
-            steps = -(-int(spoken.mel_lengths[row]) // self.config.acoustic.model.reduction_factor)
+            steps = -(-int(spoken.mel_lengths[row]) // self.config.acoustic.tacotron2.reduction_factor)
             alignment = spoken.alignment[row, :steps, : int(lengths[row])].cpu().numpy()
             pictures[f"{clip.id}_alignment"] = Picture(alignment.T, "decoder step", "symbol")
         return Samples(audio, pictures, {"stopped_share": spoken.stopped.float().mean().item()})

@@ -56,7 +56,7 @@ def load_run(run: Path, step: int | None = None) -> Trained:
     if isinstance(config, VocoderRun):
         model = WaveGlow(config.vocoder)
     else:
-        model = Tacotron2(config.acoustic.model, config.acoustic.mel.n_mels)
+        model = Tacotron2(config.acoustic.tacotron2, config.acoustic.mel.n_mels)
     if isinstance(config, PostnetRun):  # The discriminator has done its work.
         state = {name.removeprefix("acoustic."): weight for name, weight in state.items() if "acoustic." in name}
     model.load_state_dict(state)

@@ -108,7 +108,7 @@ def write_forced_mels(
     for start in range(0, len(clips), _BATCH):
         together = clips[start : start + _BATCH]
         items = [dataset[Key(0, start + i)] for i in range(len(together))]
-        batch = collate_acoustic(items, reduction_factor=config.model.reduction_factor)
+        batch = collate_acoustic(items, reduction_factor=config.tacotron2.reduction_factor)
         mels = _mels(model, batch, start, free, refined)
         for clip, mel, length in zip(together, mels, batch.mel_lengths.tolist(), strict=True):
             write_mel(folder, clip.id, mel[:, :length].numpy())
