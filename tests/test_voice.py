@@ -1,8 +1,12 @@
 """Text to sound through a tiny random voice."""
 
+import copy
 import dataclasses
+import pickle
 import re
 import warnings
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -17,10 +21,11 @@ from glowtron.engines.cuda_decoder import accelerate_tacotron2_on_cuda
 from glowtron.engines.cuda_info import Card
 from glowtron.engines.cuda_launches import Launches
 from glowtron.engines.cuda_waveglow import accelerate_waveglow_on_cuda
+from glowtron.engines.device import find_device
 from glowtron.errors import InputError
 from glowtron.models.tacotron2 import Spoken
-from glowtron.synthesis.device import find_device
-from glowtron.synthesis.silence import quiet_pieces
+from glowtron.synthesis.pipeline import noise_generator
+from glowtron.synthesis.trimming import split_at_silence
 from glowtron.voice import FaultWarning
 from glowtron.voices import find_voice, shipped
 
@@ -47,7 +52,7 @@ def without(voice, **missing):
     """The same voice lacking models."""
     copy = Voice.__new__(Voice)
     copy.__dict__.update(voice.__dict__, config=dataclasses.replace(voice.config, **missing), **missing)
-    copy.__dict__.pop("_frontend", None)
+    copy.__dict__.pop("frontend", None)
     return copy
 
 
@@ -82,7 +87,7 @@ def test_how_many_are_computed_at_once_changes_nothing(tiny_voice, monkeypatch):
     text = " ".join(f"Sentence number {word}." for word in "one two three four five six seven eight nine ten".split())
     whole = voice.say(text)
     for together in (1, 3, 100):
-        monkeypatch.setattr("glowtron.voice._TOGETHER", together)
+        monkeypatch.setattr("glowtron.synthesis.pipeline.BATCH", together)
         assert np.allclose(voice.say(text).samples, whole.samples, atol=1e-4)
 
 
@@ -91,29 +96,74 @@ def test_each_sentence_has_noise_of_its_own(voice):
     assert not np.allclose(first.audio.samples, second.audio.samples)
 
 
-def test_takes_are_what_becomes_sound(voice, endless):
-    """Mels as `utterances` has them, of whole sentences and of parts of those that fail."""
+def test_mels_are_those_of_the_utterances_without_their_sound(voice, endless):
+    """Of whole sentences and of parts of those that fail."""
     for speaking in (voice, endless):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FaultWarning)
             utterances = list(speaking.utterances(THREE))
-        takes = list(speaking.takes(THREE))
-        assert len(takes) == len(utterances)
-        for take, utterance in zip(takes, utterances, strict=True):
-            assert torch.equal(take.mel, utterance.mel) and torch.equal(take.alignment, utterance.alignment)
-            assert (take.line.text, take.line.sentence) == (utterance.text, utterance.sentence)
-            assert (take.attention, take.faults) == (utterance.attention, utterance.faults)
-            assert (take.attempt + 1, take.line.is_part) == (utterance.attempts, utterance.is_part)
+        mels = list(speaking.mels(THREE))
+        assert len(mels) == len(utterances)
+        for mel, utterance in zip(mels, utterances, strict=True):
+            assert mel.audio is None and utterance.audio is not None
+            assert torch.equal(mel.mel, utterance.mel) and torch.equal(mel.alignment, utterance.alignment)
+            assert (mel.text, mel.sentence.place) == (utterance.text, utterance.sentence.place)
+            assert (mel.stats, mel.failures, mel.attempts) == (utterance.stats, utterance.failures, utterance.attempts)
+
+
+def test_single_options_are_given_by_name(voice):
+    by_name = voice.say("Hello.", speaker="bob", rate=1.1)
+    assert np.array_equal(by_name.samples, voice.say("Hello.", SynthesisOptions(speaker="bob", rate=1.1)).samples)
+    bob = SynthesisOptions(speaker="bob")
+    assert np.array_equal(voice.say("Hello.", bob, rate=1.1).samples, by_name.samples)
+    assert np.array_equal(
+        np.concatenate([audio.samples for audio in voice.stream("Hello.", vocoder="griffin-lim")]),
+        voice.say("Hello.", vocoder="griffin-lim").samples,
+    )
+    with pytest.raises(InputError, match=r"unknown option 'speeker' \(did you mean 'speaker'\?\)"):
+        voice.say("Hello.", speeker="bob")
+    with pytest.raises(InputError, match=r"rate must be from 0\.7 to 1\.4"):
+        voice.say("Hello.", rate=3.0)
+    with pytest.raises(InputError, match="options must be SynthesisOptions, got str"):
+        voice.say("Hello.", "bob")
+
+
+def test_a_used_voice_is_pickled_and_copied(voice):
+    spoken = voice.say("Hello.").samples
+    for again in (pickle.loads(pickle.dumps(voice)), copy.deepcopy(voice)):
+        assert np.array_equal(again.say("Hello.").samples, spoken)
+
+
+def test_a_used_voice_speaks_in_other_processes(voice):
+    spoken = voice.say("Hello.").samples
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        assert np.array_equal(pool.submit(voice.say, "Hello.").result().samples, spoken)
+
+
+def test_words_are_found_in_the_sound(monotonic):
+    """One after the other, each in its sentence's sound, also where the tempo is changed."""
+    for rate in (1.0, 1.25):
+        first, second = monotonic.utterances("The first one. A second, then.", rate=rate)
+        assert [word.text for word in first.words] == ["the", "first", "one."]
+        for utterance in (first, second):
+            times = [time for word in utterance.words for time in word[1:]]
+            assert times == sorted(times)
+            assert times[0] >= 0 and times[-1] <= utterance.audio.duration_s + 0.02
+    # Each symbol lasts 20 frames, or as long as the network says; "first" begins with the fifth symbol.
+    (utterance,) = monotonic.utterances("The first one.")
+    places = utterance.alignment.argmax(-1).tolist()
+    step_s = utterance.audio.duration_s / len(places)
+    assert utterance.words[1].start_s == pytest.approx(places.index(4) * step_s, abs=0.02)
 
 
 def test_utterances_answer_the_sentences_in_order(voice):
     done = list(voice.utterances(THREE))
     assert [utterance.text for utterance in done] == voice.sentences(THREE)
     for utterance in done:
-        assert utterance.attention.stopped
+        assert utterance.stats.stopped
         assert utterance.mel.shape == (80, 20)
         # Characters and frames of this sentence, not of the longest beside it.
-        assert utterance.alignment.shape == (1, len(voice._frontend.ids(utterance.text)))
+        assert utterance.alignment.shape == (1, len(voice.frontend.ids(utterance.text)))
 
 
 def test_progress_counts_sentences(voice):
@@ -141,7 +191,7 @@ def test_the_folder_says_how_to_decode(endless):
     )
     (utterance,) = endless.utterances("Hello.")
     assert utterance.mel.shape[1] == 60
-    assert not utterance.attention.stopped
+    assert not utterance.stats.stopped
 
 
 @pytest.mark.parametrize("vocoder", [None, "waveglow", "griffin-lim"])
@@ -163,7 +213,7 @@ def test_vocoding_converts_another_rate(voice):
 def test_long_mels_are_cut_where_they_are_quiet(n_frames):
     mel = torch.randn(1, 4, n_frames, generator=torch.Generator().manual_seed(0))
     mel[:, :, ::500] = -10.0
-    pieces = quiet_pieces(mel)
+    pieces = split_at_silence(mel)
     assert torch.equal(torch.cat(pieces, dim=2), mel)
     assert all(piece.shape[2] <= 1400 for piece in pieces)
     assert all(piece.shape[2] >= 700 and bool((piece[..., 0] == -10).all()) for piece in pieces[1:-1])
@@ -189,8 +239,8 @@ def test_griffin_lim_and_denoising_change_the_sound(voice):
 def test_sigma_zero_leaves_no_noise_to_the_vocoder(voice):
     options = SynthesisOptions(sigma=0.0)
     mel = torch.zeros(1, 80, 10)
-    vocode = voice._vocoding(options)
-    one, two = (vocode(mel, torch.Generator().manual_seed(seed)) for seed in (1, 2))
+    vocoder = voice._vocoder(options)
+    one, two = (vocoder.stream(torch.Generator().manual_seed(seed)).push(mel, True) for seed in (1, 2))
     assert torch.equal(one, two)
 
 
@@ -283,8 +333,8 @@ def test_what_speaks_on_cuda_says_the_same(tiny_voice):
     """The models for CUDA, on a CPU, in the places that `Voice` has for them."""
     voice, on_cuda = (Voice.load(tiny_voice, device="cpu", precision="fp32") for _ in range(2))
     card, launches = Card("a card", (8, 0)), Launches(None, None, "a test")
-    on_cuda.fast_acoustic = accelerate_tacotron2_on_cuda(voice.acoustic, "fp32", card, launches)
-    on_cuda.fast_vocoder = accelerate_waveglow_on_cuda(voice.vocoder, "fp32", card, launches)
+    on_cuda.acoustic_engine = accelerate_tacotron2_on_cuda(voice.acoustic, "fp32", card, launches)
+    on_cuda.vocoder_engine = accelerate_waveglow_on_cuda(voice.vocoder, "fp32", card, launches)
     options = SynthesisOptions(speaker="bob", denoise=0.1)
     wanted, found = (each.say("Hello there. And again!", options).samples for each in (voice, on_cuda))
     assert np.abs(found - wanted).max() < 1e-4
@@ -324,7 +374,7 @@ def scripted(voice, monkeypatch):
     def make(fails):
         own = without(voice)
         own.config = dataclasses.replace(voice.config, attempts=3)
-        own.acoustic = own.fast_acoustic = ScriptedAcoustic(voice.acoustic.config, fails)
+        own.acoustic = own.acoustic_engine = ScriptedAcoustic(voice.acoustic.config, fails)
         return own
 
     return make
@@ -361,7 +411,7 @@ def test_a_failed_sentence_is_said_again_until_it_is_whole(scripted):
     options = SynthesisOptions(attempts=20)
     done = list(voice.utterances(text, options))
     assert [utterance.text for utterance in done] == voice.sentences(text)
-    assert not any(utterance.faults for utterance in done)
+    assert not any(utterance.failures for utterance in done)
     assert len({utterance.attempts for utterance in done}) > 1
     again = list(voice.utterances(text, options))
     assert all(np.array_equal(a.audio.samples, b.audio.samples) for a, b in zip(done, again, strict=True))
@@ -371,7 +421,7 @@ def test_what_is_retried_beside_a_sentence_changes_nothing(scripted, monkeypatch
     text = " ".join(f"Sentence number {word} is here." for word in "one two three four five six seven".split())
     results = []
     for together in (1, 3, 100):
-        monkeypatch.setattr("glowtron.voice._TOGETHER", together)
+        monkeypatch.setattr("glowtron.synthesis.pipeline.BATCH", together)
         results.append(scripted(lambda n, luck: luck < 0.6).say(text, SynthesisOptions(attempts=8)).samples)
     assert all(np.allclose(result, results[0], atol=1e-4) for result in results[1:])
 
@@ -395,9 +445,9 @@ def test_a_sentence_that_always_fails_is_spoken_in_parts(scripted):
     voice = scripted(lambda n, luck: n > 30)
     text = "First of all a short one. But this one is long, and it goes on and on without an end. Bye."
     done = list(voice.utterances(text))
-    assert [utterance.sentence for utterance in done] == [0, 1, 1, 1, 2]
+    assert [utterance.sentence.number for utterance in done] == [0, 1, 1, 1, 2]
     assert " ".join(utterance.text for utterance in done) == text
-    assert not any(utterance.faults for utterance in done)
+    assert not any(utterance.failures for utterance in done)
     pauses = [round(utterance.pause_s / SynthesisOptions().pause_s, 3) for utterance in done]
     assert pauses[0] == pauses[3] == 1 and pauses[4] == 0, "as after the sentences they are of, and none at the end"
     assert all(0 < pause < 1 for pause in pauses[1:3])
@@ -410,7 +460,7 @@ def test_where_everything_fails_the_sentence_is_named_and_sound_comes(scripted):
     voice = scripted(lambda n, luck: True)
     with pytest.warns(FaultWarning, match=r"^left something out \(\d+ frames, attempt 1\): 'This cannot be said.'$"):
         (utterance,) = voice.utterances("This cannot be said.")
-    assert utterance.faults and utterance.audio.duration_s > 0
+    assert utterance.failures and utterance.audio.duration_s > 0
     assert voice.acoustic.n_spoken <= 3 * (1 + 2 + 4)
     with pytest.warns(FaultWarning) as warned:
         voice.say("This cannot be said. Nor this one. Nor that.", SynthesisOptions(attempts=1))
@@ -420,16 +470,16 @@ def test_where_everything_fails_the_sentence_is_named_and_sound_comes(scripted):
 def test_without_attempts_nothing_is_judged_but_the_limit(scripted):
     voice = scripted(lambda n, luck: True)
     (utterance,) = voice.utterances("This cannot be said.", SynthesisOptions(attempts=0))
-    assert utterance.faults == () and voice.acoustic.n_spoken == 1
+    assert utterance.failures == () and voice.acoustic.n_spoken == 1
 
 
 def test_another_attempt_has_other_noise_and_the_first_is_what_it_was_before_there_were_attempts(voice):
     first, second, part = (
-        torch.rand(4, generator=voice._generator(0, place, purpose))
+        torch.rand(4, generator=noise_generator(0, place, purpose, voice.device))
         for place, purpose in (("1", "mel"), ("1", "mel 1"), ("1.0", "mel"))
     )
     assert not torch.equal(first, second) and not torch.equal(first, part)
-    assert torch.equal(first, torch.rand(4, generator=voice._generator(0, 1, "mel")))
+    assert torch.equal(first, torch.rand(4, generator=noise_generator(0, 1, "mel", voice.device)))
 
 
 @pytest.fixture
@@ -444,7 +494,7 @@ def monotonic(tiny_voice):
 @pytest.mark.parametrize("text", ["A", "I.", "Go. Stop. Who?", "No way, she said, is this to be done."])
 def test_monotonic_voices_speak_any_text_whole(monotonic, text):
     for utterance in monotonic.utterances(text):
-        assert utterance.faults == ()
+        assert utterance.failures == ()
         assert utterance.mel.shape[1] == 20 * len(utterance.alignment)
 
 
@@ -475,7 +525,7 @@ def test_the_shipped_voice_speaks_short_texts_shortly_and_whole():
     voice = Voice.load("duet", device="cpu")
     for speaker in voice.speakers:
         for utterance in voice.utterances("A. I. Go. Who?", SynthesisOptions(speaker=speaker, vocoder="griffin-lim")):
-            assert utterance.faults == ()
+            assert utterance.failures == ()
             assert utterance.audio.duration_s < 1.3
 
 

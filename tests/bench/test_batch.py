@@ -13,7 +13,7 @@ from glowtron.bench.measurement import Settings, processor_time
 from glowtron.bench.models import CHARACTERS_PER_S
 from glowtron.bench.result import as_table
 from glowtron.cli import main
-from glowtron.synthesis.workers import Workers
+from glowtron.synthesis.executors import Workers
 
 TEXT_S = 20 * 256 / 22_050
 """How long the tiny voice speaks on each sentence."""

@@ -52,4 +52,4 @@ def test_hard_sentences_can_all_be_spoken() -> None:
     assert max(len(sentence.text.split()) for sentence in sentences) == 200
     assert min(len(sentence.text) for sentence in sentences) == 1
     for sentence in sentences:
-        assert frontend.sentences(sentence.text), sentence
+        assert list(frontend.split(sentence.text)), sentence

@@ -11,7 +11,6 @@ from glowtron.errors import InputError
 from glowtron.text import english as english_text
 from glowtron.text import nvidia
 from glowtron.text.frontend import Frontend, make_frontend
-from glowtron.text.sentences import Piece
 from glowtron.text.symbols import SYMBOL_IDS, SYMBOLS, text_ids
 
 
@@ -30,6 +29,10 @@ def phones() -> Frontend:
     return make_frontend(TextConfig(frontend="english", phonemes=True))
 
 
+def texts_of(frontend: Frontend, text: str) -> list[str]:
+    return [sentence.text for sentence in frontend.split(text)]
+
+
 def test_ids_are_those_of_the_clean_text(english: Frontend, published: Frontend) -> None:
     text = "Dr. Who paid £20 for {HH AH0 L OW1}."
     assert english.ids(text) == text_ids("doctor who paid twenty pounds for {HH AH0 L OW1}.")
@@ -41,7 +44,7 @@ def test_words_become_phones(phones: Frontend) -> None:
     assert [SYMBOLS[index] for index in ids] == [
         *(" ", "{HH}", "{AH0}", "{L}", "{OW1}", ",", " ", "{W}", "{ER1}", "{L}", "{D}", "!"),
     ]
-    assert phones.clean("5 men") == "five men"
+    assert phones.normalize("5 men") == "five men"
     assert not any(
         SYMBOLS[index].isalpha() for index in phones.ids("The FBI met Dr. Zhqkl of NASA in plan A, vitamin A.")
     )
@@ -52,34 +55,35 @@ def test_empty_text(english: Frontend, published: Frontend) -> None:
     for frontend in (english, published):
         for text in ("", " \n ", "!!!", "😀 --"):
             with pytest.raises(InputError, match=r"nothing speakable|is empty"):
-                frontend.sentences(text)
+                texts_of(frontend, text)
 
 
 def test_sentences_leave_out_what_is_not_speakable(english: Frontend, published: Frontend) -> None:
     for frontend in (english, published):
-        assert frontend.sentences("Hello.\n\n* * *\n\nBye.") == ["Hello.", "Bye."]
+        assert texts_of(frontend, "Hello.\n\n* * *\n\nBye.") == ["Hello.", "Bye."]
 
 
 def test_where_a_text_begins_does_not_wait_for_its_end(
     english: Frontend, published: Frontend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    for module, name in ((english_text, "normalize"), (nvidia, "ids")):
+    for module, name in ((english_text, "normalize"), (nvidia, "clean")):
         whole = getattr(module, name)
         monkeypatch.setattr(module, name, lambda text, *more, whole=whole: read.append(text) or whole(text, *more))
     for frontend in (english, published):
         read.clear()
-        pieces = frontend.pieces("A sentence.\n\n* * *\n\n" * 300)
-        assert next(pieces) == Piece("A sentence.", "paragraph")
+        pieces = frontend.split("A sentence.\n\n* * *\n\n" * 300)
+        first = next(pieces)
+        assert (first.text, first.ending) == ("A sentence.", "paragraph")
         assert 0 < len(read) < 5
         assert len(list(pieces)) == 299
 
 
 def test_what_is_read_for_a_piece_is_short_too(english: Frontend) -> None:
     text = " ".join(["1234567890"] * 60)
-    pieces = english.sentences(text)
+    pieces = texts_of(english, text)
     assert " ".join(pieces) == text
-    assert all(len(english.clean(piece)) <= 400 for piece in pieces)
+    assert all(len(english.normalize(piece)) <= 400 for piece in pieces)
 
 
 @settings(max_examples=100, deadline=None)
@@ -88,7 +92,7 @@ def test_every_sentence_can_be_spoken(text: str) -> None:
     for name in ("english", "nvidia"):
         frontend = make_frontend(TextConfig(frontend=name))
         try:
-            pieces = frontend.sentences(text)
+            pieces = texts_of(frontend, text)
         except InputError:
             continue
         assert pieces

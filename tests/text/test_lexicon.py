@@ -32,7 +32,7 @@ def lexicon(tmp_path: Path) -> Callable[[str], Path]:
 
 
 def said(frontend: Frontend, text: str) -> dict[str, str]:
-    return {word.text: " ".join(word.phones) for word in frontend.read(text).words}
+    return {word.text: " ".join(word.pronunciation.phones) for word in frontend.encode(text).words}
 
 
 def test_words_are_found_whatever_their_case_and_accents(lexicon: Callable[[str], Path]) -> None:
@@ -50,16 +50,16 @@ def test_words_are_found_whatever_their_case_and_accents(lexicon: Callable[[str]
 
 def test_words_of_the_lexicon_are_not_spelt(lexicon: Callable[[str], Path]) -> None:
     plain, own = make_frontend(PHONED), make_frontend(PHONED, lexicon("sql S IY1 K W AH0 L\n"))
-    assert plain.clean("SQL, SQLs, SQL's and FBI") == "S Q L, S Q L's, S Q L's and F B I"
-    assert own.clean("SQL, SQLs, SQL's and FBI") == "sql, sqls, sql's and F B I"
+    assert plain.normalize("SQL, SQLs, SQL's and FBI") == "S Q L, S Q L's, S Q L's and F B I"
+    assert own.normalize("SQL, SQLs, SQL's and FBI") == "sql, sqls, sql's and F B I"
     assert said(own, "SQL SQLs") == {"sql": "S IY1 K W AH0 L", "sqls": "S IY1 K W AH0 L Z"}
-    assert own.clean("MAKE SQL GREAT AGAIN") == "make sql great again"
+    assert own.normalize("MAKE SQL GREAT AGAIN") == "make sql great again"
 
 
 def test_the_lexicon_comes_before_everything(lexicon: Callable[[str], Path]) -> None:
     own = make_frontend(PHONED, lexicon("lead L EH1 D\nthe DH IY1\nread R EH1 D\nbirmingham B ER1\n"))
-    for word in own.read("They lead the Birmingham read.").words[1:]:
-        assert word.source == "lexicon", word
+    for word in own.encode("They lead the Birmingham read.").words[1:]:
+        assert word.pronunciation.source == "lexicon", word
 
 
 @given(

@@ -78,7 +78,7 @@ def test_json_is_what_the_voice_is_given(run: Callable[..., Result]) -> None:
     assert [sentence["text"] for sentence in sentences] == ["Dr. Xyzzo read it.", "{AH0} 5 zorps!"]
     for sentence in sentences:
         assert text_ids(sentence["symbols"]) == frontend.ids(sentence["text"])
-        assert sentence["clean"] == frontend.clean(sentence["text"])
+        assert sentence["clean"] == frontend.normalize(sentence["text"])
         phones = [phone for word in sentence["words"] for phone in word["phones"].split()]
         assert text_ids("{" + " ".join(phones) + "}") == [i for i in text_ids(sentence["symbols"]) if i >= 64]
     assert [word["source"] for word in sentences[1]["words"]] == ["inline", "dictionary", "guessed"]
@@ -145,7 +145,7 @@ def test_the_page_on_text_shows_what_is_printed(run: Callable[..., Result]) -> N
     assert len(readings) >= 11
     for written, read in readings:
         pieces = re.findall("`(.*?)`", written)
-        assert ", ".join(make_frontend(TextConfig()).clean(piece) for piece in pieces) == read
+        assert ", ".join(make_frontend(TextConfig()).normalize(piece) for piece in pieces) == read
 
 
 def test_it_does_not_load_torch() -> None:

@@ -22,10 +22,10 @@ from glowtron.bench.plain_tacotron2 import PlainTacotron2
 from glowtron.bench.result import compared, figures
 from glowtron.engines.cpu_tacotron2 import FastTacotron2, accelerate_tacotron2
 from glowtron.engines.cuda_decoder import accelerate_tacotron2_on_cuda
+from glowtron.engines.device import find_device
 from glowtron.engines.kernel_run import KernelRun
 from glowtron.engines.torch_run import TorchRun
 from glowtron.errors import InputError
-from glowtron.synthesis.device import find_device
 
 
 class AcousticWork(NamedTuple):

@@ -23,8 +23,8 @@ from glowtron.config import MelConfig
 from glowtron.engines.cpu_tacotron2 import FastTacotron2
 from glowtron.engines.cpu_waveglow import FastWaveGlow
 from glowtron.engines.threads import suit_threads
-from glowtron.synthesis.many import choose_workers
 from glowtron.synthesis.options import SynthesisOptions
+from glowtron.synthesis.parallel import choose_workers
 from glowtron.voice import Voice
 
 KINDS: tuple[Literal["together"], Literal["each"]] = ("together", "each")
@@ -73,7 +73,7 @@ class Batch(Subject):
         if work.model == FULL_SIZE:  # Drawn weights never end a sentence by themselves.
             n_frames = n_frames_of(work.seconds, self.voice.mel)
             self.options = SynthesisOptions(seed=work.seed, max_frames=n_frames, pause_s=0.0)
-        acoustic, vocoder = self.voice.fast_acoustic, self.voice.fast_vocoder
+        acoustic, vocoder = self.voice.acoustic_engine, self.voice.vocoder_engine
         assert isinstance(acoustic, FastTacotron2) and isinstance(vocoder, FastWaveGlow)
         self.facts: dict[str, Any] = {
             "voice": self.voice.config.name,

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from glowtron.bench.measurement import Settings
+from glowtron.engines.device import find_device
 from glowtron.errors import InputError
-from glowtron.synthesis.device import find_device
 from glowtron.train.machine import describe, peak_memory_gb
 
 

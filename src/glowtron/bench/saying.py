@@ -32,13 +32,13 @@ from glowtron.checkpoint import StoredVoice
 from glowtron.config import MelConfig
 from glowtron.engines.cpu_tacotron2 import FastTacotron2
 from glowtron.engines.cpu_waveglow import WaveStream
+from glowtron.engines.device import find_device
 from glowtron.errors import InputError
 from glowtron.models.mel_correction import CorrectionStream
 from glowtron.models.waveglow import draw_noise
-from glowtron.synthesis.device import find_device
 from glowtron.synthesis.options import SynthesisOptions
-from glowtron.synthesis.silence import heard
-from glowtron.synthesis.stretch import Stretcher
+from glowtron.synthesis.trimming import trim_bounds
+from glowtron.synthesis.wsola import Wsola
 from glowtron.text.frontend import EnglishFrontend, make_frontend
 from glowtron.voice import Voice
 
@@ -82,7 +82,7 @@ class Reader:
 
     def picked(self) -> dict[str, Any]:
         """How the models run, and why; on CUDA that is known after the first run."""
-        acoustic, vocoder = self.voice.fast_acoustic, self.voice.fast_vocoder
+        acoustic, vocoder = self.voice.acoustic_engine, self.voice.vocoder_engine
         return {
             "precision": f"{acoustic.precision} and {vocoder.precision}",
             "why": f"acoustic model: {acoustic.why}; vocoder: {vocoder.why}",
@@ -92,12 +92,12 @@ class Reader:
     @staticmethod
     def _parts() -> Parts:
         return {
-            "reading of the text": (Voice.pieces, EnglishFrontend.read),
+            "reading of the text": (EnglishFrontend.split, EnglishFrontend.encode),
             "acoustic model": (FastTacotron2.generate, FastTacotron2.chunks),
-            "silence": (heard,),
+            "silence": (trim_bounds,),
             "vocoder": (WaveStream.push,),
             "correction": (CorrectionStream.push,),
-            "stretching": (Stretcher.push,),
+            "stretching": (Wsola.push,),
         }
 
 

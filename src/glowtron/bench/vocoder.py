@@ -23,9 +23,9 @@ from glowtron.config import MelConfig, WaveGlowConfig
 from glowtron.engines.cpu_waveglow import WaveStream, accelerate_waveglow
 from glowtron.engines.cpu_wavenet import FastWaveNet
 from glowtron.engines.cuda_waveglow import accelerate_waveglow_on_cuda
+from glowtron.engines.device import find_device
 from glowtron.engines.dilated import Dilated
 from glowtron.models.waveglow import WaveGlow, draw_noise
-from glowtron.synthesis.device import find_device
 
 
 class VocoderWork(NamedTuple):

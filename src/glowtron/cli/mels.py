@@ -62,7 +62,7 @@ def mels(
     folder = Path(output)
     check_folder(folder)
 
-    from glowtron.synthesis.device import find_device
+    from glowtron.engines.device import find_device
     from glowtron.train.forced_mels import write_forced_mels
 
     with progress_bar(0, "clip", hidden=quiet) as bar:

@@ -16,7 +16,7 @@ from glowtron.errors import InputError
 
 if TYPE_CHECKING:
     from glowtron.config import TextConfig
-    from glowtron.text.frontend import Reading
+    from glowtron.text.frontend import Encoded
     from glowtron.text.phonemes import Word
 
 
@@ -62,7 +62,7 @@ def phonemes(
             f"{folder}: this voice reads letters and looks no words up; --unknown needs one that reads phones"
         )
     frontend = make_frontend(config, Path(lexicon) if lexicon else None)
-    readings = (frontend.read(sentence) for sentence in frontend.sentences(script))
+    readings = (frontend.encode(sentence) for sentence in frontend.split(script))
     if unknown:
         _print_unknown(readings)
     elif as_json:
@@ -89,23 +89,28 @@ def _text_config(folder: Path) -> TextConfig:
     return config
 
 
-def _print_table(readings: Iterable[Reading]) -> None:
+def _print_table(readings: Iterable[Encoded]) -> None:
     guessed: dict[str, None] = {}
     for i, reading in enumerate(readings):
-        click.echo(("\n" if i else "") + reading.clean.strip())
+        click.echo(("\n" if i else "") + reading.normalized.strip())
         rows = [
             ("{}" if word.source == "inline" else word.text, " ".join(word.phones), _note(word))
-            for word in reading.words
+            for word in _words(reading)
         ]
         widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
         for name, phones, note in rows:
             click.echo(f"  {name:{widths[0]}}  {phones:{widths[1]}}  {note}".rstrip())
-        guessed |= dict.fromkeys(guess for word in reading.words for guess, _ in word.guessed)
+        guessed |= dict.fromkeys(guess for word in _words(reading) for guess, _ in word.guessed)
     if guessed:
         words = (
             f"1 word was guessed: {next(iter(guessed))}" if len(guessed) == 1 else f"{len(guessed)} words were guessed"
         )
         click.echo(f"glowtron: {words} (--unknown lists guesses for a lexicon)", err=True)
+
+
+def _words(reading: Encoded) -> list[Word]:
+    """The words of a sentence; none for a voice that reads letters."""
+    return [word.pronunciation for word in reading.words if word.pronunciation is not None]
 
 
 def _note(word: Word) -> str:
@@ -121,22 +126,22 @@ def _note(word: Word) -> str:
     return f"{word.source}: {details}" if details else word.source
 
 
-def _print_unknown(readings: Iterable[Reading]) -> None:
+def _print_unknown(readings: Iterable[Encoded]) -> None:
     times: Counter[tuple[str, tuple[str, ...]]] = Counter()
     for reading in readings:
-        times.update(guess for word in reading.words for guess in word.guessed)
+        times.update(guess for word in _words(reading) for guess in word.guessed)
     for (word, phones), _ in times.most_common():
         click.echo(f"{word} {' '.join(phones)}")
     if not times:
         click.echo("glowtron: no word was guessed", err=True)
 
 
-def _json(reading: Reading) -> dict[str, Any]:
+def _json(reading: Encoded) -> dict[str, Any]:
     return {
         "text": reading.text,
-        "clean": reading.clean,
+        "clean": reading.normalized,
         "symbols": reading.symbols,
-        "words": list(map(_json_word, reading.words)),
+        "words": list(map(_json_word, _words(reading))),
     }
 
 

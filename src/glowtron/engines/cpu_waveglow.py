@@ -70,12 +70,16 @@ class FastWaveGlow(Inversion):
         self.flows = [Coupling(model, k, self.dtype) for k in range(model.config.n_flows)]
 
     @property
+    def piece_frames(self) -> int:
+        """Mel frames of one sound that are computed at once."""
+        return max(self.piece_rows * self.config.n_channels // self.config.mel.hop_length, 1)
+
+    @property
     def _flows_reach(self) -> int:
         return sum(flow.net.reach for flow in self.flows)
 
     def _inverse(self, z: Tensor, mel: Tensor, speaker: Tensor | None) -> Tensor:
-        config, n_frames = self.config, mel.shape[2]
-        at_once = max(self.piece_rows * config.n_channels // config.mel.hop_length, 1)
+        config, n_frames, at_once = self.config, mel.shape[2], self.piece_frames
         starts = range(0, n_frames, at_once)
         groups = [start * config.mel.hop_length // config.n_channels for start in starts] + [z.shape[2]]
         stream, waves = self.stream(speaker), []

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from glowtron.audio import Audio, concatenate
 from glowtron.evaluate.sentences import Sentence
-from glowtron.synthesis.faults import Attention
+from glowtron.synthesis.alignment_checks import AlignmentStats
 from glowtron.synthesis.options import SynthesisOptions
-from glowtron.synthesis.utterance import FaultWarning
+from glowtron.synthesis.types import FaultWarning
 from glowtron.voice import Voice
 
 Progress = Callable[[int], object]
@@ -24,7 +24,7 @@ class SpokenSentence(NamedTuple):
 
     sentence: Sentence
     audio: Audio
-    attention: list[Attention]
+    stats: list[AlignmentStats]
     """One for each part the voice split the sentence into."""
     retried: bool
     """Whether the voice needed a second attempt, or split the sentence after one."""
@@ -34,7 +34,7 @@ class SpokenSentence(NamedTuple):
     @property
     def aligned(self) -> bool:
         """Whether the alignment of every part reaches the end without a failure."""
-        return all(part.complete for part in self.attention)
+        return all(part.complete for part in self.stats)
 
 
 def speak(
@@ -49,7 +49,7 @@ def speak(
         yield SpokenSentence(
             sentence,
             concatenate([part.with_pause for part in parts]),
-            [part.attention for part in parts],
+            [part.stats for part in parts],
             any(part.attempts > 1 or part.is_part for part in parts),
             parts[0].alignment.float().cpu().numpy(),
         )
@@ -61,8 +61,8 @@ def alignment_summary(spoken: Sequence[SpokenSentence]) -> dict[str, Any]:
     """Shares of sentences with each failure of the alignment in any part, and of those without any, as JSON values."""
     n = len(spoken)
 
-    def share(failed: Callable[[Attention], bool]) -> float:
-        return sum(any(failed(part) for part in speech.attention) for speech in spoken) / n
+    def share(failed: Callable[[AlignmentStats], bool]) -> float:
+        return sum(any(failed(part) for part in speech.stats) for speech in spoken) / n
 
     return {
         "n": n,
@@ -71,8 +71,8 @@ def alignment_summary(spoken: Sequence[SpokenSentence]) -> dict[str, Any]:
         "reached_end": 1 - share(lambda part: not part.reached_end),
         "skipping": share(lambda part: part.skips),
         "repeating": share(lambda part: part.repeats),
-        "too_fast": share(lambda part: part.races),
-        "no_stop": share(lambda part: part.endless),
-        "stuck": share(lambda part: part.dwells),
+        "too_fast": share(lambda part: part.too_fast),
+        "no_stop": share(lambda part: part.no_stop),
+        "stuck": share(lambda part: part.stuck),
         "retried": sum(speech.retried for speech in spoken) / n,
     }

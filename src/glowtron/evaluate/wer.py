@@ -61,7 +61,7 @@ def spoken_words(text: str) -> list[str]:
     separates words, apostrophes at the edges go, and short titles are written in full.
     """
     try:
-        return plain_words(make_frontend(TextConfig(frontend="english")).clean(text))
+        return plain_words(make_frontend(TextConfig(frontend="english")).normalize(text))
     except InputError:
         return []
 
@@ -97,7 +97,12 @@ class Pronunciations:
         """Phones of one word said alone, without stress, each followed by a space."""
         if self._frontend is None:  # Its dictionary takes a second, and is not always needed.
             self._frontend = make_frontend(TextConfig(frontend="english", phonemes=True))
-        phones = [phone for said in self._frontend.read(word).words for phone in said.phones]
+        phones = [
+            phone
+            for said in self._frontend.encode(word).words
+            if said.pronunciation is not None
+            for phone in said.pronunciation.phones
+        ]
         return "".join(f"{re.sub('[0-9]', '', phone)} " for phone in phones)
 
 

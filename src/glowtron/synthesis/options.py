@@ -21,7 +21,7 @@ class SynthesisOptions:
     rate: float = 1.0
     """Speed, from 0.7 to 1.4; the pitch stays. Pauses go with it."""
     pause_s: float = 0.4
-    """Seconds of silence between sentences at rate 1; the others follow it (`glowtron.synthesis.silence.pause`)."""
+    """Seconds of silence between sentences at rate 1; the others follow it (`glowtron.synthesis.trimming.pause`)."""
     vocoder: Literal["waveglow", "griffin-lim"] | None = None
     """What turns mels into sound; None: the voice's own. Griffin-Lim needs no weights and does for any voice."""
     sigma: float | None = None

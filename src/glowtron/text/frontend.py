@@ -1,55 +1,106 @@
-"""The way from text to ids: one frontend for the published weights, one of our own."""
+"""From text to symbol ids: one frontend for the published weights, one of our own.
+
+A text is split into sentences, and each sentence is normalised once: `split` gives it in words, `encode` turns these
+into ids.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Set
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from glowtron.config import TextConfig
 from glowtron.errors import InputError
 from glowtron.text import english, nvidia
-from glowtron.text.phonemes import Phonemizer, Word, transcription
-from glowtron.text.sentences import MAX_CHARS, MIN_CHARS, Piece, split_pieces
-from glowtron.text.symbols import FIRST_SOUND, PAD, SYMBOLS, text_ids
+from glowtron.text.phonemes import Phonemizer, Word
+from glowtron.text.sentences import MAX_CHARS, MIN_CHARS, Ending, Piece, split_pieces
+from glowtron.text.symbols import FIRST_SOUND, MARKUP, PAD, SYMBOLS, character_ids, phone_ids
 
 _MARKS = ".,;:!?"
 
 
-class Reading(NamedTuple):
-    """How a sentence is read."""
+class NormalizedSentence(NamedTuple):
+    """A sentence of a text, or a part of a long one."""
 
     text: str
     """As written."""
-    clean: str
+    normalized: str
+    """In words: no digit or abbreviation is left."""
+    ending: Ending
+    """What ends with it."""
+
+
+class EncodedWord(NamedTuple):
+    """A spoken word and its symbols."""
+
+    text: str
+    """As it is spoken, not as it is written."""
+    symbols: tuple[int, int]
+    """The first of its ids, and the one after its last."""
+    pronunciation: Word | None = None
+    """Its phones and where they are from; None for a voice that reads letters."""
+
+
+class Encoded(NamedTuple):
+    """A sentence as an acoustic model reads it."""
+
+    text: str
+    """As written."""
+    normalized: str
     """In words."""
     symbols: str
-    """What the acoustic model is given: phones in braces, or letters."""
-    words: tuple[Word, ...]
-    """How each word is said; empty for a voice that reads letters."""
+    """The ids in readable form: phones in braces, or letters."""
+    ids: list[int]
+    """Symbol ids."""
+    words: tuple[EncodedWord, ...]
+    """The spoken words, in order."""
 
 
-class Frontend(Protocol):
-    """What makes an acoustic model's input of text."""
+class Frontend(ABC):
+    """Makes an acoustic model's input from text."""
 
-    def clean(self, text: str) -> str:
-        """`text` as it is read: every number and abbreviation in words. Raises InputError when it cannot be read."""
+    @abstractmethod
+    def normalize(self, text: str) -> str:
+        """Write every number and abbreviation of `text` in words. Raises InputError if that cannot be done."""
+
+    @abstractmethod
+    def _encode(self, text: str, normalized: str) -> Encoded:
+        """Turn a normalised text into ids."""
+
+    @abstractmethod
+    def _shorten(self, piece: Piece, max_chars: int) -> list[NormalizedSentence]:
+        """Normalise a piece; halve it until its words are short as well. Nothing speakable gives an empty list."""
+
+    def encode(self, sentence: str | NormalizedSentence) -> Encoded:
+        """Encode one sentence, which is normalised first if it is a plain text. Raises InputError as `normalize`."""
+        if isinstance(sentence, NormalizedSentence):
+            return self._encode(sentence.text, sentence.normalized)
+        return self._encode(sentence, self.normalize(sentence))
 
     def ids(self, text: str) -> list[int]:
-        """Symbol ids of `text`, cleaned and, for voices that read phones, transcribed. Raises InputError as `clean`."""
+        """The symbol ids of one sentence. Raises InputError as `normalize`."""
+        return self.encode(text).ids
 
-    def read(self, text: str) -> Reading:
-        """How one sentence is read, for people to see. Raises InputError as `clean`."""
+    def split(self, text: str, max_chars: int = MAX_CHARS) -> Iterator[NormalizedSentence]:
+        """Split `text` into sentences of about `max_chars` characters at most, written and in words.
 
-    def pieces(self, text: str, max_chars: int = MAX_CHARS) -> Iterator[Piece]:
-        """`text`, not yet cleaned, in pieces to be spoken one by one; what holds nothing speakable is left out.
-
-        A piece and what is read for it have about `max_chars` characters at most; it is looked for when it is asked
-        for. The first raises InputError when nothing in `text` is speakable.
+        A sentence is looked for when it is asked for; what holds nothing speakable is left out. The first one raises
+        InputError if nothing in `text` is speakable.
         """
-
-    def sentences(self, text: str, max_chars: int = MAX_CHARS) -> list[str]:
-        """The texts of `pieces`."""
+        last: NormalizedSentence | None = None
+        for piece in split_pieces(text, max_chars):
+            sentences = self._shorten(piece, max_chars)
+            if sentences:
+                yield from ([] if last is None else [last])
+                yield from sentences[:-1]
+                last = sentences[-1]
+            elif last is not None and piece.ending == "paragraph":
+                last = last._replace(ending="paragraph")
+        if last is None:
+            raise english.unspeakable(text)
+        yield last
 
 
 def make_frontend(config: TextConfig, lexicon: Path | None = None) -> Frontend:
@@ -66,100 +117,109 @@ def make_frontend(config: TextConfig, lexicon: Path | None = None) -> Frontend:
             return EnglishFrontend(Phonemizer(lexicon) if config.phonemes else None)
 
 
-class NvidiaFrontend:
+class NvidiaFrontend(Frontend):
     """Reads text as the published weights expect, faults included (`glowtron.text.nvidia`)."""
 
-    def clean(self, text: str) -> str:
-        """See `Frontend.clean`. Empty text stays empty, as in the published program."""
+    def normalize(self, text: str) -> str:
+        """See `Frontend.normalize`. Empty text stays empty, as in the published program."""
         return nvidia.clean(text)
 
-    def ids(self, text: str) -> list[int]:
-        """See `Frontend.ids`. Text without any known symbol has no ids, as in the published program."""
-        return nvidia.ids(text)
+    def _encode(self, text: str, normalized: str) -> Encoded:
+        # Text without any known symbol has no ids, as in the published program.
+        ids, words = _spell(nvidia.symbols(normalized))
+        return Encoded(text, normalized, normalized, ids, words)
 
-    def read(self, text: str) -> Reading:
-        """See `Frontend.read`."""
-        clean = nvidia.clean(text)
-        return Reading(text, clean, clean, ())
-
-    def pieces(self, text: str, max_chars: int = MAX_CHARS) -> Iterator[Piece]:
-        """See `Frontend.pieces`."""
-        return _speakable_pieces(text, max_chars, lambda piece: [piece] if speakable(self.ids(piece.text)) else [])
-
-    def sentences(self, text: str, max_chars: int = MAX_CHARS) -> list[str]:
-        """See `Frontend.sentences`."""
-        return [piece.text for piece in self.pieces(text, max_chars)]
+    def _shorten(self, piece: Piece, max_chars: int) -> list[NormalizedSentence]:
+        normalized = nvidia.clean(piece.text)
+        ids = self._encode(piece.text, normalized).ids
+        return [NormalizedSentence(piece.text, normalized, piece.ending)] if is_speakable(ids) else []
 
 
-class EnglishFrontend:
+class EnglishFrontend(Frontend):
     """Reads text as a person would (`glowtron.text.english`), and turns words into phones given a phonemizer."""
 
     def __init__(self, phonemizer: Phonemizer | None = None) -> None:
         self._phonemizer = phonemizer
         self._words: Set[str] = phonemizer.users_words if phonemizer else frozenset()
 
-    def clean(self, text: str) -> str:
-        """See `Frontend.clean`. The words before any transcription."""
+    def normalize(self, text: str) -> str:
+        """See `Frontend.normalize`."""
         return english.clean(text, self._words)
 
-    def ids(self, text: str) -> list[int]:
-        """See `Frontend.ids`."""
-        symbols = self.read(text).symbols
-        ids = text_ids(symbols)
-        assert speakable(ids) and SYMBOLS.index(PAD) not in ids, f"clean text left nothing to speak: {symbols!r}"
-        return ids
-
-    def read(self, text: str) -> Reading:
-        """See `Frontend.read`."""
-        clean = self.clean(text)
+    def _encode(self, text: str, normalized: str) -> Encoded:
         if self._phonemizer is None:
-            return Reading(text, clean, clean, ())
-        tokens = self._phonemizer.tokens(clean)
-        words = tuple(token for token in tokens if isinstance(token, Word))
-        return Reading(text, clean, _framed(transcription(tokens)), words)
+            symbols = normalized
+            ids, words = _spell(_characters(normalized))
+        else:
+            symbols, ids, words = _transcribe(self._phonemizer.tokens(normalized))
+        assert is_speakable(ids) and SYMBOLS.index(PAD) not in ids, f"nothing speakable is left: {symbols!r}"
+        return Encoded(text, normalized, symbols, ids, words)
 
-    def pieces(self, text: str, max_chars: int = MAX_CHARS) -> Iterator[Piece]:
-        """See `Frontend.pieces`."""
-        return _speakable_pieces(text, max_chars, lambda piece: self._shortened(piece, max_chars))
-
-    def sentences(self, text: str, max_chars: int = MAX_CHARS) -> list[str]:
-        """See `Frontend.sentences`."""
-        return [piece.text for piece in self.pieces(text, max_chars)]
-
-    def _shortened(self, piece: Piece, max_chars: int) -> list[Piece]:
-        """`piece`, halved until what is read of it is short too: forty figures are two hundred letters."""
+    def _shorten(self, piece: Piece, max_chars: int) -> list[NormalizedSentence]:
+        # Forty figures are two hundred letters.
         words = english.normalize(piece.text, self._words)
         if not english.says_something(words):
             return []
         if len(words) <= 1.2 * max_chars or len(piece.text) <= MIN_CHARS:
-            return [piece]
+            return [NormalizedSentence(piece.text, words, piece.ending)]
         halves = list(split_pieces(piece.text, max(MIN_CHARS, (len(piece.text) + 1) // 2)))
         halves[-1] = halves[-1]._replace(ending=piece.ending)
-        return [shorter for half in halves for shorter in self._shortened(half, max_chars)]
+        return [shorter for half in halves for shorter in self._shorten(half, max_chars)]
 
 
-def _speakable_pieces(text: str, max_chars: int, shortened: Callable[[Piece], list[Piece]]) -> Iterator[Piece]:
-    """All pieces of `text` after `shortened`, which gives none for one that is not speakable."""
-    last: Piece | None = None
-    for piece in split_pieces(text, max_chars):
-        shorter = shortened(piece)
-        if shorter:
-            yield from ([] if last is None else [last])
-            yield from shorter[:-1]
-            last = shorter[-1]
-        elif last is not None and piece.ending == "paragraph":
-            last = last._replace(ending="paragraph")
-    if last is None:
-        raise english.unspeakable(text)
-    yield last
-
-
-def _framed(phones: str) -> str:
-    """Transcribed text between a space and a mark, which are what the silence before and after it is."""
-    phones = phones.strip()
-    return f" {phones}" if phones[-1] in _MARKS else f" {phones}."
-
-
-def speakable(ids: list[int]) -> bool:
+def is_speakable(ids: list[int]) -> bool:
     """Whether `ids` hold a letter or a phone."""
     return any(index >= FIRST_SOUND for index in ids)
+
+
+def _characters(normalized: str) -> Iterator[tuple[str, list[int]]]:
+    """Characters, and phones in braces as one, with the ids of each."""
+    position = 0
+    for match in MARKUP.finditer(normalized):
+        yield from ((character, character_ids(character)) for character in normalized[position : match.start()])
+        yield match[0], phone_ids(match[0][1:-1].split())
+        position = match.end()
+    yield from ((character, character_ids(character)) for character in normalized[position:])
+
+
+def _spell(symbols: Iterable[tuple[str, list[int]]]) -> tuple[list[int], tuple[EncodedWord, ...]]:
+    """Ids of symbols, and the words between white space that have any."""
+    ids: list[int] = []
+    words: list[EncodedWord] = []
+    word, first = "", 0
+    for text, found in [*symbols, (" ", [])]:
+        if not text.isspace():
+            first = first if word else len(ids)
+            word += text
+        elif word:
+            if len(ids) > first:
+                words.append(EncodedWord(word, (first, len(ids))))
+            word = ""
+        ids += found
+    return ids, tuple(words)
+
+
+def _transcribe(tokens: Iterable[Word | str]) -> tuple[str, list[int], tuple[EncodedWord, ...]]:
+    """Words and marks as readable symbols, ids, and words with their ids; never two spaces in a row.
+
+    They stand between a space and a mark, whose sounds are the silence before and after a sentence.
+    """
+    kept: list[Word | str] = [" "]
+    for token in tokens:
+        if token != " " or kept[-1] != " ":
+            kept.append(token)
+    if kept[-1] == " ":
+        kept.pop()
+    if not (isinstance(kept[-1], str) and kept[-1][-1] in _MARKS):
+        kept.append(".")
+    symbols, ids, words = "", [], []
+    for token in kept:
+        if isinstance(token, str):
+            symbols += token
+            ids += character_ids(token)
+        else:
+            symbols += "{" + " ".join(token.phones) + "}"
+            first = len(ids)
+            ids += phone_ids(token.phones)
+            words.append(EncodedWord(token.text, (first, len(ids)), token))
+    return symbols, ids, tuple(words)

@@ -9,6 +9,7 @@ them is dropped, and transliteration is that of `anyascii`, made equal where the
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from anyascii import anyascii
 
@@ -58,10 +59,16 @@ def clean(text: str) -> str:
 
 def ids(text: str) -> list[int]:
     """Symbol ids of `text`, cleaned. Characters and phones without a symbol are left out; empty text has no ids."""
-    found: list[int] = []
-    for part, inside in _split(text):
-        found += phone_ids(part[1:-1].split(" ")) if inside else character_ids(_clean(part))
-    return found
+    return [index for _, found in symbols(clean(text)) for index in found]
+
+
+def symbols(cleaned: str) -> Iterator[tuple[str, list[int]]]:
+    """Characters of cleaned text, and phones in braces as one, each with its ids: none where it has no symbol."""
+    for part, inside in _split(cleaned):
+        if inside:
+            yield part, phone_ids(part[1:-1].split(" "))
+        else:
+            yield from ((character, character_ids(character)) for character in part)
 
 
 def _split(text: str) -> list[tuple[str, bool]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-import glowtron.voice
 from glowtron import SynthesisOptions, Voice
 from glowtron.checkpoint import load_voice
 from glowtron.engines.decoder import FEW_TEXTS
 from glowtron.models.tacotron2 import DecodingOptions
-from glowtron.synthesis.silence import heard
-from glowtron.synthesis.stream import FIRST_FRAMES, MOST_FRAMES
+from glowtron.synthesis.pipeline import BATCH, FIRST_FRAMES, MOST_FRAMES
+from glowtron.synthesis.trimming import trim_bounds
 from glowtron.text.symbols import SYMBOL_IDS
 from glowtron.voice import FaultWarning
 from glowtron.voices import find_voice, shipped
@@ -121,14 +121,14 @@ def test_the_first_piece_is_small_and_none_is_large(voice: Voice) -> None:
 
 def test_the_first_piece_comes_before_the_sentence_is_decoded(voice: Voice, monkeypatch: pytest.MonkeyPatch) -> None:
     chunks = []
-    whole = voice.fast_acoustic.chunks
+    whole = voice.acoustic_engine.chunks
 
     def counted(*args, **kwargs):
         for chunk in whole(*args, **kwargs):
             chunks.append(chunk)
             yield chunk
 
-    monkeypatch.setattr(voice.fast_acoustic, "chunks", counted)
+    monkeypatch.setattr(voice.acoustic_engine, "chunks", counted)
     stream = voice.stream(" ".join(["A long one"] * 15) + ".")
     next(stream)
     n_before = len(chunks)
@@ -139,15 +139,45 @@ def test_the_first_piece_comes_before_the_sentence_is_decoded(voice: Voice, monk
 
 def test_the_first_piece_comes_before_the_text_is_split(voice: Voice, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    whole = voice.pieces
-    monkeypatch.setattr(voice, "pieces", lambda text: (asked.append(piece) or piece for piece in whole(text)))
+    whole = voice.frontend.split
+    monkeypatch.setattr(voice.frontend, "split", lambda text: (asked.append(piece) or piece for piece in whole(text)))
     next(voice.stream("A sentence. " * 100))
     assert len(asked) <= 2, "the second tells whether a pause follows on the first"
 
 
 def test_sentences_said_at_once_take_the_steps_of_one_that_is_streamed() -> None:
     """Others round otherwise, and in a minute of speech that becomes more than 1e-4."""
-    assert FEW_TEXTS["fp32"] >= glowtron.voice._TOGETHER
+    assert FEW_TEXTS["fp32"] >= BATCH
+
+
+def test_words_come_with_the_sound_in_which_they_begin(voice: Voice) -> None:
+    """Their times count from the text's beginning, and are those of the finished sentences."""
+    n_samples, words, starts_s, reported_s = 0, [], [], []
+    for segment in voice.segments(THREE):
+        before_s, n_samples = n_samples / 22_050, n_samples + len(segment.audio.samples)
+        if segment.utterance is None:
+            words += segment.words
+            reported_s += [n_samples / 22_050] * len(segment.words)
+        else:
+            starts_s += [(n_samples, len(segment.audio.samples), segment.utterance)]
+            assert not segment.words and before_s >= 0
+    assert [word.text for word in words] == [word.text for _, _, one in starts_s for word in one.words]
+    times = [time for word in words for time in word[1:]]
+    assert times == sorted(times) and times[-1] <= n_samples / 22_050
+    assert all(word.start_s < at_s for word, at_s in zip(words, reported_s, strict=True))
+    assert len(set(reported_s)) > 3
+
+
+@pytest.mark.parametrize("n_pieces", [1, 2, 5])
+def test_another_thread_stops_it_between_pieces(voice: Voice, n_pieces: int) -> None:
+    stop, came = threading.Event(), 0
+    for _ in voice.stream("And so on. " * 200, stop=stop):
+        came += 1
+        if came == n_pieces:
+            thread = threading.Thread(target=stop.set)
+            thread.start()
+            thread.join()
+    assert came == n_pieces
 
 
 def test_progress_counts_sentences(voice: Voice) -> None:
@@ -179,10 +209,10 @@ def test_a_beginning_settles_what_is_kept(seed: int) -> None:
     moves = torch.rand(n_steps, generator=generator) < 0.05
     places = moves.cumsum(0).clamp(max=len(ids) - 1)
     mel = (6 * torch.randn(n_steps, generator=generator)).cumsum(0).clamp(-11.5, 1).expand(4, -1)
-    whole = heard(mel, places, ids, 0.025)
+    whole = trim_bounds(mel, places, ids, 0.025)
     before = slice(0, 0)
     for n in range(1, n_steps + 1):
-        kept = heard(mel[:, :n], places[:n], ids, 0.025, ended=False)
+        kept = trim_bounds(mel[:, :n], places[:n], ids, 0.025, ended=False)
         if kept.stop:
             assert kept.start == whole.start and before.stop <= kept.stop <= whole.stop
         else:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from glowtron.errors import InputError
-from glowtron.synthesis.workers import Here, Workers, usable_cores
+from glowtron.synthesis.executors import ProcessPool, SerialExecutor, usable_cores
 
 EVALUATE = partial(partial, eval)
 """Work is an expression."""
@@ -41,17 +41,17 @@ def wait_until_gone(pids: list[int]) -> None:
 
 
 def test_results_come_with_their_tickets() -> None:
-    with Workers(EVALUATE, 2) as workers:
+    with ProcessPool(EVALUATE, 2) as workers:
         given: set[int] = set()
         found = {}
         for ticket in range(9):
             if not workers.has_room:
-                done, result = workers.take()
+                done, result = workers.next_result()
                 found[done] = result
-            workers.give(ticket, f"({ticket} ** 2, {PID})")
+            workers.submit(ticket, f"({ticket} ** 2, {PID})")
             given.add(ticket)
         while len(found) < len(given):
-            done, result = workers.take()
+            done, result = workers.next_result()
             found[done] = result
     assert {ticket: square for ticket, (square, _) in found.items()} == {i: i**2 for i in range(9)}
     pids = {pid for _, pid in found.values()}
@@ -60,41 +60,41 @@ def test_results_come_with_their_tickets() -> None:
 
 
 def test_as_many_have_room_as_there_are() -> None:
-    with Workers(EVALUATE, 2) as workers:
-        workers.give(0, "0")
+    with ProcessPool(EVALUATE, 2) as workers:
+        workers.submit(0, "0")
         assert workers.has_room
-        workers.give(1, "1")
+        workers.submit(1, "1")
         assert not workers.has_room
-        workers.take()
+        workers.next_result()
         assert workers.has_room
 
 
 def test_large_work_and_large_results_pass() -> None:
-    with Workers(partial(partial, bytes.upper), 1) as workers:
+    with ProcessPool(partial(partial, bytes.upper), 1) as workers:
         data = b"a" * 5_000_000
         for ticket in range(3):
-            workers.give(ticket, data)
-            assert workers.take() == (ticket, data.upper())
+            workers.submit(ticket, data)
+            assert workers.next_result() == (ticket, data.upper())
 
 
 def test_here_is_this_process_when_the_result_is_wanted() -> None:
     asked = []
-    with Here(lambda what: asked.append(what) or what + 1) as here:
-        here.give("ticket", 1)
+    with SerialExecutor(lambda what: asked.append(what) or what + 1) as here:
+        here.submit("ticket", 1)
         assert not asked and not here.has_room
-        assert here.take() == ("ticket", 2)
+        assert here.next_result() == ("ticket", 2)
         assert here.has_room
 
 
-def ask(workers: Workers, what: object) -> object:
-    workers.give("ticket", what)
-    return workers.take()[1]
+def ask(workers: ProcessPool, what: object) -> object:
+    workers.submit("ticket", what)
+    return workers.next_result()[1]
 
 
 def test_a_killed_process_ends_all_and_is_told() -> None:
-    with Workers(EVALUATE, 2) as workers:
+    with ProcessPool(EVALUATE, 2) as workers:
         pid = ask(workers, PID)
-        workers.give(0, SLEEP)
+        workers.submit(0, SLEEP)
         with pytest.raises(InputError, match=r"killed \(SIGKILL\).*fewer workers") as error:
             ask(workers, KILL_ITSELF)
     assert "\n" not in str(error.value)
@@ -102,12 +102,12 @@ def test_a_killed_process_ends_all_and_is_told() -> None:
 
 
 def test_a_process_that_is_killed_while_it_answers_is_told_too() -> None:
-    with Workers(EVALUATE, 1) as workers, pytest.raises(InputError, match=r"killed \(SIGKILL\)"):
+    with ProcessPool(EVALUATE, 1) as workers, pytest.raises(InputError, match=r"killed \(SIGKILL\)"):
         ask(workers, SAY_HALF_AND_DIE)
 
 
 def test_a_process_that_is_killed_while_it_waits_is_noticed_with_the_next_work() -> None:
-    with Workers(EVALUATE, 1) as workers:
+    with ProcessPool(EVALUATE, 1) as workers:
         pid = ask(workers, PID)
         os.kill(pid, signal.SIGTERM)
         wait_until_gone([pid])
@@ -117,22 +117,22 @@ def test_a_process_that_is_killed_while_it_waits_is_noticed_with_the_next_work()
 
 @pytest.mark.parametrize("make", [EVALUATE, partial(eval, REFUSE)])
 def test_faults_of_the_user_are_ours(make: partial) -> None:
-    with Workers(make, 1) as workers, pytest.raises(InputError, match=r"^no such thing$"):
+    with ProcessPool(make, 1) as workers, pytest.raises(InputError, match=r"^no such thing$"):
         ask(workers, REFUSE)
 
 
 def test_a_fault_of_ours_keeps_its_traceback(capfd: pytest.CaptureFixture[str]) -> None:
-    with Workers(EVALUATE, 1) as workers, pytest.raises(RuntimeError, match="exit status 1"):
+    with ProcessPool(EVALUATE, 1) as workers, pytest.raises(RuntimeError, match="exit status 1"):
         ask(workers, "1 / 0")
     assert "ZeroDivisionError" in capfd.readouterr().err
 
 
 def test_whoever_leaves_waits_for_nobody() -> None:
     started = time.monotonic()
-    workers = Workers(EVALUATE, 2)
+    workers = ProcessPool(EVALUATE, 2)
     for fault in (None, KeyboardInterrupt()):
         with suppress(KeyboardInterrupt), workers:
-            workers.give(0, SLEEP)
+            workers.submit(0, SLEEP)
             if fault is not None:
                 raise fault
     assert time.monotonic() - started < 50
@@ -140,10 +140,10 @@ def test_whoever_leaves_waits_for_nobody() -> None:
 
 def test_they_end_with_a_parent_that_is_killed() -> None:
     program = (
-        "from glowtron.synthesis.workers import Workers; from functools import partial; import os\n"
-        "with Workers(partial(partial, eval), 2) as workers:\n"
-        f"    for i in range(2): workers.give(i, {PID!r})\n"
-        "    print(workers.take()[1], workers.take()[1], flush=True)\n"
+        "from glowtron.synthesis.executors import ProcessPool; from functools import partial; import os\n"
+        "with ProcessPool(partial(partial, eval), 2) as workers:\n"
+        f"    for i in range(2): workers.submit(i, {PID!r})\n"
+        "    print(workers.next_result()[1], workers.next_result()[1], flush=True)\n"
         "    os.kill(os.getpid(), 9)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -157,9 +157,9 @@ def test_a_script_is_not_run_again_in_them(tmp_path: Path) -> None:
     """As `multiprocessing` would, so that scripts needed a guard."""
     script = tmp_path / "script.py"
     script.write_text(
-        "print('run')\nfrom functools import partial\nfrom glowtron.synthesis.workers import Workers\n"
-        "with Workers(partial(partial, len), 1) as workers:\n"
-        "    workers.give(0, 'four')\n    print(workers.take()[1])\n"
+        "print('run')\nfrom functools import partial\nfrom glowtron.synthesis.executors import ProcessPool\n"
+        "with ProcessPool(partial(partial, len), 1) as workers:\n"
+        "    workers.submit(0, 'four')\n    print(workers.next_result()[1])\n"
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     assert done.stdout == "run\n4\n"

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from glowtron import SynthesisOptions, Voice
 from glowtron.checkpoint import StoredVoice
 from glowtron.errors import InputError
-from glowtron.synthesis import many, workers
-from glowtron.synthesis.many import Sound, choose_workers, groups_of_one_length, speak_texts
-from glowtron.synthesis.takes import Line
-from glowtron.synthesis.utterance import FaultWarning
-from glowtron.synthesis.workers import usable_cores
+from glowtron.synthesis import executors, parallel
+from glowtron.synthesis.executors import usable_cores
+from glowtron.synthesis.parallel import Order, Sound, choose_workers, groups_of_one_length, synthesize_texts
+from glowtron.synthesis.types import FaultWarning, Sentence
+from glowtron.text.frontend import NormalizedSentence, NvidiaFrontend
 
 TEXTS = ["One here.", "A second one is longer than that. And a third!", "Four.", "And one more, to be sure. Bye."]
 
@@ -32,17 +32,17 @@ def voice(tiny_voice: Path) -> Voice:
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[workers.subprocess.Popen]:
+def started(monkeypatch: pytest.MonkeyPatch) -> list[executors.subprocess.Popen]:
     """All processes that are started."""
     found = []
-    start = workers._start
+    start = executors._start
 
     def remember():
         worker = start()
         found.append(worker.process)
         return worker
 
-    monkeypatch.setattr(workers, "_start", remember)
+    monkeypatch.setattr(executors, "_start", remember)
     return found
 
 
@@ -61,12 +61,17 @@ def test_groups_hold_every_place_once_and_lengths_alike(lengths: list[int], toge
             assert min(lengths[place] for place in earlier) >= max(lengths[place] for place in later)
 
 
+def numbered(number: int) -> Sentence:
+    text = str(number)
+    return Sentence(NvidiaFrontend(), NormalizedSentence(text, text, "sentence"), "sentence", "0")
+
+
 class Scrambling:
     """Some that speak and are done in any order; a sound is the number that its line's text is."""
 
     def __init__(self, n: int, random: Random) -> None:
         self.n, self.random = n, random
-        self.given: list[tuple[Sequence[int], Sequence[Line]]] = []
+        self.given: list[tuple[Sequence[int], Sequence[Order]]] = []
         self.begun: list[int] = []
         self.is_open = False
 
@@ -74,14 +79,16 @@ class Scrambling:
     def has_room(self) -> bool:
         return len(self.given) < self.n
 
-    def give(self, ticket: Sequence[int], what: Sequence[Line]) -> None:
+    def submit(self, ticket: Sequence[int], what: Sequence[Order]) -> None:
         assert self.has_room and self.is_open
         self.given.append((ticket, what))
         self.begun += ticket
 
-    def take(self) -> tuple[Sequence[int], list[Sound]]:
+    def next_result(self) -> tuple[Sequence[int], list[Sound]]:
         ticket, lines = self.given.pop(self.random.randrange(len(self.given)))
-        return ticket, [Sound(np.array([float(line.text)], np.float32), (f"of {line.text}",)) for line in lines]
+        return ticket, [
+            Sound(np.array([float(line.source.text)], np.float32), (f"of {line.source.text}",)) for line in lines
+        ]
 
     def __enter__(self):
         self.is_open = True
@@ -96,15 +103,15 @@ def test_texts_come_in_order_whoever_is_done_first(
     n_lines: list[int], n_workers: int, together: int, random: Random
 ) -> None:
     numbers = iter(range(10**6))
-    texts = [[Line(str(next(numbers)), "sentence", "0") for _ in range(n)] for n in n_lines]
+    texts = [[numbered(next(numbers)) for _ in range(n)] for n in n_lines]
     speakers = Scrambling(n_workers, random)
-    window = many.GROUPS_AT_ONCE * together * n_workers
+    window = parallel.GROUPS_AT_ONCE * together * n_workers
     steps: list[int] = []
     reached = 0
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         for text, audio in zip(
-            texts, speak_texts(texts, speakers, 8000, together, n_workers, steps.append), strict=True
+            texts, synthesize_texts(texts, speakers, 8000, together, n_workers, steps.append), strict=True
         ):
             assert audio.samples.tolist() == [float(line.text) for line in text]
             assert audio.sample_rate == 8000
@@ -116,14 +123,14 @@ def test_texts_come_in_order_whoever_is_done_first(
 
 
 def test_nothing_is_begun_while_nobody_asks() -> None:
-    texts = [[Line(str(i), "sentence", "0")] for i in range(1000)]
+    texts = [[numbered(i)] for i in range(1000)]
     speakers = Scrambling(1, Random(0))
-    sounds = speak_texts(texts, speakers, 8000, 2, 1)
+    sounds = synthesize_texts(texts, speakers, 8000, 2, 1)
     assert not speakers.begun
     with pytest.warns(FaultWarning):
         next(sounds)
     n_begun = len(speakers.begun)
-    assert n_begun <= 2 * 2 * many.GROUPS_AT_ONCE
+    assert n_begun <= 2 * 2 * parallel.GROUPS_AT_ONCE
     sounds.close()
     assert not speakers.is_open and len(speakers.begun) == n_begun
 
@@ -225,14 +232,14 @@ def test_no_texts_are_no_sounds(voice: Voice, started: list) -> None:
 
 
 def test_workers_are_as_many_as_are_worth_it(voice: Voice, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(many, "usable_cores", lambda: 4)
+    monkeypatch.setattr(parallel, "usable_cores", lambda: 4)
     stored = StoredVoice(voice.config, voice.acoustic, voice.vocoder)
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
 
     def texts(n_chars: int) -> list[str]:
         return ["x" * 100] * (n_chars // 100)
 
-    worth = many.WORTH_CHARS
+    worth = parallel.WORTH_CHARS
     found = [choose_workers(0, texts(n), cpu, stored) for n in (100, worth, 2 * worth, 3 * worth, 100 * worth)]
     assert found == [1, 1, 2, 3, 4]
     assert choose_workers(3, texts(200), cpu, stored) == 2, "no more than sentences"
@@ -240,18 +247,18 @@ def test_workers_are_as_many_as_are_worth_it(voice: Voice, monkeypatch: pytest.M
     assert choose_workers(0, texts(100 * worth), gpu, stored) == choose_workers(1, texts(100), gpu, stored) == 1
     with pytest.raises(InputError, match="cannot share cuda"):
         choose_workers(2, texts(1000), gpu, stored)
-    monkeypatch.setattr(many, "SMALL", 1000)
+    monkeypatch.setattr(parallel, "SMALL", 1000)
     assert choose_workers(0, texts(100 * worth), cpu, stored) == 1, "large models use all cores by themselves"
     assert choose_workers(2, texts(100 * worth), cpu, stored) == 2
 
 
 def test_a_worker_of_a_small_voice_has_one_thread(voice: Voice) -> None:
-    from glowtron.voice import _speaking_elsewhere
+    from glowtron.voice import _synthesize_in_worker
 
     before = torch.get_num_threads()
     stored = StoredVoice(voice.config, voice.acoustic, voice.vocoder)
     try:
-        _speaking_elsewhere(stored, "fp32", None, SynthesisOptions(), usable_cores())
+        _synthesize_in_worker(stored, "fp32", None, SynthesisOptions(), usable_cores())
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)

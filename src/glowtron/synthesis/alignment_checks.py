@@ -27,7 +27,7 @@ FASTEST_SYMBOLS_PER_S = 40.0
 """Nobody speaks faster: a quick reader does 15 to 20. An attention that may only move forward fails by racing."""
 
 
-class Attention(NamedTuple):
+class AlignmentStats(NamedTuple):
     """What the attention did while a sentence was spoken."""
 
     reached_end: bool
@@ -58,38 +58,38 @@ class Attention(NamedTuple):
         return self.n_repeats > 0
 
     @property
-    def endless(self) -> bool:
+    def no_stop(self) -> bool:
         """Whether it never stopped, or went on for long after the end."""
         return not self.stopped or self.tail_s > LONGEST_TAIL_S
 
     @property
-    def races(self) -> bool:
+    def too_fast(self) -> bool:
         """Whether it went through the text faster than it can be spoken."""
         return self.symbols_per_s > FASTEST_SYMBOLS_PER_S
 
     @property
-    def dwells(self) -> bool:
+    def stuck(self) -> bool:
         """Whether it stuck at a symbol for longer than anybody would."""
         return self.longest_dwell_s > LONGEST_DWELL_S
 
     @property
-    def faults(self) -> tuple[str, ...]:
+    def failures(self) -> tuple[str, ...]:
         """What was wrong, in words that follow on a sentence's name; empty if nothing."""
         found = (
             (not self.stopped, "did not stop"),
             (not self.reached_end, "did not reach its end"),
             (self.skips, "left something out"),
             (self.repeats, "repeated something"),
-            (self.races, "was rushed"),
-            (self.dwells, "stuck at a sound"),
-            (self.stopped and self.endless, "went on after its end"),
+            (self.too_fast, "was rushed"),
+            (self.stuck, "stuck at a sound"),
+            (self.stopped and self.no_stop, "went on after its end"),
         )
         return tuple(words for is_so, words in found if is_so)
 
     @property
     def complete(self) -> bool:
         """Whether the sentence was spoken to its end without any fault."""
-        return not self.faults
+        return not self.failures
 
 
 def n_end_symbols(ids: Sequence[int]) -> int:
@@ -97,7 +97,9 @@ def n_end_symbols(ids: Sequence[int]) -> int:
     return max(END_SYMBOLS, 1 + len(list(takewhile(lambda index: index < FIRST_SOUND, reversed(ids)))))
 
 
-def judge(alignment: NDArray[np.float32], stopped: bool, step_s: float, n_end: int = END_SYMBOLS) -> Attention:
+def check_alignment(
+    alignment: NDArray[np.float32], stopped: bool, step_s: float, n_end: int = END_SYMBOLS
+) -> AlignmentStats:
     """Judge one sentence by its alignment.
 
     alignment: (T, N), weights of N symbols in each of T steps, padding cut off, T and N at least 1; step_s: seconds
@@ -114,7 +116,7 @@ def judge(alignment: NDArray[np.float32], stopped: bool, step_s: float, n_end: i
     held = np.minimum(falls[:-1], falls[1:])
     behind = np.concatenate([[False], held > LARGEST_STEP])
     at_end = np.flatnonzero(place >= n_symbols - n_end)
-    return Attention(
+    return AlignmentStats(
         reached_end=len(at_end) > 0,
         stopped=bool(stopped),
         largest_jump=int(max(jumps.max(), 0)),

@@ -34,7 +34,7 @@ def pause(ending: Ending | None, sentence_s: float) -> float:
     return 0.0 if ending is None else sentence_s * _SHARES[ending]
 
 
-def heard(mel: Tensor, places: Tensor, ids: Tensor, step_s: float, *, ended: bool = True) -> slice:
+def trim_bounds(mel: Tensor, places: Tensor, ids: Tensor, step_s: float, *, ended: bool = True) -> slice:
     """Decoder steps to keep: from `EDGE_S` before the first that is heard to `EDGE_S` after the last.
 
     mel: (M, T) log-mel; places: (S,) the symbol read in each step; ids: (N,) symbols; step_s: seconds of a step. Only
@@ -69,14 +69,14 @@ def heard(mel: Tensor, places: Tensor, ids: Tensor, step_s: float, *, ended: boo
     return slice(max(start - edge, 0), min(int(audible[-1]) + 1 + edge, n_steps))
 
 
-def fade(wave: Tensor, sample_rate: int) -> Tensor:
+def fade_out(wave: Tensor, sample_rate: int) -> Tensor:
     """(B, L) with its last `EDGE_S` fading to nothing, so that a cut is not heard."""
     n = min(round(EDGE_S * sample_rate), wave.shape[1])
     ramp = torch.linspace(1, 0, n, device=wave.device, dtype=wave.dtype)
     return torch.cat((wave[:, : wave.shape[1] - n], wave[:, wave.shape[1] - n :] * ramp), dim=1)
 
 
-def quiet_pieces(mel: Tensor, shortest: int = 700, longest: int = 1400) -> list[Tensor]:
+def split_at_silence(mel: Tensor, shortest: int = 700, longest: int = 1400) -> list[Tensor]:
     """A log-mel (1, M, T) of any length in pieces of `shortest` to `longest` frames, cut where it is quietest.
 
     The last piece may be shorter. A WaveGlow's memory grows with the piece: 1,400 frames are 16 s as published.

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from glowtron.synthesis.silence import EDGE_S, fade, heard, pause
+from glowtron.synthesis.trimming import EDGE_S, fade_out, pause, trim_bounds
 from glowtron.text.symbols import SYMBOL_IDS
 
 STEP_S = 0.025
@@ -23,14 +23,14 @@ def mel_of(levels_db: list[float], frames: int = 2) -> Tensor:
 def test_silence_before_and_after_is_cut_to_the_edge() -> None:
     levels = [-50.0] * 8 + [0.0, -10.0, -30.0, 0.0] + [-45.0] * 20
     places = torch.tensor([0] * 8 + [1] * 6 + [2] * 18)
-    kept = heard(mel_of(levels), places, torch.tensor([SPACE, A, STOP]), STEP_S)
+    kept = trim_bounds(mel_of(levels), places, torch.tensor([SPACE, A, STOP]), STEP_S)
     assert (kept.start, kept.stop) == (8 - EDGE, 12 + EDGE)
 
 
 def test_silence_inside_is_left_alone() -> None:
     levels = [0.0] * 4 + [-60.0] * 30 + [0.0] * 4
     places = torch.tensor([0] * 20 + [1] * 18)
-    assert heard(mel_of(levels), places, torch.tensor([A, A]), STEP_S) == slice(0, 38)
+    assert trim_bounds(mel_of(levels), places, torch.tensor([A, A]), STEP_S) == slice(0, 38)
 
 
 def test_a_sound_keeps_its_quiet_beginning() -> None:
@@ -38,26 +38,30 @@ def test_a_sound_keeps_its_quiet_beginning() -> None:
     levels = [-50.0] * 10 + [0.0] * 5
     as_mark, as_sound = torch.tensor([SPACE, A]), torch.tensor([A, A])
     places = torch.tensor([0] * 4 + [1] * 11)
-    assert heard(mel_of(levels), places, as_mark, STEP_S).start == 4 - EDGE
-    assert heard(mel_of(levels), places, as_sound, STEP_S).start == 0
+    assert trim_bounds(mel_of(levels), places, as_mark, STEP_S).start == 4 - EDGE
+    assert trim_bounds(mel_of(levels), places, as_sound, STEP_S).start == 0
 
 
 def test_an_echo_under_the_last_mark_is_not_speech() -> None:
     levels = [0.0] * 6 + [-20.0, -28.0, -30.0, -10.0, -5.0, -10.0]
     places = torch.tensor([0] * 6 + [1] * 6)
-    assert heard(mel_of(levels), places, torch.tensor([A, STOP]), STEP_S).stop == 7 + EDGE
-    assert heard(mel_of(levels), places, torch.tensor([A, A]), STEP_S).stop == 12
+    assert trim_bounds(mel_of(levels), places, torch.tensor([A, STOP]), STEP_S).stop == 7 + EDGE
+    assert trim_bounds(mel_of(levels), places, torch.tensor([A, A]), STEP_S).stop == 12
 
 
 @pytest.mark.parametrize("n_steps", [1, 2, 50])
 def test_what_is_silent_throughout_is_kept(n_steps: int) -> None:
-    kept = heard(torch.full((4, 2 * n_steps), -11.5), torch.zeros(n_steps, dtype=torch.long), torch.tensor([A]), STEP_S)
+    kept = trim_bounds(
+        torch.full((4, 2 * n_steps), -11.5), torch.zeros(n_steps, dtype=torch.long), torch.tensor([A]), STEP_S
+    )
     assert kept == slice(0, n_steps)
 
 
 def test_a_last_step_may_be_cut_short() -> None:
     """The frame limit need not be a multiple of the reduction factor."""
-    assert heard(mel_of([0.0] * 4)[:, :7], torch.tensor([0, 0, 1, 1]), torch.tensor([A, A]), STEP_S) == slice(0, 4)
+    assert trim_bounds(mel_of([0.0] * 4)[:, :7], torch.tensor([0, 0, 1, 1]), torch.tensor([A, A]), STEP_S) == slice(
+        0, 4
+    )
 
 
 def test_pauses_grow_with_what_ends() -> None:
@@ -67,8 +71,8 @@ def test_pauses_grow_with_what_ends() -> None:
 
 def test_fading_touches_the_end_only() -> None:
     wave = torch.ones(1, 10_000)
-    faded = fade(wave, 22_050)
+    faded = fade_out(wave, 22_050)
     n = round(EDGE_S * 22_050)
     assert faded.shape == wave.shape and faded[0, -1] == 0
     assert torch.equal(faded[:, :-n], wave[:, :-n]) and bool((faded[:, -n + 1 :] < 1).all())
-    assert fade(torch.ones(1, 5), 22_050).shape == (1, 5)
+    assert fade_out(torch.ones(1, 5), 22_050).shape == (1, 5)

@@ -1,4 +1,4 @@
-"""Work done here, or in processes beside this one, each of which makes a function once and calls it again and again.
+"""Work in this process, or in processes beside it, each of which makes a function once and calls it many times.
 
 The processes are programs of their own. `multiprocessing` would run a user's script once more in each of them, and a
 fork would copy threads that are in the middle of something.
@@ -24,7 +24,9 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 # Modules are found where this process finds them.
-_PROGRAM = "import sys; pipe, *sys.path = sys.argv[1:]; from glowtron.synthesis.workers import serve; serve(int(pipe))"
+_PROGRAM = (
+    "import sys; pipe, *sys.path = sys.argv[1:]; from glowtron.synthesis.executors import serve; serve(int(pipe))"
+)
 
 
 def usable_cores() -> int:
@@ -32,46 +34,46 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class Here(Generic[T, A, R]):
-    """No other process: what is given is done when it is taken."""
+class SerialExecutor(Generic[T, A, R]):
+    """No other process: work is done when its result is asked for."""
 
     def __init__(self, work: Callable[[A], R]) -> None:
         self._work = work
-        self._given: deque[tuple[T, A]] = deque()
+        self._submitted: deque[tuple[T, A]] = deque()
 
     @property
     def has_room(self) -> bool:
-        """See `Workers`."""
-        return not self._given
+        """See `ProcessPool`."""
+        return not self._submitted
 
-    def give(self, ticket: T, what: A) -> None:
-        """See `Workers`."""
-        self._given.append((ticket, what))
+    def submit(self, ticket: T, what: A) -> None:
+        """See `ProcessPool`."""
+        self._submitted.append((ticket, what))
 
-    def take(self) -> tuple[T, R]:
-        """See `Workers`."""
-        ticket, what = self._given.popleft()
+    def next_result(self) -> tuple[T, R]:
+        """See `ProcessPool`."""
+        ticket, what = self._submitted.popleft()
         return ticket, self._work(what)
 
-    def __enter__(self) -> Here[T, A, R]:
+    def __enter__(self) -> SerialExecutor[T, A, R]:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._given.clear()
+        self._submitted.clear()
 
 
 class _Worker(NamedTuple):
-    """A process, and what it is spoken to through."""
+    """A process and its connection."""
 
     process: subprocess.Popen[bytes]
     pipe: connection.Connection[Any, Any]
 
 
-class Workers(Generic[T, A, R]):
-    """Processes to which work is given, as long as there is room, and results taken from, as they are done.
+class ProcessPool(Generic[T, A, R]):
+    """Processes to which work is submitted while there is room; results come in the order in which they are done.
 
-    Use it in a `with` statement, within which the processes live. They end with this process, however it ends; Ctrl-C
-    reaches only this one.
+    The processes live inside a `with` statement. They end with this process, however it ends; Ctrl-C reaches only this
+    one.
     """
 
     def __init__(self, make: Callable[[], Callable[[A], R]], n: int) -> None:
@@ -80,7 +82,7 @@ class Workers(Generic[T, A, R]):
         self._idle: list[_Worker] = []
         self._busy: dict[connection.Connection[Any, Any], tuple[_Worker, T]] = {}
 
-    def __enter__(self) -> Workers[T, A, R]:
+    def __enter__(self) -> ProcessPool[T, A, R]:
         try:
             for _ in range(self._n):
                 self._idle.append(_start())
@@ -104,17 +106,17 @@ class Workers(Generic[T, A, R]):
 
     @property
     def has_room(self) -> bool:
-        """Whether more can be given before something is taken."""
+        """Whether more can be submitted before a result is taken."""
         return bool(self._idle)
 
-    def give(self, ticket: T, what: A) -> None:
-        """Have `what` worked at. Raises InputError if a process was killed."""
+    def submit(self, ticket: T, what: A) -> None:
+        """Have `what` done. Raises InputError if a process was killed."""
         worker = self._idle.pop()
         self._busy[worker.pipe] = worker, ticket
         _send(worker, pickle.dumps(what))
 
-    def take(self) -> tuple[T, R]:
-        """The ticket and the result of what is done next, for which it waits.
+    def next_result(self) -> tuple[T, R]:
+        """Wait for the next piece of work that is done; returns its ticket and result.
 
         Raises InputError if the work does, or if a process was killed.
         """
@@ -153,16 +155,16 @@ def _send(worker: _Worker, data: bytes) -> None:
 
 
 def _death(worker: _Worker) -> Exception:
-    """What is said of a process that is no more."""
+    """The error for a process that has ended."""
     status = worker.process.wait()
     if status < 0:
         name = signal.Signals(-status).name
         return InputError(f"a worker was killed ({name}), as happens where memory runs out; give fewer workers")
-    return RuntimeError(f"a worker ended with exit status {status}; what it said stands above")
+    return RuntimeError(f"a worker ended with exit status {status}; its traceback stands above")
 
 
 def serve(pipe: int) -> None:
-    """The life of such a process. Faults of the user go to the parent, ours end it with their traceback."""
+    """Main function of such a process. InputErrors go to the parent; any other ends it with a traceback."""
     with connection.Connection(pipe) as parent:
         given = _receive(parent)
         if given is None:
@@ -176,7 +178,7 @@ def serve(pipe: int) -> None:
 
 
 def _receive(parent: connection.Connection[Any, Any]) -> bytes | None:
-    """What comes next; None: nothing, since the parent has gone."""
+    """The next message; None: the parent has gone."""
     try:
         return parent.recv_bytes()
     except (EOFError, OSError):

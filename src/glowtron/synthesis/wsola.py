@@ -18,13 +18,13 @@ _PULL = 1e-3
 Samples = NDArray[np.float32]
 
 
-def stretch(samples: Samples, rate: float, sample_rate: int) -> Samples:
+def time_stretch(samples: Samples, rate: float, sample_rate: int) -> Samples:
     """Sound (L,) made `rate` times as fast: (round(L / rate),). At rate 1 it is `samples` itself."""
-    return samples if rate == 1.0 else Stretcher(rate, sample_rate).push(samples, is_last=True)
+    return samples if rate == 1.0 else Wsola(rate, sample_rate).push(samples, is_last=True)
 
 
-class Stretcher:
-    """`stretch` for sound that comes in pieces of any size; what it gives, joined, is the same."""
+class Wsola:
+    """`time_stretch` for sound that comes in pieces of any size; what it gives, joined, is the same."""
 
     def __init__(self, rate: float, sample_rate: int) -> None:
         self._rate = rate

@@ -1,0 +1,398 @@
+"""Text to sound, in one generator: sentences -> mels (batched, retried, trimmed) -> samples.
+
+`Synthesizer.segments` is the way; `say` concatenates its segments, `stream` yields them, `say_many` spreads it over
+processes, and evaluation takes the mels (`Synthesizer.utterances`) alone.
+
+Nothing is cross-faded: every stage waits until it has seen as far ahead as it looks, so joined segments are the whole
+sentence, within rounding. The compact voice's flow and correction look some 170 frames ahead, two seconds, so most of
+the latency is computing these.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from threading import Event
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from glowtron.audio import Audio
+from glowtron.checkpoint import VoiceFile
+from glowtron.config import MelConfig
+from glowtron.engines.cpu_tacotron2 import FastTacotron2, MelChunk
+from glowtron.engines.cuda_decoder import CudaTacotron2
+from glowtron.errors import InputError
+from glowtron.mel import FLOOR
+from glowtron.models.tacotron2 import DecodingOptions
+from glowtron.synthesis import speakers
+from glowtron.synthesis.alignment_checks import check_alignment, n_end_symbols
+from glowtron.synthesis.options import SynthesisOptions
+from glowtron.synthesis.retry import synthesize_with_retry
+from glowtron.synthesis.trimming import EDGE_S, fade_out, pause, trim_bounds
+from glowtron.synthesis.types import Samples, Segment, Sentence, Utterance, WordTime, joined, word_times
+from glowtron.synthesis.vocoders import Vocoder, VocoderStream
+from glowtron.synthesis.wsola import Wsola
+from glowtron.text.frontend import Frontend
+
+BATCH = 8
+"""Sentences that the acoustic model synthesises at once: a decoder step for eight costs hardly more than for one."""
+FIRST_FRAMES, MOST_FRAMES = 16, 128
+"""Mel frames of a sentence's first piece of sound, and of its largest; each piece is twice the one before."""
+SAID_NOTHING = "said nothing"
+
+
+def split_text(text: str, frontend: Frontend) -> Iterator[Sentence]:
+    """The sentences of a text, each normalised when it is asked for. Raises InputError if there is nothing to speak."""
+    if not text.strip():
+        raise InputError("nothing to say: the text is empty")
+    before: Sentence | None = None
+    for i, source in enumerate(frontend.split(text)):
+        if before is not None:
+            yield before
+        before = Sentence(frontend, source, source.ending, str(i))
+    assert before is not None, "a frontend gives a sentence or raises"
+    before.ending = None
+    yield before
+
+
+def noise_generator(seed: int, place: str | int, purpose: str, device: torch.device) -> torch.Generator:
+    """Noise of one purpose in one sentence, unrelated to that of any other."""
+    digest = hashlib.sha256(f"{seed} {place} {purpose}".encode()).digest()
+    return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+class Synthesizer:
+    """A voice's engines with one set of options."""
+
+    def __init__(
+        self,
+        config: VoiceFile,
+        mel: MelConfig,
+        acoustic: FastTacotron2 | CudaTacotron2,
+        vocoder: Vocoder,
+        options: SynthesisOptions,
+        device: torch.device,
+    ) -> None:
+        """Raises InputError for a speaker that the voice does not know."""
+        self._mel, self._acoustic, self._vocoder, self._device = mel, acoustic, vocoder, device
+        self._options, self._monotonic = options, config.decoding.monotonic
+        self._speaker = speakers.acoustic_row(config, options.speaker)
+        self._attempts = config.attempts if options.attempts is None else options.attempts
+        limit = config.decoding.max_frames if options.max_frames is None else options.max_frames
+        self._decoding: DecodingOptions = replace(config.decoding, max_frames=limit)
+        self._steps = _Steps(acoustic.config.reduction_factor, mel)
+
+    def segments(
+        self, sentences: Iterable[Sentence], *, incremental: bool = False, stop: Event | None = None
+    ) -> Iterator[Segment]:
+        """The sound of sentences, in order.
+
+        Args:
+            sentences: They are asked for as they are needed.
+            incremental: Whether sound is given before its sentence is finished. A voice with monotonic attention is
+                then heard while its decoder runs; such a sentence is synthesised once, and not retried.
+            stop: Once it is set, by any thread, no segment follows.
+        """
+        return self._segments(self._sources(sentences, incremental), stop)
+
+    def sound(self, utterances: Iterable[Utterance]) -> Iterator[Segment]:
+        """The sound of synthesised sentences, in order."""
+        return self._segments(_FinishedMel(utterance, None) for utterance in utterances)
+
+    def _segments(self, sources: Iterable[_MelSource], stop: Event | None = None) -> Iterator[Segment]:
+        n_samples, rate = 0, self._mel.sample_rate
+        for source in sources:
+            stream = self._vocoder.stream(self._generator(source.sentence, "wave"))
+            sound = _Sound(stream, self._options.rate, rate, EDGE_S if self._monotonic else 0.0)
+            start_s, n_words = n_samples / rate, 0
+            for mel, last in source.pieces():
+                samples = sound.push(mel, last)
+                n_samples += len(samples)
+                words = self._words(source.sentence, source.places, start_s, ended=last)[n_words:]
+                if not last:  # A word is reported with the segment in which it begins.
+                    words = [word for word in words if word.start_s < n_samples / rate]
+                n_words += len(words)
+                if len(samples) or words:
+                    yield Segment(Audio(samples, rate), source.sentence, tuple(words))
+                if stop is not None and stop.is_set():
+                    return
+            pause_s = pause(source.sentence.ending, self._options.pause_s) / self._options.rate
+            silence = np.zeros(round(pause_s * rate), np.float32)
+            n_samples += len(silence)
+            words = self._words(source.sentence, source.places, 0.0, ended=True)
+            utterance = source.utterance._replace(pause_s=pause_s, words=tuple(words))
+            yield Segment(Audio(silence, rate), source.sentence, (), utterance)
+            if stop is not None and stop.is_set():
+                return
+
+    def utterances(self, sentences: Sequence[Sentence]) -> list[list[Utterance]]:
+        """Synthesise sentences together, without sound: those of each sentence, or of its parts (`retry`)."""
+        return synthesize_with_retry(sentences, self._attempts, self._attempt)
+
+    def _generator(self, sentence: Sentence, purpose: str) -> torch.Generator:
+        return noise_generator(self._options.seed, sentence.place, purpose, self._device)
+
+    def _sources(self, sentences: Iterable[Sentence], incremental: bool) -> Iterator[_MelSource]:
+        lookahead = self._vocoder.lookahead_frames
+        if incremental and self._monotonic and lookahead is not None:
+            n_fading = round(EDGE_S * self._mel.sample_rate)
+            yield from (
+                self._decoded(sentence, lookahead + -(-n_fading // self._mel.hop_length)) for sentence in sentences
+            )
+            return
+        remaining = iter(sentences)
+        while batch := list(islice(remaining, 1 if incremental else BATCH)):
+            for utterances in self.utterances(batch):
+                for utterance in utterances:
+                    yield _FinishedMel(utterance, lookahead if incremental else None)
+
+    def _words(self, sentence: Sentence, places: Tensor, start_s: float, *, ended: bool) -> list[WordTime]:
+        step_s = self._steps.step_s / self._options.rate
+        times = word_times(sentence.encoded, places.numpy(), step_s, ended=ended)
+        return [WordTime(text, start_s + start, start_s + end) for text, start, end in times]
+
+    @torch.inference_mode()
+    def _attempt(self, sentences: Sequence[Sentence], attempt: int) -> list[Utterance]:
+        """Decode sentences together, each with its own noise, and check what came of it."""
+        ids = [torch.tensor(sentence.encoded.ids) for sentence in sentences]
+        purpose = f"mel {attempt}" if attempt else "mel"
+        output = self._acoustic.generate(
+            pad_sequence(ids, batch_first=True).to(self._device),
+            torch.tensor([len(row) for row in ids], device=self._device),
+            self._decoding,
+            [self._generator(sentence, purpose) for sentence in sentences],
+            speaker=torch.full((len(ids),), self._speaker, device=self._device),
+        )
+        utterances, r = [], self._steps.reduction_factor
+        for i, sentence in enumerate(sentences):
+            n_frames, stopped = int(output.mel_lengths[i]), bool(output.stopped[i])
+            # A sentence that stops at once, at a frame that does not count, is a frame of silence.
+            mel = (
+                output.mel[i, :, :n_frames] if n_frames else output.mel.new_full((self._mel.n_mels, 1), math.log(FLOOR))
+            )
+            alignment = output.alignment[i, : max(-(-n_frames // r), 1), : len(ids[i])]
+            if self._monotonic and n_frames:
+                kept = trim_bounds(mel, alignment.argmax(-1), ids[i], self._steps.step_s)
+                mel, alignment = mel[:, kept.start * r : kept.stop * r], alignment[kept]
+            step_s = self._steps.frame_s * mel.shape[1] / len(alignment)
+            utterances.append(self._checked(sentence, attempt + 1, mel, alignment, stopped, step_s, empty=not n_frames))
+        return utterances
+
+    def _decoded(self, sentence: Sentence, lookahead_frames: int) -> _DecodedMel:
+        """A sentence whose mel comes while the decoder runs; its stages look `lookahead_frames` ahead."""
+        assert isinstance(self._acoustic, FastTacotron2), "monotonic attention is streamed on a CPU"
+        ids = torch.tensor(sentence.encoded.ids)
+        trimmer = MelTrimmer(ids, self._steps, mel_lag=self._acoustic.frames_behind, lookahead_frames=lookahead_frames)
+        chunks = self._acoustic.chunks(
+            ids[None],
+            self._decoding,
+            self._generator(sentence, "mel"),
+            speaker=torch.tensor([self._speaker]),
+            n_steps=trimmer.n_steps,
+        )
+        return _DecodedMel(self, sentence, chunks, trimmer)
+
+    def _checked(
+        self,
+        sentence: Sentence,
+        attempts: int,
+        mel: Tensor,
+        alignment: Tensor,
+        stopped: bool,
+        step_s: float,
+        *,
+        empty: bool,
+    ) -> Utterance:
+        """An utterance with what its alignment tells of it."""
+        n_end = n_end_symbols(sentence.encoded.ids)
+        stats = check_alignment(alignment.float().cpu().numpy(), stopped, step_s, n_end)
+        # Who asks for no attempts wants no checks, but for the limit of frames.
+        failures = stats.failures if self._attempts or not stopped else ()
+        return Utterance(sentence, attempts, mel, alignment, stats, (SAID_NOTHING,) if empty else failures)
+
+
+class _Steps:
+    """Decoder steps in frames and seconds."""
+
+    def __init__(self, reduction_factor: int, mel: MelConfig) -> None:
+        self.reduction_factor = reduction_factor
+        self.frame_s = mel.hop_length / mel.sample_rate
+        self.step_s = self.frame_s * reduction_factor
+
+
+class _MelSource(Protocol):
+    """A sentence's mel, in pieces for the vocoder."""
+
+    sentence: Sentence
+
+    def pieces(self) -> Iterator[tuple[Tensor, bool]]:
+        """Frames (1, M, T), and whether they are the last."""
+
+    @property
+    def places(self) -> Tensor:
+        """(S,) the symbol of each decoder step so far, where the mel begins."""
+
+    @property
+    def utterance(self) -> Utterance:
+        """The finished sentence, once all pieces have come."""
+
+
+class _FinishedMel:
+    """A mel that is there, in one piece, or in growing ones so that its sound begins early."""
+
+    def __init__(self, utterance: Utterance, lookahead_frames: int | None) -> None:
+        """lookahead_frames: of the vocoder; None: the mel is one piece."""
+        self.utterance, self.sentence = utterance, utterance.sentence
+        self.places = utterance.alignment.argmax(-1).cpu()
+        self._lookahead = lookahead_frames
+
+    def pieces(self) -> Iterator[tuple[Tensor, bool]]:
+        """See `_MelSource`. The first of several is longer than when decoding: a full-size vocoder has not computed the
+        next one by the time that 16 frames are heard.
+        """
+        mel = self.utterance.mel[None]
+        if self._lookahead is None:
+            yield mel, True
+            return
+        start, n_frames, n_more = 0, 2 * FIRST_FRAMES, self._lookahead
+        while start < mel.shape[2]:
+            stop = start + n_frames + n_more
+            yield mel[..., start:stop], stop >= mel.shape[2]
+            start, n_frames, n_more = stop, min(2 * n_frames, MOST_FRAMES), 0
+
+
+class _DecodedMel:
+    """A mel that comes while the decoder runs. What was heard cannot be taken back, so there is one attempt."""
+
+    def __init__(
+        self, synthesizer: Synthesizer, sentence: Sentence, chunks: Iterator[MelChunk], trimmer: MelTrimmer
+    ) -> None:
+        self.sentence = sentence
+        self._synthesizer, self._chunks, self._trimmer = synthesizer, chunks, trimmer
+
+    @property
+    def places(self) -> Tensor:
+        """See `_MelSource`."""
+        return self._trimmer.places
+
+    @property
+    def utterance(self) -> Utterance:
+        """See `_MelSource`."""
+        trimmer, steps = self._trimmer, self._synthesizer._steps
+        mel = trimmer.mel[:, trimmer.kept.start * steps.reduction_factor : trimmer.kept.stop * steps.reduction_factor]
+        alignment = trimmer.alignment[trimmer.kept]
+        return self._synthesizer._checked(
+            self.sentence, 1, mel, alignment, trimmer.stopped, steps.step_s, empty=trimmer.is_empty
+        )
+
+    def pieces(self) -> Iterator[tuple[Tensor, bool]]:
+        """See `_MelSource`."""
+        for chunk in self._chunks:
+            piece = self._trimmer.push(chunk)
+            if piece is not None:
+                yield piece, chunk.ended
+
+
+class MelTrimmer:
+    """One sentence's mel without the silence around it, as `trim_bounds` cuts the whole, in growing pieces."""
+
+    def __init__(self, ids: Tensor, steps: _Steps, *, mel_lag: int, lookahead_frames: int) -> None:
+        """ids: (N,) symbols. mel_lag: frames by which the mel lags the decoder. lookahead_frames: of what follows.
+
+        The first piece is just enough for some sound, and asked for at once, since nothing can be heard before.
+        """
+        self._ids, self._steps, self._lag = ids, steps, mel_lag
+        self._n_frames, self._missing = FIRST_FRAMES, FIRST_FRAMES + lookahead_frames
+        """Frames of the next piece, as they are counted for it, and those that it still wants."""
+        self._n_settled = 0
+        self._waiting: list[Tensor] = []
+        """Settled frames (1, M, T) of the next piece."""
+        self.mel = self.alignment = torch.zeros(0, 0)
+        """(M, T) and (S, N) of all that came."""
+        self.kept = slice(0, 0)
+        """Steps that are kept."""
+        self.stopped = self.is_empty = False
+
+    @property
+    def places(self) -> Tensor:
+        """(S,) the symbol of each decoder step so far, from the first that is kept on."""
+        return self.alignment[self.kept.start :].argmax(-1) if self.kept.stop else torch.zeros(0, dtype=torch.int64)
+
+    def n_steps(self) -> int:
+        """How many decoder steps the next piece will take, if their mel is kept; never very few."""
+        r = self._steps.reduction_factor
+        n_frames = self.kept.start * r + self._n_settled + self._missing + self._lag
+        return max(-(-n_frames // r) - len(self.alignment), -(-FIRST_FRAMES // r))
+
+    def push(self, chunk: MelChunk) -> Tensor | None:
+        """The next frames of the mel -> the next piece (1, M, T) of the trimmed mel, where it is complete."""
+        settled = self._settle(chunk)
+        self._waiting.append(settled)
+        self._missing -= settled.shape[2]
+        if self._missing > 0 and not chunk.ended:
+            return None
+        piece = torch.cat(self._waiting, dim=2)
+        self._waiting = []
+        self._missing = self._n_frames = min(2 * self._n_frames, MOST_FRAMES)
+        return piece
+
+    def _settle(self, chunk: MelChunk) -> Tensor:
+        """What is settled of the trimmed mel: (1, M, T), T may be 0."""
+        mel, alignment, r = chunk.mel[0], chunk.alignment[0], self._steps.reduction_factor
+        self.mel = torch.cat((self.mel, mel), dim=1) if self.mel.numel() else mel
+        self.alignment = torch.cat((self.alignment, alignment)) if self.alignment.numel() else alignment
+        self.stopped = chunk.stopped
+        n_frames = self.mel.shape[1]
+        if chunk.ended and n_frames == 0:
+            self.is_empty, self.kept = True, slice(0, 1)
+            self.mel = mel.new_full((len(mel), 1), math.log(FLOOR))
+            return self.mel[None]
+        n_steps = -(-n_frames // r) if chunk.ended else n_frames // r
+        places = self.alignment[:n_steps].argmax(-1)
+        self.kept = trim_bounds(self.mel[:, : n_steps * r], places, self._ids, self._steps.step_s, ended=chunk.ended)
+        start = self.kept.start * r + self._n_settled
+        settled = self.mel[None, :, start : max(self.kept.stop * r, start)]
+        self._n_settled += settled.shape[2]
+        return settled
+
+
+class _Sound:
+    """The samples of one sentence: vocoder, fade at the end, tempo."""
+
+    def __init__(self, vocoder: VocoderStream, rate: float, sample_rate: int, fade_s: float) -> None:
+        """fade_s: seconds at the end that fade out."""
+        self._vocoder, self._sample_rate, self._fade_s = vocoder, sample_rate, fade_s
+        self._wsola = None if rate == 1.0 else Wsola(rate, sample_rate)
+        self._tail: Tensor | None = None
+        """(1, L) sound that will fade out if no more comes."""
+
+    def push(self, mel: Tensor, last: bool) -> Samples:
+        """The next frames (1, M, T) of the mel -> the samples that are settled."""
+        wave = self._vocoder.push(mel, last)
+        if self._fade_s:
+            wave = wave if self._tail is None else torch.cat((self._tail, wave), dim=1)
+            if last:
+                wave = fade_out(wave, self._sample_rate)
+            else:
+                n_settled = max(wave.shape[1] - round(self._fade_s * self._sample_rate), 0)
+                wave, self._tail = wave[:, :n_settled], wave[:, n_settled:]
+        samples: Samples = wave[0].float().cpu().numpy()
+        return samples if self._wsola is None else self._wsola.push(samples, is_last=last)
+
+
+def utterances_with_sound(segments: Iterable[Segment]) -> Iterator[Utterance]:
+    """The finished sentences of segments, each with its sound, without the pause after it."""
+    parts: list[Samples] = []
+    for segment in segments:
+        if segment.utterance is None:
+            parts.append(segment.audio.samples)
+        else:
+            yield segment.utterance._replace(audio=segment.audio._replace(samples=joined(parts)))
+            parts = []

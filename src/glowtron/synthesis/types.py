@@ -1,0 +1,159 @@
+"""The types of a sentence on its way to sound: `Sentence` (text), `Utterance` (mel), `Segment` (samples)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from glowtron.audio import Audio
+from glowtron.synthesis.alignment_checks import AlignmentStats
+from glowtron.text.frontend import Encoded, Frontend, NormalizedSentence
+from glowtron.text.sentences import Ending
+
+Samples = NDArray[np.float32]
+"""(L,) in [-1, 1]."""
+
+
+class FaultWarning(UserWarning):
+    """A sentence could not be synthesised completely, whatever was tried."""
+
+
+class Sentence:
+    """A sentence to synthesise, or a part of one that failed. It is encoded at the first use, and once."""
+
+    def __init__(self, frontend: Frontend, source: NormalizedSentence, ending: Ending | None, place: str) -> None:
+        self._frontend, self.source = frontend, source
+        self.ending = ending
+        """What ends with it; None: the text."""
+        self.place = place
+        """Its number in the text; `3.0` and `3.1` for its parts, `3.0.0` for theirs. Noise is drawn by it."""
+
+    @cached_property
+    def encoded(self) -> Encoded:
+        """Its symbol ids and words."""
+        return self._frontend.encode(self.source)
+
+    @property
+    def text(self) -> str:
+        """As written."""
+        return self.source.text
+
+    @property
+    def number(self) -> int:
+        """The number of the sentence in its text, from 0; parts have that of the whole."""
+        return int(self.place.partition(".")[0])
+
+    @property
+    def is_part(self) -> bool:
+        """Whether its sentence had to be split."""
+        return "." in self.place
+
+    def split(self, max_chars: int) -> list[Sentence]:
+        """Its parts of about `max_chars` characters, cut at a pause or else between words; none if it is too short."""
+        parts = list(self._frontend.split(self.text, max_chars))
+        if len(parts) == 1:
+            return []
+        endings = [*(part.ending for part in parts[:-1]), self.ending]
+        return [
+            Sentence(self._frontend, part, ending, f"{self.place}.{i}")
+            for i, (part, ending) in enumerate(zip(parts, endings, strict=True))
+        ]
+
+
+class WordTime(NamedTuple):
+    """When a word is heard."""
+
+    text: str
+    """As it is spoken."""
+    start_s: float
+    """Seconds from the beginning of the sound."""
+    end_s: float
+    """Seconds from the beginning of the sound."""
+
+
+class Utterance(NamedTuple):
+    """A synthesised sentence, or a part of one that could not be synthesised as a whole."""
+
+    sentence: Sentence
+    attempts: int
+    """Attempts at this sentence until this one."""
+    mel: Tensor
+    """(M, T) at rate 1, without the silence around speech."""
+    alignment: Tensor
+    """(S, N) attention weights: a row for each decoder step, a column for each symbol."""
+    stats: AlignmentStats
+    """Measured on the alignment."""
+    failures: tuple[str, ...]
+    """What is wrong with it, in words; empty: nothing."""
+    audio: Audio | None = None
+    """Its sound, where that was asked for."""
+    pause_s: float = 0.0
+    """Seconds of silence that follow in the text; 0 after the last words."""
+    words: tuple[WordTime, ...] = ()
+    """Its words in its sound."""
+
+    @property
+    def text(self) -> str:
+        """As written."""
+        return self.sentence.text
+
+    @property
+    def is_part(self) -> bool:
+        """Whether its sentence had to be split."""
+        return self.sentence.is_part
+
+    @property
+    def with_pause(self) -> Audio:
+        """Its sound, and the silence that follows."""
+        assert self.audio is not None, "only mels were asked for"
+        silence = np.zeros(round(self.pause_s * self.audio.sample_rate), np.float32)
+        return self.audio._replace(samples=joined([self.audio.samples, silence]))
+
+    @property
+    def warning(self) -> str:
+        """Its failures, for people."""
+        n_frames = self.mel.shape[1]
+        return f"{', '.join(self.failures)} ({n_frames} frames, attempt {self.attempts}): '{self.text}'"
+
+
+class Segment(NamedTuple):
+    """A piece of a text's sound, in order: joined, the samples are the whole."""
+
+    audio: Audio
+    sentence: Sentence
+    words: tuple[WordTime, ...]
+    """Words that begin in it, or began before and were not reported: their ends were not known. Times count from the
+    beginning of the text's sound."""
+    utterance: Utterance | None = None
+    """The finished sentence, without its sound, on its last segment, which holds the pause after it."""
+
+
+def word_times(encoded: Encoded, places: NDArray[np.int64], step_s: float, *, ended: bool = True) -> list[WordTime]:
+    """When each word is heard, from the symbol that each decoder step attends to.
+
+    A word begins with the first step that has reached its first symbol, and ends when a step gets past its last one.
+
+    Args:
+        encoded: The sentence.
+        places: (S,) the symbol of each decoder step.
+        step_s: Seconds of a step.
+        ended: Whether no steps follow. If some do, the words whose ends are not known yet are left out.
+    """
+    furthest = np.maximum.accumulate(places)
+    starts = np.searchsorted(furthest, [word.symbols[0] for word in encoded.words])
+    ends = np.searchsorted(furthest, [word.symbols[1] for word in encoded.words])
+    return [
+        WordTime(word.text, float(start * step_s), float(end * step_s))
+        for word, start, end in zip(encoded.words, starts, ends, strict=True)
+        if ended or end < len(places)
+    ]
+
+
+def joined(parts: Sequence[Samples]) -> Samples:
+    """All samples, in order."""
+    return np.concatenate([np.zeros(0, np.float32), *parts])

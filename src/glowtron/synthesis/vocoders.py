@@ -1,0 +1,166 @@
+"""Mel to samples in the way that the options ask for: every vocoder is a stream whose whole is one push."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from glowtron.checkpoint import VoiceFile
+from glowtron.config import GriffinLimConfig, MelConfig
+from glowtron.engines.cpu_waveglow import FastWaveGlow
+from glowtron.engines.cuda_waveglow import CudaWaveGlow
+from glowtron.errors import InputError
+from glowtron.models.denoiser import Denoiser
+from glowtron.models.griffin_lim import GriffinLim
+from glowtron.models.mel_correction import MelCorrection
+from glowtron.models.waveglow import draw_block
+from glowtron.synthesis import speakers
+from glowtron.synthesis.options import SynthesisOptions
+
+
+class VocoderStream(Protocol):
+    """The sound of one mel that comes in pieces."""
+
+    def push(self, mel: Tensor, last: bool) -> Tensor:
+        """The next frames (1, M, T) -> the samples (1, L) that are settled; L may be 0. With `last`, all the rest."""
+
+
+class Vocoder(Protocol):
+    """Turns mels into samples."""
+
+    @property
+    def lookahead_frames(self) -> int | None:
+        """Mel frames by which the sound lags the mel; None: it needs the whole mel first."""
+
+    def stream(self, generator: torch.Generator) -> VocoderStream:
+        """A stream for one mel, with its source of noise."""
+
+
+def make_vocoder(
+    config: VoiceFile,
+    mel: MelConfig,
+    waveglow: FastWaveGlow | CudaWaveGlow | None,
+    options: SynthesisOptions,
+    device: torch.device,
+) -> Vocoder:
+    """The vocoder that the options ask for, or the voice's own; `waveglow` is the voice's, if it has one.
+
+    Raises InputError where WaveGlow is asked for and there is none.
+    """
+    stored = config.vocoder
+    if options.vocoder == "griffin-lim" or (options.vocoder is None and isinstance(stored, GriffinLimConfig)):
+        own = stored if isinstance(stored, GriffinLimConfig) else GriffinLimConfig(mel=mel)
+        griffin_lim = GriffinLim(own)
+        return WholeMelVocoder(lambda mel, generator: griffin_lim.generate(mel, generator=generator))
+    if waveglow is None:
+        raise InputError(f"voice '{config.name}' has no WaveGlow; import one, or choose the vocoder griffin-lim")
+    sigma = config.vocoding.sigma if options.sigma is None else options.sigma
+    rounds = config.vocoding.correction if options.correction is None else options.correction
+    speaker = speakers.vocoder_row(config, options.speaker, device)
+    correction = MelCorrection(mel, device)
+    if isinstance(waveglow, FastWaveGlow) and not options.denoise:
+        return WaveGlowVocoder(waveglow, correction, sigma, rounds, speaker)
+    denoiser = Denoiser(waveglow, mel.n_mels, device, speaker) if options.denoise else None
+
+    def generate(mel: Tensor, generator: torch.Generator) -> Tensor:
+        wave = correction(waveglow.generate(mel, sigma, generator, speaker=speaker), mel, rounds)
+        return wave if denoiser is None else denoiser(wave, options.denoise)
+
+    return WholeMelVocoder(generate)
+
+
+class WholeMelVocoder:
+    """A vocoder that needs the whole mel (Griffin-Lim, the denoiser, CUDA): its stream holds back until the end."""
+
+    lookahead_frames: int | None = None
+
+    def __init__(self, generate: Callable[[Tensor, torch.Generator], Tensor]) -> None:
+        self._generate = generate
+
+    def stream(self, generator: torch.Generator) -> VocoderStream:
+        """See `Vocoder`."""
+        return _WholeMelStream(self._generate, generator)
+
+
+class _WholeMelStream:
+    def __init__(self, generate: Callable[[Tensor, torch.Generator], Tensor], generator: torch.Generator) -> None:
+        self._generate, self._generator = generate, generator
+        self._pieces: list[Tensor] = []
+
+    @torch.inference_mode()
+    def push(self, mel: Tensor, last: bool) -> Tensor:
+        """See `VocoderStream`."""
+        self._pieces.append(mel)
+        return self._generate(torch.cat(self._pieces, dim=2), self._generator) if last else mel.new_zeros(1, 0)
+
+
+class WaveGlowVocoder:
+    """WaveGlow on a CPU, and the correction of its sound towards the mel."""
+
+    def __init__(
+        self, waveglow: FastWaveGlow, correction: MelCorrection, sigma: float, rounds: int, speaker: Tensor | None
+    ) -> None:
+        self._waveglow, self._correction = waveglow, correction
+        self._sigma, self._rounds, self._speaker = sigma, rounds, speaker
+
+    @property
+    def lookahead_frames(self) -> int | None:
+        """See `Vocoder`."""
+        frames: int = self._waveglow.receptive_frames[1] + self._correction.frames_after(self._rounds)
+        return frames
+
+    def stream(self, generator: torch.Generator) -> VocoderStream:
+        """See `Vocoder`."""
+        return _WaveGlowStream(
+            self._waveglow,
+            self._speaker,
+            self._correction,
+            self._rounds,
+            _Noise(self._waveglow, self._sigma, generator),
+        )
+
+
+class _WaveGlowStream:
+    def __init__(
+        self,
+        waveglow: FastWaveGlow,
+        speaker: Tensor | None,
+        correction: MelCorrection,
+        rounds: int,
+        noise: _Noise,
+    ) -> None:
+        self._flow, self._correction, self._noise = waveglow.stream(speaker), correction.stream(rounds), noise
+        self._piece_frames = waveglow.piece_frames
+
+    @torch.inference_mode()
+    def push(self, mel: Tensor, last: bool) -> Tensor:
+        """See `VocoderStream`. What the flow computes at once is bounded, and so is its memory."""
+        pieces = list(mel.split(self._piece_frames, dim=2)) if mel.shape[2] else [mel]
+        waves = [
+            self._flow.push(self._noise.draw(piece), piece, last and i == len(pieces) - 1)
+            for i, piece in enumerate(pieces)
+        ]
+        return self._correction.push(torch.cat(waves, dim=1), mel, last)
+
+
+class _Noise:
+    """The noise of one sound, drawn in blocks, so that it does not depend on the pieces in which the mel comes."""
+
+    def __init__(self, waveglow: FastWaveGlow, sigma: float, generator: torch.Generator) -> None:
+        self._config, self._sigma, self._generator = waveglow.config, sigma, generator
+        self._drawn = torch.zeros(1, self._config.n_channels, 0)
+        self._n_frames = self._n_groups = 0
+
+    def draw(self, mel: Tensor) -> Tensor:
+        """Noise (1, C, G) for the next frames (1, M, T)."""
+        self._n_frames += mel.shape[2]
+        n_groups = self._n_frames * self._config.mel.hop_length // self._config.n_channels - self._n_groups
+        self._n_groups += n_groups
+        while self._drawn.shape[2] < n_groups:
+            parts = draw_block(self._config, 1, self._generator, mel.device)
+            self._drawn = torch.cat((self._drawn, torch.cat(parts[::-1], dim=1)), dim=2)
+        noise, self._drawn = self._drawn[..., :n_groups], self._drawn[..., n_groups:]
+        return self._sigma * noise
