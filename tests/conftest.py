@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,19 @@ import torch
 from hypothesis import settings
 
 from glowtron.checkpoint import StoredVoice, VoiceFile, save_voice
-from glowtron.config import AcousticConfig, LappedConfig, Tacotron2Config, VocodingConfig, WaveGlowConfig, WaveNetConfig
+from glowtron.config import (
+    AcousticConfig,
+    LappedConfig,
+    Tacotron2Config,
+    TextConfig,
+    VocodingConfig,
+    WaveGlowConfig,
+    WaveNetConfig,
+)
+from glowtron.data.manifest import read_manifest
 from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 from glowtron.models.waveglow import WaveGlow
+from glowtron.text.frontend import make_frontend
 
 # The same examples every time, on machines of any speed; --hypothesis-profile=default looks for new ones.
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
@@ -49,6 +60,19 @@ def tiny_corpus(tmp_path: Path) -> Path:
         lines.append(f"tiny-{i}|No. {i}.|Number {'one two three four five six seven eight'.split()[i]}.\n")
     (folder / "metadata.csv").write_text("".join(lines), encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def alignments(tiny_corpus: Path, tmp_path: Path) -> Path:
+    """Forced alignments of `tiny_corpus`: all symbols of a clip last equally long."""
+    encode = make_frontend(TextConfig(frontend="nvidia")).ids
+    path = tmp_path / "alignments.jsonl"
+    with path.open("w") as file:
+        for i, clip in enumerate(read_manifest(tiny_corpus)):
+            ids = encode(clip.text)
+            ends = [(0.2 + 0.1 * i) * (n + 1) / len(ids) for n in range(len(ids))]
+            file.write(json.dumps({"id": clip.id, "symbols": ids, "ends": ends}) + "\n")
+    return path
 
 
 @pytest.fixture(scope="session")

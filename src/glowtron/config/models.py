@@ -247,12 +247,15 @@ class FastSpeech2Config:
     """The same in the decoder."""
     detach_predictors: bool = True
     """Whether the predictors' losses stop at the encoder."""
-    pitch_scale: float = 1.0
-    """Predicted pitch is multiplied by this, since squared error teaches a mean, which moves less than speech."""
+
+    @property
+    def reduction_factor(self) -> int:
+        """Frames a step: every frame is one."""
+        return 1
 
     def __post_init__(self) -> None:
         positive(self, "n_symbols", "n_speakers", "channels", "encoder_layers", "encoder_kernel")
-        positive(self, "pitch_channels", "decoder_channels", "pitch_scale")
+        positive(self, "pitch_channels", "decoder_channels")
         not_negative(self, "noise_channels")
         require(self.channels % 2 == 0, f"channels must be even, got {self.channels}")
         require(self.encoder_kernel % 2 == 1, f"encoder_kernel must be odd, got {self.encoder_kernel}")
@@ -279,6 +282,15 @@ class ProsodyOptions:
     def __post_init__(self) -> None:
         positive(self, "rate")
         not_negative(self, "pitch_range")
+
+    def on_top_of(self, base: ProsodyOptions) -> ProsodyOptions:
+        """These changes of speech that `base` has changed already."""
+        return ProsodyOptions(
+            rate=self.rate * base.rate,
+            pitch=self.pitch + base.pitch,
+            pitch_range=self.pitch_range * base.pitch_range,
+            energy=self.energy + base.energy,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from glowtron.audio import Audio
 from glowtron.config import MelConfig, to_dict
 from glowtron.data.manifest import Clip, over_clips, read_clip
+from glowtron.data.pitch import pitch_contour
 from glowtron.errors import InputError, reason
 from glowtron.files import write_atomic
 from glowtron.mel import log_mel
@@ -33,6 +35,8 @@ class Entry(NamedTuple):
 
 class Cache:
     """A folder with two files a clip: 16-bit audio at the mel's rate, and the log-mel of just that audio in float32.
+
+    A third is made for models that learn pitch.
 
     Entries are named by a hash of the recording's path, size and time of change and of the mel's definition, so one
     folder serves any number of corpora and runs. A missing or damaged entry is made again. Each `Cache` looks at a
@@ -61,6 +65,24 @@ class Cache:
             return self._found_or_made(clip)
         except OSError as error:
             raise self._unwritable(error) from error
+
+    def pitch(self, clip: Clip) -> NDArray[np.float32]:
+        """The clip's pitch contour (2, T), made first if it is missing: see `pitch_contour`."""
+        entry = self.entry(clip)
+        path = self.folder / f"{self._names[clip.audio]}.pitch.npy"
+        try:
+            found: NDArray[np.float32] = np.load(path, mmap_mode="r")
+            if found.shape == (2, len(entry.mel)):
+                return found
+        except (OSError, ValueError, EOFError):  # Missing, or not what was written.
+            pass
+        made = pitch_contour(Audio(as_float(entry.wave), self.mel.sample_rate), len(entry.mel), self.mel)
+        try:
+            with write_atomic(path, shared=True) as partial, partial.open("wb") as file:
+                np.save(file, made)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        return made
 
     def _found_or_made(self, clip: Clip) -> Entry:
         """As `entry`, but with Python's own error where the folder cannot be written, which is no fault of the clip."""

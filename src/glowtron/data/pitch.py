@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glowtron.audio import Audio
+from glowtron.config import MelConfig
 
 RATE = 16_000
 """Hz, of the sound that is looked at."""
@@ -36,6 +37,20 @@ def track_pitch(audio: Audio) -> Track:
     samples = audio.resample(RATE).samples.astype(np.float64)
     cost, hertz = _candidates(samples)
     return _best_path(cost, hertz)
+
+
+def pitch_contour(audio: Audio, n_frames: int, config: MelConfig) -> NDArray[np.float32]:
+    """Pitch in each mel frame, (2, n_frames): log F0, and 1 where the frame is voiced, else 0.
+
+    Log F0 is interpolated through unvoiced frames, and constant before the first and after the last voiced one; 0
+    throughout where nothing is voiced.
+    """
+    track = track_pitch(audio)
+    place = np.arange(n_frames) * (config.hop_length / config.sample_rate) * (RATE / HOP)
+    nearest = np.clip(np.rint(place).astype(np.intp), 0, len(track) - 1)
+    (voiced,) = np.nonzero(track)
+    log_f0 = np.interp(place, voiced, np.log(track[voiced])) if len(voiced) else np.zeros(n_frames)
+    return np.stack((log_f0, track[nearest] > 0)).astype(np.float32)
 
 
 def _candidates(samples: NDArray[np.float64]) -> tuple[Track, Track]:

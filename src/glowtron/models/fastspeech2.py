@@ -260,7 +260,7 @@ class FastSpeech2(nn.Module):
         frames, frame_mask = expand(encoded + self.energy_in(energy.to(encoded)[..., None]), durations)
         pitch, voicing = self.predict_pitch(frames, frame_mask)
         shift = prosody.pitch * LOG_SEMITONE / self.pitch_std[speaker]
-        pitch = pitch.float() * self.config.pitch_scale * prosody.pitch_range + shift[:, None]
+        pitch = pitch.float() * prosody.pitch_range + shift[:, None]
         return Plan(frames, frame_mask, durations, pitch.to(frames), (voicing > 0).to(frames))
 
     @torch.no_grad()

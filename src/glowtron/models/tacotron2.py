@@ -14,7 +14,7 @@ Letters: B batch, N symbols, T mel frames, S decoder steps, M mel bands, C chann
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from glowtron.config import Tacotron2Config
+from glowtron.config import ProsodyOptions, Tacotron2Config
 from glowtron.models.attention_walk import Reading, walk
 from glowtron.models.convolution import Convolution
 from glowtron.models.dropout import draw_mask, dropout
@@ -102,6 +102,8 @@ class DecodingOptions:
     """Frames after which the monotonic attention leaves a symbol whatever the network says."""
     max_sound_dwell: int = 43
     """The same for letters and phones: half a second, which 9,999 of 10,000 phones of real speech do not last."""
+    prosody: ProsodyOptions = field(default_factory=ProsodyOptions)
+    """Changes of predicted durations, pitch and energy; Tacotron 2 predicts none of them and ignores this."""
 
 
 class MaskedBatchNorm(nn.BatchNorm1d):
