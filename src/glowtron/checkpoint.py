@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from glowtron.config import (
     STRICT,
     AcousticConfig,
+    FastSpeech2Config,
     MelConfig,
     VocoderConfig,
     VocodingConfig,
@@ -38,6 +39,7 @@ from glowtron.config import (
     to_dict,
 )
 from glowtron.errors import InputError, reason
+from glowtron.models.fastspeech2 import FastSpeech2
 from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 from glowtron.models.waveglow import WaveGlow
 
@@ -86,7 +88,7 @@ class StoredVoice:
     """A voice as a folder holds it: what `voice.json` says, and the models."""
 
     config: VoiceFile
-    acoustic: Tacotron2 | None = None
+    acoustic: Tacotron2 | FastSpeech2 | None = None
     vocoder: WaveGlow | None = None
     """None also where `config.vocoder` is Griffin-Lim, which has no weights."""
 
@@ -173,15 +175,23 @@ def load_voice(folder: Path) -> StoredVoice:
     config = read_voice_file(folder)
     check_same_mel(config)
     check_same_speakers(config)
-    acoustic = vocoder = None
+    acoustic: Tacotron2 | FastSpeech2 | None = None
+    vocoder = None
     if config.acoustic is not None:
-        acoustic = Tacotron2(config.acoustic.tacotron2, config.acoustic.mel.n_mels)
+        acoustic = new_acoustic(config.acoustic)
         _load(acoustic, folder, ACOUSTIC, config)
     if isinstance(config.vocoder, WaveGlowConfig):
         vocoder = WaveGlow(config.vocoder)
         vocoder.fold_weight_norm()
         _load(vocoder, folder, VOCODER, config)
     return StoredVoice(config, acoustic, vocoder)
+
+
+def new_acoustic(config: AcousticConfig) -> Tacotron2 | FastSpeech2:
+    """An acoustic model of `config` with random weights."""
+    if isinstance(config.model, FastSpeech2Config):
+        return FastSpeech2(config.model, config.mel.n_mels)
+    return Tacotron2(config.model, config.mel.n_mels)
 
 
 def read_voice_file(folder: Path) -> VoiceFile:

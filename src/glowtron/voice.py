@@ -26,8 +26,10 @@ from glowtron.engines.cpu_waveglow import FastWaveGlow, accelerate_waveglow
 from glowtron.engines.cuda_decoder import CudaTacotron2, accelerate_tacotron2_on_cuda
 from glowtron.engines.cuda_waveglow import CudaWaveGlow, accelerate_waveglow_on_cuda
 from glowtron.engines.device import find_device
+from glowtron.engines.fastspeech2 import FastSpeech2Engine, accelerate_fastspeech2
 from glowtron.errors import InputError, nearest
 from glowtron.mel import log_mel
+from glowtron.models.fastspeech2 import FastSpeech2
 from glowtron.synthesis import speakers
 from glowtron.synthesis.executors import ProcessPool, SerialExecutor, usable_cores
 from glowtron.synthesis.options import DEFAULTS, SynthesisOptions
@@ -281,9 +283,11 @@ class Voice:
         return make_frontend(self.config.acoustic.text, self._lexicon)
 
     @cached_property
-    def acoustic_engine(self) -> FastTacotron2 | CudaTacotron2:
+    def acoustic_engine(self) -> FastTacotron2 | CudaTacotron2 | FastSpeech2Engine:
         """The acoustic model as it runs fastest here; its weights are packed at the first use."""
         assert self.acoustic is not None
+        if isinstance(self.acoustic, FastSpeech2):
+            return accelerate_fastspeech2(self.acoustic, self.precision)
         accelerate = accelerate_tacotron2 if self.device.type == "cpu" else accelerate_tacotron2_on_cuda
         return accelerate(self.acoustic, self.precision)
 

@@ -77,6 +77,8 @@ def find_acoustic(name: str, seed: int) -> AcousticModel:
     stored = find_stored(name, (TACOTRON2, COMPACT))
     if stored.acoustic is None or stored.config.acoustic is None:
         raise InputError(f"voice '{stored.config.name}' has no acoustic model to measure; choose another")
+    if not isinstance(stored.acoustic, Tacotron2):
+        raise InputError(f"voice '{stored.config.name}' has no Tacotron 2, which this measures; choose another")
     weights = f"of the voice {stored.config.name}"
     return AcousticModel(stored.acoustic.eval(), stored.config.acoustic, stored.config.decoding, weights)
 

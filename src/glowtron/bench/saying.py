@@ -35,6 +35,7 @@ from glowtron.engines.cpu_waveglow import WaveStream
 from glowtron.engines.device import find_device
 from glowtron.errors import InputError
 from glowtron.models.mel_correction import CorrectionStream
+from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import draw_noise
 from glowtron.synthesis.options import SynthesisOptions
 from glowtron.synthesis.trimming import trim_bounds
@@ -133,6 +134,8 @@ class Saying(Subject):
             raise InputError("this voice's monotonic attention and correction are not in the published algorithms")
         assert stored.acoustic is not None and stored.config.acoustic is not None and stored.vocoder is not None
         self.mel, device = stored.mel, find_device(self.work.device)
+        if not isinstance(stored.acoustic, Tacotron2):
+            raise InputError(f"voice '{stored.config.name}' has no Tacotron 2 to compare with; choose another")
         tacotron2 = PlainTacotron2(stored.acoustic.config, self.mel.n_mels).eval()
         tacotron2.to(device).copy_weights(stored.acoustic)
         waveglow = PlainWaveGlow(stored.vocoder.config)

@@ -52,6 +52,30 @@ if TYPE_CHECKING:
     help=f"Speed, from {SLOWEST} to {FASTEST} times the speaker's own; the pitch stays.",
 )
 @click.option(
+    "--pitch",
+    type=click.FloatRange(-12, 12),
+    metavar="SEMITONES",
+    default=DEFAULTS.pitch,
+    show_default=True,
+    help="How much higher to speak, for voices that predict pitch (see: glowtron voices NAME).",
+)
+@click.option(
+    "--pitch-range",
+    type=click.FloatRange(0, 3),
+    metavar="NUMBER",
+    default=DEFAULTS.pitch_range,
+    show_default=True,
+    help="How many times as far the melody moves; 0 is a monotone. For the same voices.",
+)
+@click.option(
+    "--energy",
+    type=click.FloatRange(-12, 12),
+    metavar="DECIBELS",
+    default=DEFAULTS.energy,
+    show_default=True,
+    help="How much more effort to speak with. For the same voices.",
+)
+@click.option(
     "--pause",
     type=click.FloatRange(0, 60),
     metavar="SECONDS",

@@ -13,9 +13,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from glowtron.engines.cpu_tacotron2 import MelChunk
-from glowtron.engines.precision import Precision
+from glowtron.engines.precision import Precision, choose_precision
 from glowtron.models.fastspeech2 import FastSpeech2, Plan, draw_noise
 from glowtron.models.tacotron2 import DecodingOptions, Spoken
+
+
+def accelerate_fastspeech2(model: FastSpeech2, precision: str = "auto") -> FastSpeech2Engine:
+    """The model ready to speak where it is. precision: as of `choose_precision` on a CPU; fp16 on CUDA for `auto`."""
+    if model.speaker.weight.device.type == "cuda":
+        chosen = Precision("fp16" if precision == "auto" else precision, "on CUDA")
+    else:
+        chosen = choose_precision(precision)
+    return FastSpeech2Engine(model, chosen)
 
 
 class FastSpeech2Engine:

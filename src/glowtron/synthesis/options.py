@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from glowtron.config import ProsodyOptions
 from glowtron.errors import InputError, nearest
 
 VOCODERS = ("waveglow", "griffin-lim")
@@ -20,6 +21,12 @@ class SynthesisOptions:
     """One of the voice's speakers; None: its first."""
     rate: float = 1.0
     """Speed, from 0.7 to 1.4; the pitch stays. Pauses go with it."""
+    pitch: float = 0.0
+    """Semitones, from -12 to 12, by which a voice that predicts pitch speaks higher."""
+    pitch_range: float = 1.0
+    """Such a voice's melody moves this many times as far, from 0 to 3; 0 is a monotone."""
+    energy: float = 0.0
+    """Decibels, from -12 to 12, by which a voice that predicts energy speaks up: more effortful, not only louder."""
     pause_s: float = 0.4
     """Seconds of silence between sentences at rate 1; the others follow it (`glowtron.synthesis.trimming.pause`)."""
     vocoder: Literal["waveglow", "griffin-lim"] | None = None
@@ -45,10 +52,18 @@ class SynthesisOptions:
             value = getattr(self, name)
             if value is not None and not 0 <= value <= high:
                 raise InputError(f"{name} must be from 0 to {high}, got {value}")
+        for name, low, high in (("pitch", -12, 12), ("pitch_range", 0, 3), ("energy", -12, 12)):
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"{name} must be from {low} to {high}, got {getattr(self, name)}")
         if self.max_frames is not None and self.max_frames < 1:
             raise InputError(f"max_frames must be 1 at least, got {self.max_frames}")
         if self.vocoder not in (None, *VOCODERS):
             raise InputError(f"unknown vocoder '{self.vocoder}'{nearest(self.vocoder, VOCODERS)}")
+
+    @property
+    def prosody(self) -> ProsodyOptions:
+        """Changes of what the acoustic model predicts."""
+        return ProsodyOptions(rate=self.rate, pitch=self.pitch, pitch_range=self.pitch_range, energy=self.energy)
 
 
 DEFAULTS = SynthesisOptions()

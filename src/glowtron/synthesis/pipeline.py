@@ -25,9 +25,10 @@ from torch.nn.utils.rnn import pad_sequence
 
 from glowtron.audio import Audio
 from glowtron.checkpoint import VoiceFile
-from glowtron.config import MelConfig
+from glowtron.config import MelConfig, ProsodyOptions
 from glowtron.engines.cpu_tacotron2 import FastTacotron2, MelChunk
 from glowtron.engines.cuda_decoder import CudaTacotron2
+from glowtron.engines.fastspeech2 import FastSpeech2Engine
 from glowtron.errors import InputError
 from glowtron.mel import FLOOR
 from glowtron.models.tacotron2 import DecodingOptions
@@ -75,7 +76,7 @@ class Synthesizer:
         self,
         config: VoiceFile,
         mel: MelConfig,
-        acoustic: FastTacotron2 | CudaTacotron2,
+        acoustic: FastTacotron2 | CudaTacotron2 | FastSpeech2Engine,
         vocoder: Vocoder,
         options: SynthesisOptions,
         device: torch.device,
@@ -87,6 +88,13 @@ class Synthesizer:
         self._attempts = config.attempts if options.attempts is None else options.attempts
         limit = config.decoding.max_frames if options.max_frames is None else options.max_frames
         self._decoding: DecodingOptions = replace(config.decoding, max_frames=limit)
+        self._stretch = options.rate
+        """How many times as fast the sound is made afterwards."""
+        if isinstance(acoustic, FastSpeech2Engine):  # It speaks at this rate by itself.
+            self._stretch = 1.0
+            self._decoding = replace(self._decoding, prosody=options.prosody.on_top_of(config.decoding.prosody))
+        elif options.prosody != ProsodyOptions(rate=options.rate):
+            raise InputError(f"voice '{config.name}' predicts no pitch and no energy; leave these options out")
         self._steps = _Steps(acoustic.config.reduction_factor, mel)
 
     def segments(
@@ -110,7 +118,7 @@ class Synthesizer:
         n_samples, rate = 0, self._mel.sample_rate
         for source in sources:
             stream = self._vocoder.stream(self._generator(source.sentence, "wave"))
-            sound = _Sound(stream, self._options.rate, rate, EDGE_S if self._monotonic else 0.0)
+            sound = _Sound(stream, self._stretch, rate, EDGE_S if self._monotonic else 0.0)
             start_s, n_words = n_samples / rate, 0
             for mel, last in source.pieces():
                 samples = sound.push(mel, last)
@@ -154,7 +162,7 @@ class Synthesizer:
                     yield _FinishedMel(utterance, lookahead if incremental else None)
 
     def _words(self, sentence: Sentence, places: Tensor, start_s: float, *, ended: bool) -> list[WordTime]:
-        step_s = self._steps.step_s / self._options.rate
+        step_s = self._steps.step_s / self._stretch
         times = word_times(sentence.encoded, places.numpy(), step_s, ended=ended)
         return [WordTime(text, start_s + start, start_s + end) for text, start, end in times]
 
@@ -187,7 +195,7 @@ class Synthesizer:
 
     def _decoded(self, sentence: Sentence, lookahead_frames: int) -> _DecodedMel:
         """A sentence whose mel comes while the decoder runs; its stages look `lookahead_frames` ahead."""
-        assert isinstance(self._acoustic, FastTacotron2), "monotonic attention is streamed on a CPU"
+        assert not isinstance(self._acoustic, CudaTacotron2), "monotonic attention is streamed on a CPU"
         ids = torch.tensor(sentence.encoded.ids)
         trimmer = MelTrimmer(ids, self._steps, mel_lag=self._acoustic.frames_behind, lookahead_frames=lookahead_frames)
         chunks = self._acoustic.chunks(

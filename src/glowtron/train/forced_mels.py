@@ -56,8 +56,8 @@ def load_acoustic(source: Path) -> Acoustic:
     """The acoustic model of a run's or a voice's folder. Raises InputError if it has none."""
     if (source / "voice.json").exists():
         voice = load_voice(source)
-        if voice.config.acoustic is None or voice.acoustic is None:
-            raise InputError(f"{source}: has no acoustic model; give a voice or a run that has one")
+        if voice.config.acoustic is None or not isinstance(voice.acoustic, Tacotron2):
+            raise InputError(f"{source}: has no Tacotron 2; give a voice or a run that has one")
         return Acoustic(voice.config.acoustic, voice.acoustic.eval(), voice.config.decoding.monotonic)
     trained = load_run(source)
     if not isinstance(trained.model, Tacotron2):

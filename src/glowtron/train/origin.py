@@ -50,7 +50,7 @@ def read_source(folder: Path, kind: str) -> Source:
         config = trained.config.vocoder if isinstance(trained.config, VocoderRun) else trained.config.acoustic
         return Source(config, trained.model, files)
     voice = load_voice(folder)
-    if kind == "acoustic" and voice.acoustic is not None and voice.config.acoustic is not None:
+    if kind == "acoustic" and isinstance(voice.acoustic, Tacotron2) and voice.config.acoustic is not None:
         return Source(voice.config.acoustic, voice.acoustic, [folder / ACOUSTIC])
     if kind == "vocoder" and voice.vocoder is not None and isinstance(voice.config.vocoder, WaveGlowConfig):
         return Source(voice.config.vocoder, voice.vocoder, [folder / VOCODER])
