@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -78,18 +79,16 @@ def test_preparing(line):
 
 @pytest.mark.parametrize("line", commands("train"))
 def test_training_reaches_the_loop(line, monkeypatch):
-    from glowtron.train import run as training
-    from glowtron.train.loop import Outcome
+    from glowtron.train import loop
 
     calls = []
-    monkeypatch.setattr(
-        training, "run_training", lambda *given, **more: calls.append(given) or Outcome(1, True, "max_steps")
-    )
+    command = import_module("glowtron.cli.train")
+    monkeypatch.setattr(command, "make_task", lambda *given: calls.append(given))
+    monkeypatch.setattr(loop, "train", lambda *_, **__: loop.Outcome(1, True, "max_steps"))
     assert run(line) == 0
-    (call,) = calls
-    config, data, _ = call
+    ((config, corpora, _),) = calls
     assert config.type == line.split()[2]
-    assert [folder for _, folder in data] == [Path("corpus")]
+    assert [folder for _, folder in corpora.sources] == [Path("corpus")]
     if config.type == "acoustic":
         assert config.acoustic.speakers == ("me",)
         assert config.acoustic.model.n_speakers == 1

@@ -10,7 +10,7 @@ import torch
 from glowtron.bench.child import Child
 from glowtron.engines.precision import choose_precision
 from glowtron.errors import InputError
-from glowtron.train.machine import peak_memory_gb
+from glowtron.machine import peak_memory_gb
 
 
 def test_it_holds_a_thing_and_answers() -> None:

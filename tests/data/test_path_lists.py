@@ -1,6 +1,7 @@
 """Lists of path|text as the published programs have them."""
 
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -150,33 +151,39 @@ class TestCommands:
         rows = [f"DUMMY/tiny-{i}.{'wav' if i % 2 else 'flac'}|No. {i}.|{'ann' if i % 2 else 'bob'}\n" for i in range(8)]
         return write(tmp_path / "list.txt", "".join(rows))
 
-    def test_training(self, run, listed, monkeypatch):
-        from glowtron.train import run as training
+    @pytest.fixture
+    def tasks(self, monkeypatch):
+        """The tasks that are trained."""
+        from glowtron.train import loop
 
-        calls = []
-        ended = training.Outcome(1, True, "max_steps")
-        monkeypatch.setattr(training, "train", lambda task, *_, **__: calls.append(task) or ended)
+        tasks = []
+
+        def record(task, *_, **__):
+            tasks.append(task)
+            return loop.Outcome(1, True, "max_steps")
+
+        monkeypatch.setattr(loop, "train", record)
+        return tasks
+
+    def test_training(self, run, listed, tasks):
         options = ["--run", "run", "--set", "training.validation_clips=1", "--set", "vocoder.wavenet.n_channels=8"]
         status, said = run(
             *["train", "vocoder", "--config", "compact-vocoder", "--data", listed, "--root", "corpus/wavs", *options]
         )
         assert (status, said.err) == (0, "")
-        clips = calls[0].clips + calls[0].held_out_clips
+        clips = tasks[0].clips + tasks[0].validation_clips
         assert sorted(clip.speaker for clip in clips) == ["ann"] * 4 + ["bob"] * 4
         assert run("train", "vocoder", "--config", "compact-vocoder", "--data", listed, "--run", "other")[0] == 2
 
-    def test_the_acoustic_model_has_the_list_s_speakers(self, run, listed, monkeypatch):
-        from glowtron.train import run as training
-
+    def test_the_acoustic_model_has_the_list_s_speakers(self, run, listed, tasks, monkeypatch):
         calls = []
-        ended = training.Outcome(1, True, "max_steps")
-        monkeypatch.setattr(training, "run_training", lambda *c, **m: calls.append((c, m)) or ended)
+        monkeypatch.setattr(import_module("glowtron.cli.train"), "make_task", lambda *given: calls.append(given))
         given = ["--config", "tacotron2", "--data", listed, "--data", "cat=corpus", "--run", "run", "--root", "corpus"]
         assert run("train", "acoustic", *given)[0] == 0
-        (config, *_), more = calls[0]
+        ((config, corpora, _),) = calls
         assert config.acoustic.speakers == ("bob", "ann", "cat")
         assert config.acoustic.model.n_speakers == 3
-        assert more["root"] == Path("corpus")
+        assert corpora.root == Path("corpus")
 
     def test_texts_are_asked_for_only_where_they_are_read(self, run, listed, tiny_corpus):
         write(listed, "tiny-1.wav\n")

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from runs import run_training
 
 from glowtron.config import AcousticConfig, AcousticRun, OptimizerConfig, Tacotron2Config, TextConfig, TrainingConfig
 from glowtron.data.cache import Cache
@@ -12,7 +13,6 @@ from glowtron.errors import InputError
 from glowtron.train import acoustic_task, checkpoints
 from glowtron.train.acoustic_task import AcousticTask
 from glowtron.train.loop import train
-from glowtron.train.run import run_training
 
 TINY = Tacotron2Config(
     embedding_channels=8,
@@ -62,8 +62,8 @@ def test_resumed_is_as_uninterrupted(task, tmp_path, config, monkeypatch):
     interrupted = task(config)
     given = interrupted.batches
 
-    def fails_at_step_3(first_step, share):
-        batches = given(first_step, share)
+    def fails_at_step_3(first_step, shard):
+        batches = given(first_step, shard)
         for _ in range(3):
             yield next(batches)
         raise KeyboardInterrupt
@@ -91,7 +91,7 @@ def test_validation_does_not_depend_on_the_batch_size_of_training(task):
         generators = (torch.Generator().manual_seed(i) for i in range(9))
         return [
             one.losses(one.model, batch, generator)["loss"].item()
-            for batch, generator in zip(one.held_out(), generators, strict=False)
+            for batch, generator in zip(one.validation_batches(), generators, strict=False)
         ]
 
     assert loss(1) == loss(3)
@@ -100,7 +100,7 @@ def test_validation_does_not_depend_on_the_batch_size_of_training(task):
 def test_samples_are_spoken_freely_with_pictures_of_alignment_and_mel(task):
     task = task(MEASURED)
     samples = task.samples(task.model.eval())
-    names = {clip.id for clip in task.held_out_clips}
+    names = {clip.id for clip in task.validation_clips}
     assert samples.audio.keys() == names
     assert samples.pictures.keys() == {f"{name}_{kind}" for name in names for kind in ("mel", "alignment")}
     assert 0 <= samples.metrics["stopped_share"] <= 1
@@ -111,11 +111,11 @@ def test_clips_too_long_and_clips_not_aligned_are_left_out_by_name(task, alignme
     alignments.write_text("\n".join(line for line in lines if '"tiny-2"' not in line))
     task = task(replace(MEASURED, max_clip_s=0.85))
     assert task.data()["left_out"].keys() == {"tiny-2", "tiny-7"}
-    assert {"tiny-2", "tiny-7"}.isdisjoint(clip.id for clip in (*task.clips, *task.held_out_clips))
+    assert {"tiny-2", "tiny-7"}.isdisjoint(clip.id for clip in (*task.clips, *task.validation_clips))
 
 
 def test_measured_guidance_needs_alignments_and_known_speakers(tiny_corpus, tmp_path):
-    with pytest.raises(InputError, match="guide 'measured' needs --alignments"):
+    with pytest.raises(InputError, match="guide 'measured' needs alignments"):
         run_training(MEASURED, [("speaker", tiny_corpus)], tmp_path / "run", device="cpu", quiet=True)
     with pytest.raises(InputError, match=r"guide 'none'; give --set guide=measured"):
         run_training(CONFIG, [("speaker", tiny_corpus)], tmp_path / "run", alignments=[tmp_path / "none"], device="cpu")

@@ -7,8 +7,8 @@ from torch import nn
 
 from glowtron.errors import InputError
 from glowtron.train import checkpoints
-from glowtron.train.average import Average
 from glowtron.train.checkpoints import Progress
+from glowtron.train.state import EMA
 
 
 def write(run, step, loss=None, size=3):
@@ -109,7 +109,7 @@ def test_an_optimizer_goes_on_as_if_it_had_not_stopped(kind):
 def test_average_is_applied_inside_only_and_leaves_the_weights_as_they_were():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
-    average = Average(model, 0.9)
+    average = EMA(model, 0.9)
     start = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with torch.no_grad():
         for tensor in model.parameters():

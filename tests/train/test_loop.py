@@ -55,8 +55,8 @@ class Crashing(Toy):
         super().__init__()
         self.last = last
 
-    def batches(self, first_step, share):
-        for step, batch in enumerate(super().batches(first_step, share), first_step):
+    def batches(self, first_step, shard):
+        for step, batch in enumerate(super().batches(first_step, shard), first_step):
             if step == self.last:
                 raise Crash
             yield batch
@@ -159,8 +159,10 @@ def test_a_validation_that_breaks_or_has_nothing_held_out_is_never_the_best(tmp_
     assert checkpoints.best(tmp_path / "none") is None and checkpoints.steps(tmp_path / "none") == [16, 20]
     told = next(line for line in metrics(tmp_path / "none") if line["split"] == "validation")
     assert told.keys() == {"step", "split", "stopped_share"}
-    held_out = Toy.held_out
-    monkeypatch.setattr(Toy, "held_out", lambda self: (batch._replace(y=batch.y / 0) for batch in held_out(self)))
+    held_out = Toy.validation_batches
+    monkeypatch.setattr(
+        Toy, "validation_batches", lambda self: (batch._replace(y=batch.y / 0) for batch in held_out(self))
+    )
     train(Toy(), tmp_path / "broken", device="cpu", quiet=True)
     assert checkpoints.best(tmp_path / "broken") is None
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from runs import run_training
 from test_acoustic_task import CONFIG as ACOUSTIC
 from torch.nn import functional as F
 
@@ -12,10 +13,10 @@ from glowtron.config import PatchDiscriminatorConfig, PostnetRun, TrainingConfig
 from glowtron.errors import InputError
 from glowtron.models.patch_discriminator import PatchDiscriminator
 from glowtron.models.tacotron2 import Tacotron2
-from glowtron.train.adversarial_postnet import AdversarialPostnet
 from glowtron.train.export import export, load_run
-from glowtron.train.forced_mels import load_acoustic, write_forced_mels
-from glowtron.train.run import run_training
+from glowtron.train.gta import load_acoustic, write_gta_mels
+from glowtron.train.postnet_task import AdversarialPostnet
+from glowtron.train.task import Corpora
 
 CONFIG = PostnetRun(
     discriminator=PatchDiscriminatorConfig(channels=4),
@@ -43,11 +44,11 @@ def test_each_player_learns_from_its_own_loss_alone(model):
         loss.backward()
         return {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
 
-    game = model(made, recorded, SPEAKERS[: len(made)])
-    together = gradients(game.judging + game.deceiving + game.features + game.reconstruction)
-    judge = gradients(model(made, recorded, SPEAKERS[: len(made)]).judging)
-    game = model(made, recorded, SPEAKERS[: len(made)])
-    postnet = gradients(game.deceiving + game.features + game.reconstruction)
+    losses = model(made, recorded, SPEAKERS[: len(made)])
+    together = gradients(losses.d_loss + losses.g_loss + losses.feature_matching + losses.reconstruction)
+    judge = gradients(model(made, recorded, SPEAKERS[: len(made)]).d_loss)
+    losses = model(made, recorded, SPEAKERS[: len(made)])
+    postnet = gradients(losses.g_loss + losses.feature_matching + losses.reconstruction)
     assert judge and all(name.startswith("discriminator.") for name in judge)
     assert postnet and all(name.startswith("acoustic.postnet.") for name in postnet)
     assert together.keys() == judge.keys() | postnet.keys()
@@ -58,11 +59,11 @@ def test_each_player_learns_from_its_own_loss_alone(model):
 def test_the_game_is_least_squares(model):
     made, recorded = torch.randn(1, 80, 24) - 5, torch.randn(1, 80, 24) - 5
     model.eval()
-    game = model(made, recorded, SPEAKERS[: len(made)])
+    losses = model(made, recorded, SPEAKERS[: len(made)])
     real = model.discriminator(recorded.transpose(1, 2), SPEAKERS[:1]).score
     fake = model.discriminator(model.refine(made).transpose(1, 2), SPEAKERS[:1]).score
-    torch.testing.assert_close(game.judging, F.mse_loss(real, torch.ones_like(real)) + fake.square().mean())
-    torch.testing.assert_close(game.deceiving, F.mse_loss(fake, torch.ones_like(fake)))
+    torch.testing.assert_close(losses.d_loss, F.mse_loss(real, torch.ones_like(real)) + fake.square().mean())
+    torch.testing.assert_close(losses.g_loss, F.mse_loss(fake, torch.ones_like(fake)))
 
 
 def test_a_score_sees_a_patch_and_no_more(model):
@@ -83,6 +84,10 @@ def test_it_judges_each_speaker_by_that_speaker(model):
     assert PatchDiscriminator(PatchDiscriminatorConfig(channels=4))(mel).score.shape == one.shape
 
 
+def corpora(tiny_corpus, tmp_path):
+    return Corpora([("speaker", tiny_corpus)], tmp_path / "cache")
+
+
 @pytest.fixture
 def acoustic(tiny_corpus, alignments, tmp_path):
     config = replace(ACOUSTIC, guide="measured", training=replace(ACOUSTIC.training, max_steps=2, validation_clips=2))
@@ -94,14 +99,13 @@ def acoustic(tiny_corpus, alignments, tmp_path):
 @pytest.fixture
 def free(acoustic, tiny_corpus, alignments, tmp_path):
     folder = tmp_path / "free"
-    write_forced_mels(
+    write_gta_mels(
         acoustic,
-        [("speaker", tiny_corpus)],
+        corpora(tiny_corpus, tmp_path),
         folder,
         alignments=[alignments],
-        free=True,
-        refined=False,
-        cache=tmp_path / "cache",
+        free_running=True,
+        before_postnet=True,
     )
     return folder
 
@@ -113,7 +117,7 @@ def train(tiny_corpus, tmp_path, run="postnet", **given):
 
 
 def test_only_the_postnet_learns_and_a_voice_gets_it(acoustic, free, tiny_corpus, tmp_path):
-    assert train(tiny_corpus, tmp_path, base=acoustic, mels=free).finished
+    assert train(tiny_corpus, tmp_path, init_from=acoustic, mels=free).finished
     before, after = load_acoustic(acoustic), load_acoustic(tmp_path / "postnet")
     assert after.monotonic and after.config == before.config
     old = before.model.state_dict()
@@ -128,10 +132,10 @@ def test_only_the_postnet_learns_and_a_voice_gets_it(acoustic, free, tiny_corpus
 
 
 def test_a_run_cut_and_gone_on_with_ends_alike(acoustic, free, tiny_corpus, tmp_path):
-    train(tiny_corpus, tmp_path, base=acoustic, mels=free)
+    train(tiny_corpus, tmp_path, init_from=acoustic, mels=free)
     short = replace(CONFIG, training=replace(CONFIG.training, checkpoint_every=2, keep_checkpoints=9))
     data, cache = [("speaker", tiny_corpus)], tmp_path / "cache"
-    given = {"base": acoustic, "mels": free, "cache": cache, "device": "cpu", "quiet": True}
+    given = {"init_from": acoustic, "mels": free, "cache": cache, "device": "cpu", "quiet": True}
     run_training(short, data, tmp_path / "cut", **given)
     for path in (tmp_path / "cut").glob("step-0000004/*"):
         path.unlink()
@@ -143,16 +147,9 @@ def test_a_run_cut_and_gone_on_with_ends_alike(acoustic, free, tiny_corpus, tmp_
 
 def test_free_mels_keep_step_and_hear_nothing_of_the_recording(acoustic, free, tiny_corpus, alignments, tmp_path):
     forced = tmp_path / "forced"
-    given = {"alignments": [alignments], "cache": tmp_path / "cache"}
-    write_forced_mels(acoustic, [("speaker", tiny_corpus)], forced, **given)
+    write_gta_mels(acoustic, corpora(tiny_corpus, tmp_path), forced, alignments=[alignments])
     for path in free.glob("*.npy"):
         assert np.load(path).shape == np.load(forced / path.name).shape
         assert not np.allclose(np.load(path), np.load(forced / path.name))
-    with pytest.raises(InputError, match="--free needs --alignments"):
-        write_forced_mels(acoustic, [("speaker", tiny_corpus)], tmp_path / "no", free=True, cache=tmp_path / "cache")
-
-
-def test_what_is_missing_is_said(acoustic, free, tiny_corpus, tmp_path):
-    for given in ({}, {"base": acoustic}, {"mels": free}):
-        with pytest.raises(InputError, match="a postnet needs --from, its acoustic model, and --mels"):
-            train(tiny_corpus, tmp_path, **given)
+    with pytest.raises(InputError, match="free running needs alignments"):
+        write_gta_mels(acoustic, corpora(tiny_corpus, tmp_path), tmp_path / "no", free_running=True)

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from runs import run_training
 from test_acoustic_task import CONFIG as ACOUSTIC
 from test_vocoder_task import CONFIG as VOCODER
 
@@ -10,7 +11,6 @@ from glowtron.checkpoint import load_voice
 from glowtron.errors import InputError
 from glowtron.train import acoustic_task, checkpoints
 from glowtron.train.export import export, load_run
-from glowtron.train.run import run_training
 
 
 @pytest.fixture

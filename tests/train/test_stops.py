@@ -15,9 +15,8 @@ from toy import CONFIG, Toy, Uneven, changed
 from glowtron.errors import InputError
 from glowtron.train import checkpoints, loop, precision, state
 from glowtron.train.loop import Outcome, train
-from glowtron.train.report import as_table, write_report
-from glowtron.train.result import read_metrics, read_result
-from glowtron.train.state import Stops
+from glowtron.train.report import as_table, read_metrics, read_result, write_report
+from glowtron.train.state import StoppingCriteria
 
 
 def go(run, config=CONFIG, **given):
@@ -44,13 +43,15 @@ def test_a_target_ends_the_run_where_it_is_first_reached(whole, tmp_path):
     losses = {line["step"]: line["loss"] for line in read_metrics(whole) if line["split"] == "validation"}
     target = losses[15] + 1e-6
     reached = min(step for step, loss in losses.items() if loss <= target)
-    assert go(tmp_path / "run", stops=Stops(val_loss=target)) == Outcome(reached, True, "target_val_loss")
+    assert go(tmp_path / "run", stopping=StoppingCriteria(target_val_loss=target)) == Outcome(
+        reached, True, "target_val_loss"
+    )
     result = read_result(tmp_path / "run")
     assert (result["ended_by"], result["finished"], result["step"]) == ("target_val_loss", True, reached)
     assert result["best_validation_loss"] <= target == result["target_val_loss"]
     assert checkpoints.steps(tmp_path / "run")[-1] == reached
     # Asked again it is content, and asked for more it goes on as if it had never stopped.
-    assert go(tmp_path / "run", stops=Stops(val_loss=target)).step == reached
+    assert go(tmp_path / "run", stopping=StoppingCriteria(target_val_loss=target)).step == reached
     assert go(tmp_path / "run").ended_by == "max_steps"
     assert same(tmp_path / "run", whole)
     assert read_result(tmp_path / "run")["starts"] == 3
@@ -58,10 +59,10 @@ def test_a_target_ends_the_run_where_it_is_first_reached(whole, tmp_path):
 
 def test_hours_end_a_run_with_a_validation_and_more_of_them_go_on(whole, tmp_path):
     run = tmp_path / "run"
-    assert go(run, stops=Stops(hours=1e-9)) == Outcome(1, True, "max_hours")
+    assert go(run, stopping=StoppingCriteria(max_hours=1e-9)) == Outcome(1, True, "max_hours")
     assert read_metrics(run)[-1]["split"] == "validation"
-    assert go(run, stops=Stops(hours=1e-9)).step == 1  # They are spent.
-    assert go(run, stops=Stops(hours=9)) == Outcome(20, True, "max_steps")
+    assert go(run, stopping=StoppingCriteria(max_hours=1e-9)).step == 1  # They are spent.
+    assert go(run, stopping=StoppingCriteria(max_hours=9)) == Outcome(20, True, "max_steps")
     assert same(run, whole) and same(run, whole, "average") and same(run, whole, "optimizer")
     result = read_result(run)
     assert result["hours"] >= result["training_hours"] > 0 and result["vectors"] == 80
@@ -115,7 +116,7 @@ def test_precisions_of_gpus_are_refused_elsewhere(tmp_path, name):
 def test_what_a_gpu_may_round_is_set_for_the_run_only():
     before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     for name, expected in (("tf32", ("high", True)), ("fp32", ("highest", False)), ("bf16", before)):
-        with precision.rounding(name):
+        with precision.matmul_precision(name):
             assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == expected
         assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before
 
@@ -123,7 +124,7 @@ def test_what_a_gpu_may_round_is_set_for_the_run_only():
 @pytest.fixture
 def half(monkeypatch):
     """Half precision with a scaled loss, on a CPU; the first scale is too high."""
-    monkeypatch.setattr(loop, "check", lambda *_: None)
+    monkeypatch.setattr(loop, "check_precision", lambda *_: None)
     monkeypatch.setattr(state, "make_scaler", lambda *_: torch.amp.GradScaler("cpu", init_scale=2.0**24))
     return changed(precision="fp16")
 
@@ -140,7 +141,7 @@ def test_an_overflow_lowers_the_scale_and_moves_nothing(half, tmp_path):
 
 def test_a_scaled_run_goes_on_with_its_scale(half, tmp_path):
     go(tmp_path / "whole", half)
-    go(tmp_path / "cut", half, stops=Stops(hours=1e-9))
+    go(tmp_path / "cut", half, stopping=StoppingCriteria(max_hours=1e-9))
     go(tmp_path / "cut", half)
     assert all(same(tmp_path / "cut", tmp_path / "whole", name) for name in ("model", "average", "optimizer"))
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from glowtron.audio import Audio
-from glowtron.train.log import Log, Picture, Samples, draw
+from glowtron.train.log import Log, Picture, ValidationSamples, draw
 
 VALUES = {"loss": 0.125, "steps_per_s": 2.0}
 
@@ -51,7 +51,7 @@ def test_another_process_than_the_first_leaves_no_trace(tmp_path):
     with Log(tmp_path, 0, 20, enabled=False, stream=io.StringIO(), every_s=0) as log:
         log.step(1)
         log.metrics(1, "train", VALUES)
-        log.samples(1, Samples({"a": Audio(np.zeros(9, np.float32), 22_050)}, {}, {}))
+        log.samples(1, ValidationSamples({"a": Audio(np.zeros(9, np.float32), 22_050)}, {}, {}))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -77,7 +77,7 @@ def test_a_picture_has_its_first_row_at_the_bottom():
 def test_samples_louder_than_full_scale_are_clipped_not_wrapped(tmp_path):
     loud = Audio(np.array([0.0, 2.0, -2.0], np.float32), 22_050)
     with Log(tmp_path, 0, 20, quiet=True) as log:
-        log.samples(7, Samples({"a": loud}, {"p": Picture(np.eye(3), "x", "y")}, {}))
+        log.samples(7, ValidationSamples({"a": loud}, {"p": Picture(np.eye(3), "x", "y")}, {}))
     folder = tmp_path / "samples" / "step-0000007"
     assert sorted(path.name for path in folder.iterdir()) == ["a.wav", "p.png"]
     data = (folder / "a.wav").read_bytes()[-6:]

@@ -58,7 +58,7 @@ def test_recordings_of_two_become_a_voice_of_two(corpora, glowtron, tmp_path):
     train = ["--device", "cpu", "--quiet", "--cache", tmp_path / "cache"]
     several = ["--set", 'vocoder.speakers=["ann","bob"]']
     for steps in (2, 3):  # Ended, and begun anew from there.
-        run, begin = tmp_path / f"vocoder{steps}", ["--from", tmp_path / "vocoder2"] if steps == 3 else []
+        run, begin = tmp_path / f"vocoder{steps}", ["--init-from", tmp_path / "vocoder2"] if steps == 3 else []
         options = ["--config", vocoder, *corpora, *train, *several, *begin, "--max-steps", steps, "--run", run]
         assert glowtron("train", "vocoder", *options) == (0, "")
     told = json.loads((run / "data.json").read_text())["from"]

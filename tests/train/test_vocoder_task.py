@@ -3,7 +3,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_processes import PATIENCE_S, start
+from runs import run_training
+from test_distributed import PATIENCE_S, start
 
 from glowtron.config import (
     LappedConfig,
@@ -18,10 +19,9 @@ from glowtron.data.cache import Cache
 from glowtron.data.manifest import read_manifest
 from glowtron.errors import InputError
 from glowtron.train import checkpoints
-from glowtron.train.batches import Share
+from glowtron.train.distributed import Shard
 from glowtron.train.loop import train
-from glowtron.train.run import run_training
-from glowtron.train.state import Stops
+from glowtron.train.state import StoppingCriteria
 from glowtron.train.vocoder_task import VocoderTask
 
 CONFIG = VocoderRun(
@@ -56,9 +56,9 @@ def task(tiny_corpus, tmp_path):
 
 def held_out_loss(task: VocoderTask) -> float:
     with torch.no_grad():
-        batches = list(task.held_out())
-        losses = [task.losses(task.model, b, torch.Generator())["loss"].item() * task.amount(b) for b in batches]
-    return sum(losses) / sum(task.amount(b) for b in batches)
+        batches = list(task.validation_batches())
+        losses = [task.losses(task.model, b, torch.Generator())["loss"].item() * task.n_units(b) for b in batches]
+    return sum(losses) / sum(task.n_units(b) for b in batches)
 
 
 def test_resumed_is_as_uninterrupted_and_the_loss_falls(task, tmp_path):
@@ -68,8 +68,8 @@ def test_resumed_is_as_uninterrupted_and_the_loss_falls(task, tmp_path):
     interrupted = task()
     given = interrupted.batches
 
-    def fails_at_step_5(first_step, share):
-        batches = given(first_step, share)
+    def fails_at_step_5(first_step, shard):
+        batches = given(first_step, shard)
         for _ in range(5):
             yield next(batches)
         raise KeyboardInterrupt
@@ -94,7 +94,7 @@ def test_flows_computed_again_end_with_the_same_bits(task, tmp_path, parts):
     train(task(usual), tmp_path / "usual", device="cpu", quiet=True)
     # In bf16, cut after the first step.
     for hours in (1e-9, None):
-        train(task(again), tmp_path / "again", stops=Stops(hours=hours), device="cpu", quiet=True)
+        train(task(again), tmp_path / "again", stopping=StoppingCriteria(max_hours=hours), device="cpu", quiet=True)
     for name in ("model", "optimizer", "average"):
         one, two = (checkpoints.read_tensors(tmp_path / run / "step-0000003", name) for run in ("usual", "again"))
         assert [key for key in one if not torch.equal(one[key], two[key])] == []
@@ -126,11 +126,11 @@ def test_validation_is_the_same_every_time_and_in_any_batches(task):
     assert losses == pytest.approx([losses[0]] * 4, rel=1e-5)
 
 
-def test_held_out_clips_are_never_trained_on_and_batches_name_theirs(task):
+def test_validation_clips_are_never_trained_on_and_batches_name_theirs(task):
     task = task()
-    held_out = {clip.id for clip in task.held_out_clips}
-    assert len(held_out) == 2 and held_out == {name for batch in task.held_out() for name in batch.ids}
-    batches = task.batches(0, Share())
+    held_out = {clip.id for clip in task.validation_clips}
+    assert len(held_out) == 2 and held_out == {name for batch in task.validation_batches() for name in batch.ids}
+    batches = task.batches(0, Shard())
     seen = [name for _ in range(6) for name in next(batches).ids]
     assert len(seen) == 12 and set(seen) == {clip.id for clip in task.clips}
     assert held_out.isdisjoint(seen)
@@ -138,25 +138,25 @@ def test_held_out_clips_are_never_trained_on_and_batches_name_theirs(task):
 
 def test_processes_share_each_batch(task):
     task = task()
-    whole = next(iter(task.batches(3, Share())))
-    parts = [next(iter(task.batches(3, Share(rank, 2)))) for rank in range(2)]
+    whole = next(iter(task.batches(3, Shard())))
+    parts = [next(iter(task.batches(3, Shard(rank, 2)))) for rank in range(2)]
     assert whole.ids == [part.ids[0] for part in parts]
     assert torch.equal(whole.content.wave, torch.cat([part.content.wave for part in parts]))
 
 
 def test_reading_in_other_processes_gives_the_same_batches(task):
-    here = task().batches(2, Share())
-    there = task(replace(CONFIG, training=replace(CONFIG.training, workers=1))).batches(2, Share())
+    here = task().batches(2, Shard())
+    there = task(replace(CONFIG, training=replace(CONFIG.training, workers=1))).batches(2, Shard())
     for _ in range(3):
         one, two = next(here), next(there)
         assert one.ids == two.ids and torch.equal(one.content.wave, two.content.wave)
 
 
-def test_samples_are_held_out_clips(task):
+def test_samples_are_validation_clips(task):
     task = task()
     samples = task.samples(task.model.eval())
-    assert samples.audio.keys() == {clip.id for clip in task.held_out_clips}
-    for clip in task.held_out_clips:
+    assert samples.audio.keys() == {clip.id for clip in task.validation_clips}
+    for clip in task.validation_clips:
         n_samples = len(task.cache.entry(clip).mel) * 256
         assert samples.audio[clip.id].samples.shape == (n_samples,)
     assert samples.metrics["mel_l1"] > 0
@@ -174,8 +174,6 @@ def test_one_id_in_two_corpora_is_refused(tiny_corpus, tmp_path):
         run_training(CONFIG, [("a", tiny_corpus), ("b", tiny_corpus)], tmp_path / "run", device="cpu")
 
 
-def test_no_data_and_alignments_for_a_vocoder_are_refused(tiny_corpus, tmp_path):
+def test_no_data_is_refused(tmp_path):
     with pytest.raises(InputError, match="at least one --data"):
         run_training(CONFIG, [], tmp_path / "run")
-    with pytest.raises(InputError, match="is for acoustic models"):
-        run_training(CONFIG, [("a", tiny_corpus)], tmp_path / "run", alignments=[tmp_path / "a.jsonl"])

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from glowtron.audio import Audio
 from glowtron.config import OptimizerConfig, TrainingConfig, VocoderRun
 from glowtron.errors import InputError
-from glowtron.train.batches import Share
-from glowtron.train.log import Picture, Samples
+from glowtron.train.distributed import Shard
+from glowtron.train.log import Picture, ValidationSamples
 from glowtron.train.loop import train
 from glowtron.train.schedule import step_seed
-from glowtron.train.state import Stops
+from glowtron.train.state import StoppingCriteria
+from glowtron.train.task import Task
 
 CONFIG = VocoderRun(
     training=TrainingConfig(
@@ -40,7 +41,7 @@ class Batch(NamedTuple):
     y: Tensor
 
 
-class Toy:
+class Toy(Task):
     """Learns the norm of a vector, with dropout, batch norm and noise, so that all kinds of state take part."""
 
     unit = "vectors"
@@ -75,7 +76,7 @@ class Toy:
         x = torch.randn(size, 8, generator=torch.Generator().manual_seed(step_seed(5, place)))
         return Batch([f"clip{place}-{i}" for i in range(size)], x, x.norm(dim=1, keepdim=True))
 
-    def batches(self, first_step: int, share: Share) -> Iterator[Batch]:
+    def batches(self, first_step: int, shard: Shard) -> Iterator[Batch]:
         step, parts = first_step, self.config.training.accumulate
         while True:
             ids, x, y = self.batch(step, self.config.training.batch_size)
@@ -85,11 +86,11 @@ class Toy:
                 os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(self.pause_s)
             for part in range(parts):
-                mine = slice(share.rank + part * share.of, None, share.of * parts)
+                mine = slice(shard.rank + part * shard.world_size, None, shard.world_size * parts)
                 yield Batch(ids[mine], x[mine], y[mine])
             step += 1
 
-    def held_out(self) -> Iterator[Batch]:
+    def validation_batches(self) -> Iterator[Batch]:
         ids, x, y = self.batch(-1, self.n_held_out)
         for at in range(0, self.n_held_out, self.held_batch):
             yield Batch(ids[at : at + self.held_batch], x[at : at + self.held_batch], y[at : at + self.held_batch])
@@ -100,12 +101,14 @@ class Toy:
             x = x + 0.01 * torch.randn(x.shape, generator=generator, device=x.device)
         return {"loss": (model(x).float() - batch.y).square().mean()}
 
-    def amount(self, batch: Batch) -> int:
+    def n_units(self, batch: Batch) -> int:
         return len(batch.ids)
 
-    def samples(self, model: nn.Module) -> Samples:
+    def samples(self, model: nn.Module) -> ValidationSamples:
         picture = Picture(model[0].weight.detach().numpy(), "in", "out")
-        return Samples({"hum": Audio(torch.zeros(100).numpy(), 22_050)}, {"weight": picture}, {"stopped_share": 1.0})
+        return ValidationSamples(
+            {"hum": Audio(torch.zeros(100).numpy(), 22_050)}, {"weight": picture}, {"stopped_share": 1.0}
+        )
 
 
 class Uneven(Toy):
@@ -120,7 +123,7 @@ class Uneven(Toy):
     def frames(self, batch: Batch) -> Tensor:
         return torch.tensor([1 + int(name.rpartition("-")[2]) ** 2 for name in batch.ids])
 
-    def amount(self, batch: Batch) -> int:
+    def n_units(self, batch: Batch) -> int:
         return int(self.frames(batch).sum())
 
     def losses(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
@@ -154,7 +157,7 @@ def main() -> None:
     else:
         task = Toy(pause_s=arguments.pause, stop_at=arguments.stop_at if rank == "1" else None)
     try:
-        print(train(task, arguments.run, stops=Stops(hours=arguments.hours), device="cpu"))
+        print(train(task, arguments.run, stopping=StoppingCriteria(max_hours=arguments.hours), device="cpu"))
     except InputError as error:
         raise SystemExit(f"error: {error}") from error
     if arguments.threads:

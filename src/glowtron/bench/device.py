@@ -9,7 +9,7 @@ import torch
 from glowtron.bench.measurement import Settings
 from glowtron.engines.device import find_device
 from glowtron.errors import InputError
-from glowtron.train.machine import describe, peak_memory_gb
+from glowtron.machine import describe, peak_memory_gb
 
 
 def check_device(name: str, settings: Settings) -> None:

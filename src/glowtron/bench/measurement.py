@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from glowtron.bench.child import Child
 from glowtron.errors import InputError
-from glowtron.train.machine import peak_memory_gb
+from glowtron.machine import peak_memory_gb
 
 
 def processor_time() -> float:

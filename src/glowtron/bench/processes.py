@@ -22,9 +22,8 @@ from glowtron.bench.training import Training, described, rates_of
 from glowtron.bench.training_step import TrainingWork, find_work
 from glowtron.config import VocoderRun
 from glowtron.errors import InputError
-from glowtron.train.batches import Share
-from glowtron.train.machine import peak_memory_gb
-from glowtron.train.processes import SHARING
+from glowtron.machine import peak_memory_gb
+from glowtron.train.distributed import DDP_OPTIONS, Shard
 
 S = TypeVar("S")
 P = ParamSpec("P")
@@ -34,13 +33,13 @@ R = TypeVar("R")
 class SharedTraining(Training):
     """Steps on one process's share of the batch; gradients are averaged over gloo, as in training."""
 
-    def __init__(self, work: TrainingWork, precision: str, share: Share, meeting: Path) -> None:
+    def __init__(self, work: TrainingWork, precision: str, shard: Shard, meeting: Path) -> None:
         """meeting: a file that is not there yet, the same for all processes."""
         torch.distributed.init_process_group(
-            "gloo", init_method=f"file://{meeting}", rank=share.rank, world_size=share.of
+            "gloo", init_method=f"file://{meeting}", rank=shard.rank, world_size=shard.world_size
         )
-        super().__init__(work, "fast", precision, share)
-        self.called = torch.nn.parallel.DistributedDataParallel(self.model, **SHARING)
+        super().__init__(work, "fast", precision, shard)
+        self.called = torch.nn.parallel.DistributedDataParallel(self.model, **DDP_OPTIONS)
 
 
 class Processes(Generic[S]):
@@ -76,7 +75,7 @@ def bench_processes(work: TrainingWork, processes: int, settings: Settings) -> d
         raise InputError("--processes are compared by the time that passes; leave --clock out")
     with tempfile.TemporaryDirectory() as folder:
         makes = [
-            partial(SharedTraining, work, settings.precision, Share(rank, processes), Path(folder) / "meeting")
+            partial(SharedTraining, work, settings.precision, Shard(rank, processes), Path(folder) / "meeting")
             for rank in range(processes)
         ]
         single = partial(Training, work, "fast", settings.precision)

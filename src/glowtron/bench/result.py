@@ -12,7 +12,7 @@ import torch
 
 from glowtron.bench.measurement import NOT_MEASURED, Measured, Settings
 from glowtron.files import write_json
-from glowtron.train.machine import Power, describe
+from glowtron.machine import Power, describe
 
 Rates = Callable[[float], dict[str, float]]
 """Figures of speed by name, such as `rtf`, from a run's seconds."""

@@ -21,7 +21,7 @@ from glowtron.config import AcousticRun, OptimizerConfig, VocoderRun
 from glowtron.engines.precision import choose_precision
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
-from glowtron.train.batches import Share
+from glowtron.train.distributed import Shard
 from glowtron.train.precision import autocast
 
 FEW_FRAMES = 60
@@ -36,13 +36,13 @@ class Training(Subject):
         work: TrainingWork,
         kind: Literal["fast", "plain"],
         precision: str = "fp32",
-        share: Share | None = None,
+        shard: Shard | None = None,
     ) -> None:
         config = find_work(work)
         torch.manual_seed(work.seed)
         chosen = choose_precision(precision)
         self.precision = chosen.name
-        step = draw_step(config, work, share) if kind == "fast" else draw_plain_step(config, work)
+        step = draw_step(config, work, shard) if kind == "fast" else draw_plain_step(config, work)
         self.model, self.loss = step
         self.called = self.model
         """The model, or what wraps it."""

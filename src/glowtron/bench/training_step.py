@@ -23,7 +23,7 @@ from glowtron.mel import log_mel
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow, flow_loss
 from glowtron.train.acoustic_task import acoustic_losses
-from glowtron.train.batches import Share
+from glowtron.train.distributed import Shard
 from glowtron.train.recipe import recipe
 
 COMPACT_ACOUSTIC = "compact-acoustic"
@@ -91,9 +91,9 @@ def _kind_of(name: str) -> Literal["vocoder", "acoustic"]:
     raise InputError(f"{name}: its type is {kind!r}; only runs of type vocoder or acoustic are measured")
 
 
-def draw_step(config: VocoderRun | AcousticRun, work: TrainingWork, share: Share | None = None) -> Step:
-    """Glowtron's; of several processes, that of one, whose `share` of the batch it is."""
-    part = slice(None) if share is None else slice(share.rank, None, share.of)
+def draw_step(config: VocoderRun | AcousticRun, work: TrainingWork, shard: Shard | None = None) -> Step:
+    """Glowtron's; of several processes, that of one, whose `shard` of the batch it is."""
+    part = slice(None) if shard is None else slice(shard.rank, None, shard.world_size)
     if isinstance(config, VocoderRun):
         wave, mel = (tensor[part] for tensor in segments(config, work))
         return Step(draw_waveglow(config, work.seed), partial(_flow_loss, config, wave, mel))

@@ -18,6 +18,7 @@ from glowtron.cli.evaluate import evaluate
 from glowtron.cli.export import export
 from glowtron.cli.import_ import import_
 from glowtron.cli.mels import mels
+from glowtron.cli.options import with_new_names
 from glowtron.cli.phonemes import phonemes
 from glowtron.cli.prepare import prepare
 from glowtron.cli.say import say
@@ -39,7 +40,7 @@ class Commands(click.Group):
         name = args[0]
         if name not in self.commands and not name.startswith("-"):
             raise click.UsageError(f"no command '{name}'{nearest(name, list(self.commands))}", ctx)
-        return super().resolve_command(ctx, args)
+        return super().resolve_command(ctx, [name, *with_new_names(name, args[1:])])
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)

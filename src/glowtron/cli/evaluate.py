@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from glowtron.cli.options import root_option
+from glowtron.cli.options import root_option, speaker_and_folder
 from glowtron.cli.output import check_folder
-from glowtron.cli.train import speaker_and_folder
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""`glowtron mels`: recordings as an acoustic model sees them, for its vocoder to learn from."""
+"""`glowtron mels`: ground-truth-aligned (GTA) mels of an acoustic model, to train its vocoder or postnet on."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from glowtron.cli.options import lexicon_option, root_option
+from glowtron.cli.options import lexicon_option, model_folder, root_option, speaker_and_folder
 from glowtron.cli.output import check_folder, progress_bar
-from glowtron.cli.train import model_folder, speaker_and_folder
 
 
 @click.command()
@@ -21,10 +20,12 @@ from glowtron.cli.train import model_folder, speaker_and_folder
     help="Recordings in LJSpeech's layout, or a list of path|text; several times for several of them.",
 )
 @root_option
-@click.option("--alignments", metavar="FILE", multiple=True, help="Where to read (see: glowtron align).")
+@click.option("--alignments", metavar="FILE", multiple=True, help="Forced alignments (see: glowtron align).")
 @lexicon_option
-@click.option("--free", is_flag=True, help="The model hears itself, as in speaking; --alignments keep it in step.")
-@click.option("--unrefined", is_flag=True, help="Write the mels as they are before the postnet.")
+@click.option(
+    "--free-running", is_flag=True, help="No teacher forcing: the decoder gets its own frames; needs --alignments."
+)
+@click.option("--before-postnet", is_flag=True, help="Write the mels before the postnet.")
 @click.option("-o", "--output", metavar="FOLDER", required=True, help="Where a file id.npy a clip goes.")
 @click.option("--cache", metavar="FOLDER", help="Where decoded clips are kept.  [default: cache/ in the output]")
 @click.option(
@@ -37,50 +38,51 @@ def mels(
     root: str | None,
     alignments: tuple[str, ...],
     lexicon: str | None,
-    free: bool,
-    unrefined: bool,
+    free_running: bool,
+    before_postnet: bool,
     output: str,
     cache: str | None,
     device: str,
     quiet: bool,
 ) -> None:
-    """Write the mels that an acoustic model makes of recordings.
+    """Write ground-truth-aligned (GTA) mels: an acoustic model's own mels of recordings.
 
-    The model is shown each recording frame by frame, so that its mel keeps step with the sound, and a vocoder can learn
-    to speak from it (train vocoder, --mels). With --alignments it reads its text where these say, as a model that was
-    taught by them should; without, where its own attention looks.
+    With teacher forcing, the model gets each recording frame by frame, so that its mels keep step with the sound, and a
+    vocoder can learn from them (train vocoder, --mels). With --alignments the decoder attends by forced alignments, as
+    it should if it was trained on such; without, its own attention is used.
 
-    With --free it is not shown the recording either, only where to read: these are the mels it makes in speaking, and
-    what a postnet (train postnet) has to learn to mend.
+    With --free-running there is no teacher forcing, only forced alignments: these are the mels of synthesis, in step
+    with the recordings. A postnet learns from them (train postnet), before the postnet.
 
     \b
     Examples:
       glowtron mels runs/acoustic --data LJSpeech-1.1 --alignments lj.jsonl -o mels
       glowtron train vocoder --config compact-vocoder --data corpus --mels mels --run runs/vocoder2
-      glowtron mels runs/acoustic --data corpus --alignments lj.jsonl --free --unrefined -o free
+      glowtron mels runs/acoustic --data corpus --alignments lj.jsonl --free-running --before-postnet -o gta
     """
     folder = Path(output)
     check_folder(folder)
 
     from glowtron.engines.device import find_device
-    from glowtron.train.forced_mels import write_forced_mels
+    from glowtron.train.gta import write_gta_mels
+    from glowtron.train.task import Corpora
 
+    sources = [speaker_and_folder(entry) for entry in data]
+    corpora = Corpora(sources, Path(cache) if cache else folder / "cache", Path(root) if root else None)
     with progress_bar(0, "clip", hidden=quiet) as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        result = write_forced_mels(
+        result = write_gta_mels(
             model_folder(source),
-            [speaker_and_folder(entry) for entry in data],
+            corpora,
             folder,
-            root=Path(root) if root else None,
             alignments=[Path(path) for path in alignments],
             lexicon=Path(lexicon) if lexicon else None,
-            free=free,
-            refined=not unrefined,
-            cache=Path(cache) if cache else None,
+            free_running=free_running,
+            before_postnet=before_postnet,
             device=find_device(device),
             progress=show,
         )

@@ -2,12 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from glowtron.errors import InputError
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+RENAMED_OPTIONS: dict[str, dict[str, str]] = {
+    "train": {"--from": "--init-from", "--reset": "--reinit"},
+    "mels": {"--free": "--free-running", "--unrefined": "--before-postnet"},
+}
+"""Former names of options by command. They go on working for one release, with a warning."""
+
+
+def with_new_names(command: str, arguments: Sequence[str]) -> list[str]:
+    """The arguments of a command, former names of options replaced by the present ones, with a warning for each."""
+    renamed = RENAMED_OPTIONS.get(command, {})
+    result: list[str] = []
+    for place, argument in enumerate(arguments):
+        if argument == "--":
+            return result + list(arguments[place:])
+        name, equals, value = argument.partition("=")
+        if name in renamed:
+            click.echo(f"glowtron: warning: {name} is called {renamed[name]} now", err=True)
+            argument = renamed[name] + equals + value
+        result.append(argument)
+    return result
+
+
+def speaker_and_folder(entry: str) -> tuple[str, Path]:
+    """`lj=LJSpeech-1.1` names the speaker of a folder or a list; without a name it is `speaker`."""
+    name, equals, folder = entry.partition("=")
+    if equals and (not name or not folder):
+        raise InputError(f"--data {entry}: give SPEAKER=FOLDER, or FOLDER alone for a single speaker")
+    return (name, Path(folder)) if equals else ("speaker", Path(entry))
+
+
+def model_folder(source: str) -> Path:
+    """The folder of a run or a voice as it is given, or that of a voice that ships, by its name."""
+    if Path(source).exists():
+        return Path(source)
+    from glowtron.voices import find_voice
+
+    return find_voice(source)
 
 
 voice_option = click.option(

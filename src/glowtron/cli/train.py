@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from glowtron.cli.options import lexicon_option, root_option
+from glowtron.cli.options import lexicon_option, model_folder, root_option, speaker_and_folder
 from glowtron.cli.output import check_folder
 from glowtron.errors import InputError
 
 if TYPE_CHECKING:
     from glowtron.config import RunConfig
     from glowtron.train.recipe import Kind
+    from glowtron.train.task import Corpora, Task
 
 
 @click.command()
@@ -37,11 +38,11 @@ if TYPE_CHECKING:
 @root_option
 @click.option("--run", metavar="FOLDER", required=True, help="Where checkpoints and logs go; an existing run goes on.")
 @click.option("--set", "changes", metavar="KEY=VALUE", multiple=True, help="Change one key of the configuration.")
-@click.option("--alignments", metavar="FILE", multiple=True, help="Measured alignments (see: glowtron align).")
+@click.option("--alignments", metavar="FILE", multiple=True, help="Forced alignments (see: glowtron align).")
 @lexicon_option
 @click.option("--mels", metavar="FOLDER", help="A vocoder or a postnet learns from these (see: glowtron mels).")
-@click.option("--from", "base", metavar="RUN|VOICE", help="Weights to begin with; of a postnet, its acoustic model.")
-@click.option("--reset", metavar="PART", multiple=True, help="Begin this part anew, such as embedding (with --from).")
+@click.option("--init-from", metavar="RUN|VOICE", help="Fine-tune these weights; of a postnet, its acoustic model.")
+@click.option("--reinit", metavar="PART", multiple=True, help="Begin this part anew, such as embedding (--init-from).")
 @click.option("--max-steps", type=click.IntRange(1), metavar="STEPS", help="Where the schedule ends.")
 @click.option("--max-epochs", type=click.FloatRange(0, min_open=True), metavar="EPOCHS", help="The same in epochs.")
 @click.option(
@@ -65,8 +66,8 @@ def train(
     alignments: tuple[str, ...],
     lexicon: str | None,
     mels: str | None,
-    base: str | None,
-    reset: tuple[str, ...],
+    init_from: str | None,
+    reinit: tuple[str, ...],
     max_steps: int | None,
     max_epochs: float | None,
     max_hours: float | None,
@@ -89,7 +90,7 @@ def train(
     Examples:
       glowtron train vocoder --config compact-vocoder --data LJSpeech-1.1 --run runs/vocoder
       glowtron train acoustic --config my.json --data lj=LJSpeech-1.1 --run runs/acoustic
-      glowtron train postnet --config compact-postnet --data corpus --from am --mels free --run pn
+      glowtron train postnet --config compact-postnet --data corpus --init-from am --mels gta --run pn
       glowtron train vocoder --config waveglow --data corpus --run runs/big --set training.seed=7
     """
     folder = Path(run)
@@ -97,31 +98,30 @@ def train(
     _require_libraries()
 
     from glowtron.data.manifest import speakers_of
+    from glowtron.train.distributed import init_distributed
+    from glowtron.train.loop import train as run_loop
     from glowtron.train.recipe import recipe
-    from glowtron.train.run import run_training
-    from glowtron.train.state import Stops
+    from glowtron.train.state import StoppingCriteria
+    from glowtron.train.task import Corpora
 
     if single is not None:
-        from glowtron.train.result import read_result
+        from glowtron.train.report import read_result
 
-        read_result(Path(single))  # Which could not be mended any more when the training is over.
-    corpora = [speaker_and_folder(entry) for entry in data]
+        read_result(Path(single))  # Before the training, while a mistake can still be mended.
+    sources = [speaker_and_folder(entry) for entry in data]
     settings = recipe(kind, config, (*_limits(max_steps, max_epochs), *changes))
-    outcome = run_training(
-        _for_speakers(settings, speakers_of(corpora)),
-        corpora,
-        folder,
-        root=Path(root) if root else None,
-        alignments=[Path(path) for path in alignments],
-        lexicon=Path(lexicon) if lexicon else None,
-        mels=Path(mels) if mels else None,
-        base=model_folder(base) if base else None,
-        reset=reset,
-        stops=Stops(target_val_loss, max_hours),
-        cache=Path(cache) if cache else None,
-        device=device,
-        quiet=quiet,
+    settings = _for_speakers(settings, speakers_of(sources))
+    init_distributed(device)
+    corpora = Corpora(sources, Path(cache) if cache else folder / "cache", Path(root) if root else None, quiet)
+    options = TaskOptions(
+        [Path(path) for path in alignments],
+        Path(lexicon) if lexicon else None,
+        Path(mels) if mels else None,
+        model_folder(init_from) if init_from else None,
+        reinit,
     )
+    task = make_task(settings, corpora, options)
+    outcome = run_loop(task, folder, stopping=StoppingCriteria(target_val_loss, max_hours), device=device, quiet=quiet)
     if os.environ.get("RANK", "0") != "0":  # torchrun starts many of us.
         return
     if report or single is not None:
@@ -141,21 +141,41 @@ def _limits(max_steps: int | None, max_epochs: float | None) -> list[str]:
     return [*epochs, f"training.max_steps={'null' if max_steps is None else max_steps}"]
 
 
-def speaker_and_folder(entry: str) -> tuple[str, Path]:
-    """`lj=LJSpeech-1.1` names the speaker of a folder or a list; without a name it is `speaker`."""
-    name, equals, folder = entry.partition("=")
-    if equals and (not name or not folder):
-        raise InputError(f"--data {entry}: give SPEAKER=FOLDER, or FOLDER alone for a single speaker")
-    return (name, Path(folder)) if equals else ("speaker", Path(entry))
+class TaskOptions(NamedTuple):
+    """Options that only some kinds of runs have."""
+
+    alignments: list[Path]
+    lexicon: Path | None
+    mels: Path | None
+    init_from: Path | None
+    reinit: tuple[str, ...]
 
 
-def model_folder(source: str) -> Path:
-    """A run's or a voice's folder as it is given, or that of a voice that ships, by its name."""
-    if Path(source).exists():
-        return Path(source)
-    from glowtron.voices import find_voice
+def make_task(config: RunConfig, corpora: Corpora, options: TaskOptions) -> Task:
+    """The task of a run. Raises InputError for options that its kind does not have."""
+    from glowtron.config import AcousticRun, VocoderRun
+    from glowtron.train.acoustic_task import acoustic_task
+    from glowtron.train.init_from import InitFrom
+    from glowtron.train.postnet_task import postnet_task
+    from glowtron.train.vocoder_task import vocoder_task
 
-    return find_voice(source)
+    alignments, lexicon, mels, source, reinit = options
+    if alignments and not isinstance(config, AcousticRun):
+        raise InputError(f"--alignments is for acoustic models; a {config.type} needs none")
+    if lexicon is not None and not isinstance(config, AcousticRun):
+        raise InputError(f"--lexicon is for acoustic models; a {config.type} reads no text")
+    if mels is not None and isinstance(config, AcousticRun):
+        raise InputError("--mels is for vocoders and postnets; an acoustic model learns the recordings' own")
+    if reinit and (source is None or config.type == "postnet"):
+        raise InputError("--reinit names parts of an acoustic model or a vocoder to begin anew; give --init-from too")
+    init_from = InitFrom(source, reinit) if source is not None else None
+    if isinstance(config, AcousticRun):
+        return acoustic_task(config, corpora, alignments=alignments, lexicon=lexicon, init_from=init_from)
+    if isinstance(config, VocoderRun):
+        return vocoder_task(config, corpora, mels=mels, init_from=init_from)
+    if source is None or mels is None:
+        raise InputError("a postnet needs --init-from, its acoustic model, and --mels of it (see: glowtron mels)")
+    return postnet_task(config, corpora, acoustic=source, mels=mels)
 
 
 def _for_speakers(config: RunConfig, names: list[str]) -> RunConfig:

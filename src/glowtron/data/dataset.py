@@ -1,4 +1,4 @@
-"""What the models train on: segments of sound for the vocoder, texts with their mels for the acoustic model.
+"""Datasets: segments of sound for the vocoder, texts with their mels for the acoustic model.
 
 An item is a pure function of the seed and its `Key`, whatever process reads it and whatever was read before.
 """
@@ -15,8 +15,8 @@ from torch.utils.data import Dataset
 
 from glowtron.data.cache import Cache, as_float
 from glowtron.data.durations import Alignment, durations
-from glowtron.data.given_mels import GivenMels
 from glowtron.data.manifest import Clip
+from glowtron.data.precomputed_mels import PrecomputedMels
 from glowtron.data.sampler import Key, generator_of
 from glowtron.errors import InputError
 from glowtron.mel import log_mel
@@ -50,7 +50,7 @@ class VocoderDataset(Dataset[VocoderBatch]):
         segment_length: int,
         seed: int,
         dither: float = 0.0,
-        mels: GivenMels | None = None,
+        mels: PrecomputedMels | None = None,
         speakers: Sequence[str] = (),
     ) -> None:
         self.clips, self.cache, self.mels = list(clips), cache, mels

@@ -1,4 +1,4 @@
-"""Mels in pairs, made and recorded, frame by frame in step: what a postnet learns from."""
+"""Pairs of mels, the decoder's and the recording's, frame by frame in step: the data of a postnet."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from torch.utils.data import Dataset
 
 from glowtron.data.cache import Cache
 from glowtron.data.dataset import speaker_index
-from glowtron.data.given_mels import GivenMels
 from glowtron.data.manifest import Clip
+from glowtron.data.precomputed_mels import PrecomputedMels
 from glowtron.data.sampler import Key, generator_of
 
 
 class MelPairs(NamedTuple):
     """Segments, or whole clips."""
 
-    made: Tensor
+    mel_before: Tensor
     """(B, M, T) by the decoder, before the postnet."""
-    recorded: Tensor
+    real: Tensor
     """(B, M, T) of the recording."""
     speaker: Tensor
     """(B,) int64."""
@@ -39,7 +39,7 @@ class MelPairDataset(Dataset[MelPairs]):
         self,
         clips: Sequence[Clip],
         cache: Cache,
-        mels: GivenMels,
+        mels: PrecomputedMels,
         *,
         speakers: Sequence[str],
         segment_frames: int | None,
@@ -55,9 +55,9 @@ class MelPairDataset(Dataset[MelPairs]):
     def __getitem__(self, key: Key) -> MelPairs:
         """The segment as a batch of one."""
         clip = self.clips[key.item]
-        recorded = self.cache.entry(clip).mel  # (T, M)
-        made = self.mels.mel(clip, len(recorded))
-        first, length = 0, len(recorded)
+        real = self.cache.entry(clip).mel  # (T, M)
+        mel_before = self.mels.mel(clip, len(real))
+        first, length = 0, len(real)
         if self.segment_frames is not None:
             rng = generator_of(self.seed, "frames", key.epoch, key.item)
             first, length = int(rng.integers(length - self.segment_frames + 1)), self.segment_frames
@@ -65,10 +65,10 @@ class MelPairDataset(Dataset[MelPairs]):
         def segment(mel: NDArray[np.float32]) -> Tensor:
             return torch.from_numpy(np.array(mel[first : first + length].T, np.float32))[None]
 
-        return MelPairs(segment(made), segment(recorded), torch.tensor([self.speakers[key.item]]))
+        return MelPairs(segment(mel_before), segment(real), torch.tensor([self.speakers[key.item]]))
 
 
 def collate_mel_pairs(items: Sequence[MelPairs]) -> MelPairs:
     """Items of one length, together."""
-    made, recorded, speaker = (torch.cat(tensors) for tensors in zip(*items, strict=True))
-    return MelPairs(made, recorded, speaker)
+    mel_before, real, speaker = (torch.cat(tensors) for tensors in zip(*items, strict=True))
+    return MelPairs(mel_before, real, speaker)

@@ -1,10 +1,10 @@
-"""Checkpoints of a run: `step-0120000/` folders of safetensors and JSON, whole or not there at all.
+"""Checkpoints of a run: `step-0120000/` folders of safetensors and JSON.
 
-A checkpoint is written under a temporary name and renamed, so a killed run never leaves half of one. It holds all
-that decides the steps after it; nothing in it can run code when it is read.
+A checkpoint is written under a temporary name and renamed, so a killed run never leaves half of one. It holds
+everything that decides the steps after it. Nothing in it can run code when it is read.
 
     model.safetensors      weights and buffers
-    average.safetensors    their running average, where one is kept
+    average.safetensors    their exponential moving average (EMA), if there is one
     optimizer.safetensors  moments of every parameter, `<parameter>/<moment>`
     state.json             step, validation losses, sums of the metrics not yet logged
 """
@@ -12,6 +12,7 @@ that decides the steps after it; nothing in it can run code when it is read.
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ _NAME = re.compile(r"step-(\d{7,})")
 
 @dataclass(kw_only=True)
 class Progress:
-    """Where a run stands, besides its tensors."""
+    """The state of a run without its tensors."""
 
     step: int = 0
     """Steps done."""
@@ -46,7 +47,31 @@ class Progress:
     spent: dict[str, float] = field(default_factory=dict)
     """Time and data so far (`Clock.spent`)."""
     loss_scale: dict[str, float] = field(default_factory=dict)
-    """State of what scales the loss, in half precision."""
+    """State of the GradScaler, in half precision."""
+
+    def accumulate(self, metrics: Mapping[str, float]) -> None:
+        """Add the metrics of a step to the sums of those not yet logged."""
+        for name, value in metrics.items():
+            self.unlogged[name] = self.unlogged.get(name, 0.0) + value
+        self.unlogged_steps += 1
+
+    def means(self) -> dict[str, float]:
+        """Means over the steps since the last line of metrics. Starts new sums."""
+        # A skipped step has no gradient norm.
+        counts = {"grad_norm": self.unlogged_steps - self.unlogged.get("skipped_share", 0)}
+        means = {
+            name: value / n for name, value in self.unlogged.items() if (n := counts.get(name, self.unlogged_steps)) > 0
+        }
+        self.unlogged, self.unlogged_steps = {}, 0
+        return means
+
+    def note_validation(self, loss: float) -> bool:
+        """Keep the validation loss of the present weights. Returns whether it is the best so far."""
+        self.validation_loss = loss if math.isfinite(loss) else None
+        improved = math.isfinite(loss) and (self.best_loss is None or loss < self.best_loss)
+        if improved:
+            self.best_loss = loss
+        return improved
 
 
 def folder(run: Path, step: int) -> Path:

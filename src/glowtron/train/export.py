@@ -1,4 +1,4 @@
-"""From run folders to a voice folder."""
+"""Export: from run folders to a voice folder."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from glowtron.models.waveglow import WaveGlow
 from glowtron.train import checkpoints
 
 LAPPED_VOCODING = VocodingConfig(sigma=0.25, correction=16)
-"""How a flow over a lapped transform is best run (docs/adr/0005)."""
+"""The best settings for a flow on an MDCT (docs/adr/0005)."""
 
 
 class Trained(NamedTuple):
-    """What a run has learnt."""
+    """The trained model of a run."""
 
     config: RunConfig
     model: Tacotron2 | WaveGlow
-    """On CPU, in float32 and evaluation mode; with the running average of the weights where one was kept."""
+    """On CPU, in float32 and evaluation mode; with the EMA of the weights if there is one."""
     step: int
     data: dict[str, Any]
-    """What the run's `data.json` says."""
+    """The content of the run's `data.json`."""
     metrics: dict[str, float]
-    """Of the validation of these very weights; empty if there was none."""
+    """Metrics of the validation of these very weights; empty if there was none."""
 
 
 def load_run(run: Path, step: int | None = None) -> Trained:
@@ -57,7 +57,7 @@ def load_run(run: Path, step: int | None = None) -> Trained:
         model = WaveGlow(config.vocoder)
     else:
         model = Tacotron2(config.acoustic.tacotron2, config.acoustic.mel.n_mels)
-    if isinstance(config, PostnetRun):  # The discriminator has done its work.
+    if isinstance(config, PostnetRun):  # Only the acoustic model; the discriminator is no longer needed.
         state = {name.removeprefix("acoustic."): weight for name, weight in state.items() if "acoustic." in name}
     model.load_state_dict(state)
     return Trained(config, model.eval(), step, data, _validation(run, step))
@@ -108,7 +108,7 @@ def _with(voice: StoredVoice, trained: Trained) -> StoredVoice:
         vocoding = LAPPED_VOCODING if lapped else VocodingConfig()
         return replace(voice, config=replace(voice.config, vocoder=config.vocoder, vocoding=vocoding), vocoder=model)
     assert isinstance(model, Tacotron2)
-    # An attention taught by measured alignments knows where to go next, and is best held to it.
+    # Attention that was supervised by forced alignments works best with monotonic decoding.
     monotonic = config.monotonic if isinstance(config, PostnetRun) else config.guide == "measured"
     decoding = DecodingOptions(monotonic=monotonic)
     return replace(voice, config=replace(voice.config, acoustic=config.acoustic, decoding=decoding), acoustic=model)

@@ -1,146 +1,189 @@
-"""Training of a postnet: mels the decoder made on its own in, mels that look recorded out.
+"""Adversarial training of a postnet: mels from the decoder's free running in, mels like recordings out.
 
-Teacher forcing shows the decoder recorded frames, and squared error asks it for a mean. Spoken freely its mels are
-smoother than that, and the postnet has never seen any such. Here it learns from them, along measured alignments that
-keep them in step with the recordings, and a discriminator tells it where they still look made.
+Teacher forcing shows the decoder recorded frames, and squared error asks it for a mean. In free running its mels are
+smoother, and the postnet has never seen such mels. Here it learns from them. Forced alignments keep them in step with
+the recordings, and a discriminator shows where they still differ.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from glowtron.config import PostnetRun
 from glowtron.data.cache import Cache
-from glowtron.data.given_mels import GivenMels
-from glowtron.data.manifest import Clip, split
-from glowtron.data.mel_pairs import MelPairDataset, collate_mel_pairs
-from glowtron.data.sampler import FixedOrder
-from glowtron.models.patch_discriminator import PatchDiscriminator
+from glowtron.data.manifest import Clip
+from glowtron.data.mel_pairs import MelPairDataset, MelPairs, collate_mel_pairs
+from glowtron.data.precomputed_mels import PrecomputedMels
+from glowtron.models.patch_discriminator import Judgement, PatchDiscriminator
 from glowtron.models.tacotron2 import Tacotron2
-from glowtron.train.adversarial_postnet import AdversarialPostnet
-from glowtron.train.batches import Batch, Share, batches, training_batches
-from glowtron.train.log import Picture, Samples
-from glowtron.train.schedule import step_seed
-from glowtron.train.vocoder_task import describe
+from glowtron.train.gta import load_acoustic
+from glowtron.train.log import Picture, ValidationSamples
+from glowtron.train.task import Batch, ClipTask, Corpora
 
 SAMPLE_CLIPS = 4
-"""Held-out clips shown at each validation."""
+"""Validation clips shown at each validation."""
 
 
-class PostnetTask:
-    """The postnet of `acoustic` with its data: `mels` are the decoder's own, of these clips.
+class AdversarialLosses(NamedTuple):
+    """Losses of one batch, each a scalar."""
+
+    d_loss: Tensor
+    """Of the discriminator: least squares against 1 for real and 0 for fake mels (Mao et al. 2017, eq. 9)."""
+    g_loss: Tensor
+    """Of the postnet, the generator: least squares of the fake mels' score against 1."""
+    feature_matching: Tensor
+    """Mean absolute difference of the discriminator's features of fake and real mels (Larsen et al. 2016, sec. 3.2)."""
+    reconstruction: Tensor
+    """Mean absolute difference of the mels themselves."""
+
+
+class AdversarialPostnet(nn.Module):
+    """An acoustic model of which only the postnet is trained, and its discriminator.
+
+    Both are one module with one loss, so the training loop needs no second optimizer.
+    """
+
+    def __init__(self, acoustic: Tacotron2, discriminator: PatchDiscriminator) -> None:
+        super().__init__()
+        self.acoustic, self.discriminator = acoustic, discriminator
+        self.acoustic.requires_grad_(False)
+        self.acoustic.postnet.requires_grad_(True)
+
+    def refine(self, mel: Tensor) -> Tensor:
+        """(B, M, T) before the postnet -> (B, M, T) after it, without padding."""
+        x = mel.transpose(1, 2)
+        refined: Tensor = x + self.acoustic.postnet(x, None).float()
+        return refined.transpose(1, 2)
+
+    def forward(self, mel_before: Tensor, real: Tensor, speaker: Tensor) -> AdversarialLosses:
+        """mel_before: (B, M, T) before the postnet; real: (B, M, T) of the recordings; speaker: (B,).
+
+        Each loss has a gradient for its own network only: the discriminator sees the fake mel detached, and its weights
+        are detached where the postnet's loss passes through it. So the sum of all losses can be minimised at once.
+        """
+        real, fake = real.transpose(1, 2), self.refine(mel_before).transpose(1, 2)
+        of_real, of_fake = self.discriminator(real, speaker), self.discriminator(fake.detach(), speaker)
+        d_loss = (of_real.score.float() - 1).square().mean() + of_fake.score.float().square().mean()
+        frozen = {name: weight.detach() for name, weight in self.discriminator.named_parameters()}
+        through: Judgement = functional_call(self.discriminator, frozen, (fake, speaker))
+        g_loss = (through.score.float() - 1).square().mean()
+        pairs = zip(through.features, of_real.features, strict=True)
+        matching = torch.stack([(a.float() - b.detach().float()).abs().mean() for a, b in pairs]).mean()
+        return AdversarialLosses(d_loss, g_loss, matching, (fake - real).abs().mean())
+
+
+def postnet_task(config: PostnetRun, corpora: Corpora, *, acoustic: Path, mels: Path) -> PostnetTask:
+    """The task of a run of `config` on recordings.
+
+    Args:
+        config: The configuration of the run. What it says of the acoustic model is replaced by that model's own.
+        corpora: The recordings.
+        acoustic: Run or voice folder of the acoustic model whose postnet is trained.
+        mels: Folder of mels of its decoder, in free running and before the postnet (see `glowtron mels`).
+
+    Raises:
+        InputError: Data or a model that cannot be used.
+    """
+    clips = corpora.clips()
+    source = load_acoustic(acoustic)
+    config = replace(config, acoustic=source.config, monotonic=source.monotonic)
+    cache = corpora.decode(clips, config.acoustic.mel)
+    return PostnetTask(config, clips, cache, PrecomputedMels(mels, config.acoustic.mel), source.model)
+
+
+class PostnetTask(ClipTask):
+    """The postnet of `acoustic` on `mels` of its decoder.
 
     Clips that have no mel there, or are shorter than a segment, are left out.
     """
 
     unit = "mel_frames"
+    config: PostnetRun
 
     def __init__(
-        self, config: PostnetRun, clips: Sequence[Clip], cache: Cache, mels: GivenMels, acoustic: Tacotron2
+        self, config: PostnetRun, clips: Sequence[Clip], cache: Cache, mels: PrecomputedMels, acoustic: Tacotron2
     ) -> None:
-        self.config = config
-        training = config.training
-        self.cache, self.mels = cache, mels
-        clips, held_out = split(clips, training.validation_clips, training.seed)
-        self.left_out: dict[str, str] = {}
-        self.clips, self.held_out_clips = self._usable(clips), self._usable(held_out)
-        self.dataset = self._dataset(self.clips, config.segment_frames)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(step_seed(training.seed, "weights"))
-            opponent = PatchDiscriminator(config.discriminator, acoustic.n_mels, acoustic.config.n_speakers)
-            self.model: nn.Module = AdversarialPostnet(acoustic, opponent)
+        self.mels, self.acoustic = mels, acoustic
+        super().__init__(config, clips, cache)
 
-    def _dataset(self, clips: Sequence[Clip], segment_frames: int | None) -> MelPairDataset:
+    def make_model(self) -> AdversarialPostnet:
+        n_mels, n_speakers = self.acoustic.n_mels, self.acoustic.config.n_speakers
+        discriminator = PatchDiscriminator(self.config.discriminator, n_mels, n_speakers)
+        return AdversarialPostnet(self.acoustic, discriminator)
+
+    def make_dataset(self, clips: Sequence[Clip], *, validation: bool = False) -> MelPairDataset:
         return MelPairDataset(
             clips,
             self.cache,
             self.mels,
             speakers=self.config.acoustic.speakers,
-            segment_frames=segment_frames,
+            segment_frames=None if validation else self.config.segment_frames,  # Whole clips in validation.
             seed=self.config.training.seed,
         )
 
-    def _usable(self, clips: Sequence[Clip]) -> list[Clip]:
-        kept = []
-        for clip in clips:
-            n_frames = len(self.cache.entry(clip).mel)
-            if clip not in self.mels:
-                self.left_out[clip.id] = f"{self.mels.folder} has no mel of it"
-            elif n_frames < self.config.segment_frames:
-                self.left_out[clip.id] = f"its {n_frames} frames are fewer than segment_frames"
-            else:
-                self.mels.mel(clip, n_frames)  # A file that does not fit is named now, not after an hour.
-                kept.append(clip)
-        return kept
+    def collate(self, items: Sequence[MelPairs]) -> MelPairs:
+        return collate_mel_pairs(items)
 
-    @property
-    def n_items(self) -> int:
-        """Clips of training: an epoch."""
-        return len(self.clips)
+    def fault(self, clip: Clip) -> str:
+        n_frames = len(self.cache.entry(clip).mel)
+        if clip not in self.mels:
+            return f"{self.mels.folder} has no mel of it"
+        if n_frames < self.config.segment_frames:
+            return f"its {n_frames} frames are fewer than segment_frames"
+        self.mels.mel(clip, n_frames)  # A file that does not fit is named now, not after an hour.
+        return ""
 
     def data(self) -> Mapping[str, Any]:
-        """Names of the clips, why some are left out, and which mels stand against theirs."""
-        return {
-            **describe(self.clips, self.held_out_clips),
-            "left_out": self.left_out,
-            "mels": self.mels.sha256([*self.clips, *self.held_out_clips]),
-        }
-
-    def batches(self, first_step: int, share: Share) -> Iterable[Batch]:
-        """Segments, `batch_size` a step over all processes."""
-        return training_batches(self.dataset, self.clips, collate_mel_pairs, self.config.training, first_step, share)
-
-    def held_out(self) -> Iterable[Batch]:
-        """All held-out clips whole, one by one."""
-        whole = self._dataset(self.held_out_clips, None)
-        return batches(whole, self.held_out_clips, FixedOrder(len(self.held_out_clips), 1), collate_mel_pairs)
+        digest = self.mels.sha256([*self.clips, *self.validation_clips])
+        return {**super().data(), "left_out": self.left_out, "mels": digest}
 
     def losses(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """Both players' losses in training; in validation, where a game has no score, how the mels compare.
+        """The adversarial losses in training; a comparison of the mels in validation.
 
-        `movement` is the mean change from frame to frame, made against recorded, and `spread` the mean standard
-        deviation of the bands: 1 is right, and smooth mels are below. So no checkpoint counts as the best, and the
-        newest is exported.
+        Losses of a discriminator do not measure quality, so in validation there is none, no checkpoint counts as the
+        best, and the newest is exported. `movement` is the mean change from frame to frame, fake against real, and
+        `spread` the mean standard deviation of the bands: 1 is right, and smooth mels are below.
         """
-        made, recorded, speaker = batch.content
+        mel_before, real, speaker = batch.content
         if not model.training:
             assert isinstance(model, AdversarialPostnet)
-            return _compare(model.refine(made), recorded)
-        game = model(made, recorded, speaker)
-        config = self.config
+            return _compare(model.refine(mel_before), real)
+        losses = model(mel_before, real, speaker)
         total = (
-            game.judging
-            + game.deceiving
-            + config.feature_weight * game.features
-            + config.reconstruction_weight * game.reconstruction
+            losses.d_loss
+            + losses.g_loss
+            + self.config.feature_weight * losses.feature_matching
+            + self.config.reconstruction_weight * losses.reconstruction
         )
-        return {"loss": total, **game._asdict()}
+        return {"loss": total, **losses._asdict()}
 
-    def amount(self, batch: Batch) -> int:
-        """Mel frames."""
-        made = batch.content.made
-        return int(made.shape[0] * made.shape[2])
+    def n_units(self, batch: Batch) -> int:
+        batch_size, _, n_frames = batch.content.real.shape
+        return int(batch_size * n_frames)
 
-    def samples(self, model: nn.Module) -> Samples:
-        """Held-out mels before and after the postnet, and the recording's."""
+    def samples(self, model: nn.Module) -> ValidationSamples:
+        """Mels of validation clips before and after the postnet, and the recordings'."""
         assert isinstance(model, AdversarialPostnet)
         device = next(model.parameters()).device
-        clips = self.held_out_clips[:: max(1, len(self.held_out_clips) // SAMPLE_CLIPS)][:SAMPLE_CLIPS]
+        clips = self.validation_clips[:: max(1, len(self.validation_clips) // SAMPLE_CLIPS)][:SAMPLE_CLIPS]
         pictures: dict[str, Picture] = {}
         for clip in clips:
-            recorded = self.cache.entry(clip).mel
-            made = torch.tensor(self.mels.mel(clip, len(recorded)).T[None])
-            refined = model.refine(made.to(device)).cpu()
-            for name, mel in (("made", made[0]), ("refined", refined[0]), ("recorded", torch.tensor(recorded.T))):
+            real = self.cache.entry(clip).mel
+            before = torch.tensor(self.mels.mel(clip, len(real)).T[None])
+            after = model.refine(before.to(device)).cpu()
+            for name, mel in (("before", before[0]), ("after", after[0]), ("real", torch.tensor(real.T))):
                 pictures[f"{clip.id}_{name}"] = Picture(mel.numpy(), "frame", "mel band")
-        return Samples({}, pictures, {})
+        return ValidationSamples({}, pictures, {})
 
 
-def _compare(made: Tensor, recorded: Tensor) -> dict[str, Tensor]:
+def _compare(fake: Tensor, real: Tensor) -> dict[str, Tensor]:
     """(B, M, T) each."""
 
     def movement(mel: Tensor) -> Tensor:
@@ -150,8 +193,8 @@ def _compare(made: Tensor, recorded: Tensor) -> dict[str, Tensor]:
         return mel.std(dim=2).mean()
 
     return {
-        "mel_l1": (made - recorded).abs().mean(),
-        "mel_squared": (made - recorded).square().mean(),
-        "movement": movement(made) / movement(recorded),
-        "spread": spread(made) / spread(recorded),
+        "mel_l1": (fake - real).abs().mean(),
+        "mel_squared": (fake - real).square().mean(),
+        "movement": movement(fake) / movement(real),
+        "spread": spread(fake) / spread(real),
     }

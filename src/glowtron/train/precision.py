@@ -1,4 +1,4 @@
-"""In which precision a run computes: autocast, loss scaling, and what the GPU may round."""
+"""Mixed precision: autocast, loss scaling, and TF32."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from glowtron.errors import InputError
 
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 SMALLEST_SCALE = 2.0**-10
-"""A loss scaled down this far is not what makes gradients infinite."""
+"""If gradients are infinite even at this scale of the loss, the scale is not the reason."""
 
 
-def check(precision: str, device: torch.device) -> None:
-    """Raise InputError for a precision that this device does not have."""
+def check_precision(precision: str, device: torch.device) -> None:
+    """Raise InputError if the device does not have this precision."""
     if precision in ("fp16", "tf32") and device.type != "cuda":
         raise InputError(
             f"training.precision {precision} needs a CUDA device, this is {device.type}; give "
@@ -24,20 +24,20 @@ def check(precision: str, device: torch.device) -> None:
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:
-    """A context in which products are computed in `bf16` or `fp16`; for other precisions it does nothing."""
+    """Autocast to `bf16` or `fp16`; for the other precisions it does nothing."""
     return torch.autocast(device.type, _TYPES.get(precision), enabled=precision in _TYPES)
 
 
 def make_scaler(precision: str, device: torch.device) -> torch.amp.GradScaler | None:
-    """What scales the loss so that gradients do not vanish in half precision; None for the other precisions."""
+    """Loss scaling for `fp16`, so that small gradients do not vanish; None for the other precisions."""
     return torch.amp.GradScaler(device.type) if precision == "fp16" else None
 
 
 @contextmanager
-def rounding(precision: str) -> Iterator[None]:
-    """Inside, float32 products on CUDA keep 10 bits of the mantissa for `tf32` and all of them for `fp32`.
+def matmul_precision(precision: str) -> Iterator[None]:
+    """Inside, float32 matrix products on CUDA use TF32 for `tf32`, and full precision for `fp32`.
 
-    The other precisions leave it as the caller has it, and so does every one of them afterwards.
+    For the other precisions nothing changes. Afterwards the caller's setting is restored.
     """
     if precision not in ("tf32", "fp32"):
         yield

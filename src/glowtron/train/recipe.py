@@ -16,7 +16,7 @@ Kind = Literal["acoustic", "vocoder", "postnet"]
 
 
 def names() -> list[str]:
-    """Of the shipped recipes."""
+    """Names of the shipped recipes."""
     return sorted(entry.name.removesuffix(".json") for entry in _folder().iterdir() if entry.name.endswith(".json"))
 
 

@@ -1,21 +1,29 @@
-"""A run's figures in the terms of those who compare machines: `report.json` and the same as a table in `report.md`.
+"""What a run reports: its start, `result.json` at its end, and `report.json` with the same figures for comparison.
 
-What could not be measured says why in its place, so that nothing is missing without a word.
+Every figure that could not be measured has the reason in its place.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from glowtron import config as configuration
-from glowtron.errors import InputError
-from glowtron.files import write_text
-from glowtron.train.export import read_config
-from glowtron.train.result import read_metrics, read_result
+from accelerate.utils import gather_object
 
+from glowtron import config as configuration
+from glowtron.config import RunConfig
+from glowtron.errors import InputError, reason
+from glowtron.files import write_text
+from glowtron.machine import describe, peak_memory_gb
+from glowtron.train.checkpoints import Progress
+from glowtron.train.export import read_config
+from glowtron.train.log import Log, throughput
+from glowtron.train.state import RunContext
+
+RESULT, STARTS = "result.json", "starts.jsonl"
 REPORT, TABLE = "report.json", "report.md"
 _ENDS = {
     "max_steps": "the steps of the schedule",
@@ -25,11 +33,131 @@ _ENDS = {
 }
 
 
-def write_report(run: Path, single: Path | None = None) -> dict[str, Any]:
-    """Write both files into the folder of a run that has ended, and return what the first holds.
+class Diverged(InputError):
+    """A loss or a gradient is no longer finite."""
 
-    single: the folder of the same run made by one process, which scaling is measured against. Raises InputError where
-    one of them has not ended, or counts something else.
+
+def report_start(context: RunContext, progress: Progress, data: Mapping[str, Any]) -> None:
+    """Print the settings of the run, and add this start to the list of them, which also shows starts without an end."""
+    accelerator = context.accelerator
+    if not accelerator.is_main_process:
+        return
+    print_settings(context.log, context.task.config, data, progress.step)
+    n = accelerator.num_processes
+    line = {"time": _now(), "step": progress.step, "processes": n, "device": str(accelerator.device)}
+    with (context.run / STARTS).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def print_settings(log: Log, config: RunConfig, data: Mapping[str, Any], step: int) -> None:
+    """Print the configuration, what is left out of the data, the source of the first weights, and the first step."""
+    for key, value in _flat(configuration.to_dict(config)):
+        log.say(f"{key} = {json.dumps(value)}")
+    if left_out := data.get("left_out"):
+        log.say(f"{len(left_out)} clips are left out; data.json says which and why")
+    if origin := data.get("from"):
+        fresh = f"; new: {', '.join(origin['fresh'])}" if origin["fresh"] else ""
+        log.say(f"begins with {origin['loaded']} tensors of {origin['source']}{fresh}")
+        if origin["differences"]:
+            log.say(f"settings that were others there: {'; '.join(origin['differences'])}")
+    if step:
+        log.say(f"resumed after step {step}")
+
+
+def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            yield from _flat(inner, f"{before}{name}.")
+        else:
+            yield before + name, inner
+
+
+def report_end(context: RunContext, progress: Progress, ended_by: str, error: str = "") -> None:
+    """Write `result.json`, and say how to go on if a signal ended the run."""
+    memory_gb = [peak_memory_gb(context.accelerator.device)]
+    if not error:  # After an error the other processes may not answer.
+        memory_gb = gather_object(memory_gb)
+    context.clock.settle()
+    if not context.accelerator.is_main_process:
+        return
+    write_text(
+        context.run / RESULT, json.dumps(_result(context, progress, ended_by, error, memory_gb), indent=1) + "\n"
+    )
+    if ended_by == context.interruption.name:
+        context.log.say(
+            f"{ended_by}: stopped after step {progress.step}, checkpoint written; "
+            f"give the same command to go on (--run {context.run})"
+        )
+
+
+def _result(
+    context: RunContext, progress: Progress, ended_by: str, error: str, memory_gb: Sequence[float]
+) -> dict[str, Any]:
+    """memory_gb: the peak of each process."""
+    task, spent = context.task, progress.spent
+    return {
+        "time": _now(),
+        "ended_by": ended_by,
+        "finished": ended_by in _ENDS,
+        "error": error or None,
+        "step": progress.step,
+        "epochs": progress.step * task.config.training.batch_size / task.n_items,
+        "starts": len((context.run / STARTS).read_text(encoding="utf-8").splitlines()),
+        "hours": (spent["worked_s"] + spent["left_out_s"]) / 3600,
+        "training_hours": spent["worked_s"] / 3600,
+        "validation_loss": progress.validation_loss,
+        "best_validation_loss": progress.best_loss,
+        "target_val_loss": context.stopping.target_val_loss,
+        "unit": task.unit,
+        task.unit: spent["amount"],
+        **throughput(spent, task.unit),
+        "processes": context.accelerator.num_processes,
+        "machine": describe(context.accelerator.device),
+        "memory_gb": list(memory_gb),
+        "power": context.log.power.mean(),
+    }
+
+
+def read_result(run: Path) -> dict[str, Any]:
+    """The content of a run's `result.json`. Raises InputError if there is none."""
+    path = run / RESULT
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({reason(error)}); give the folder of a run that has ended"
+        ) from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: is not what a run writes; give the folder of one that has ended")
+    return value
+
+
+def read_metrics(run: Path) -> list[dict[str, Any]]:
+    """Lines of `metrics.jsonl`, without a last one that was cut short."""
+    path = run / "metrics.jsonl"
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            lines.append(value)
+    return lines
+
+
+def write_report(run: Path, single: Path | None = None) -> dict[str, Any]:
+    """Write `report.json` and the same as a table, `report.md`, into the folder of a run that has ended.
+
+    Args:
+        run: The run folder.
+        single: The folder of the same run by one process, to measure how training scales.
+
+    Returns:
+        The content of `report.json`.
+
+    Raises:
+        InputError: One of the runs has not ended, or counts other units.
     """
     report = make_report(run, single)
     for name, text in ((REPORT, json.dumps(report, indent=1) + "\n"), (TABLE, as_table(report))):
@@ -38,7 +166,7 @@ def write_report(run: Path, single: Path | None = None) -> dict[str, Any]:
 
 
 def make_report(run: Path, single: Path | None = None) -> dict[str, Any]:
-    """What `write_report` writes, as JSON values."""
+    """The content of `report.json`."""
     result, config = read_result(run), read_config(run)
     training = config.training
     unit = result["unit"]
@@ -119,17 +247,17 @@ def as_table(report: Mapping[str, Any]) -> str:
         if section in ("program", "model"):
             continue
         if not isinstance(values, dict):
-            rows.append(f"| {section} | {_told(values)} |")
+            rows.append(f"| {section} | {_shown(values)} |")
             continue
         for name, value in values.items():
             if not isinstance(value, dict):
-                rows.append(f"| {section}: {name.replace('_', ' ')} | {_told(value)} |")
+                rows.append(f"| {section}: {name.replace('_', ' ')} | {_shown(value)} |")
     return "\n".join(rows) + "\n"
 
 
-def _told(value: Any) -> str:
+def _shown(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(_told(one) for one in value)
+        return ", ".join(_shown(one) for one in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.5g}" if isinstance(value, float) else str(value)
@@ -137,3 +265,7 @@ def _told(value: Any) -> str:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")

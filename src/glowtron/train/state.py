@@ -1,117 +1,90 @@
-"""What a run is made of: the task, what stays the same over its steps, what a step changes, and how that is kept."""
+"""The state of a run: what stays the same over its steps, and what each step changes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from glowtron.config import OptimizerConfig, RunConfig
+from glowtron.config import OptimizerConfig
 from glowtron.train import checkpoints
-from glowtron.train.average import Average
-from glowtron.train.batches import Share
 from glowtron.train.checkpoints import Progress
-from glowtron.train.log import Log, Samples
+from glowtron.train.distributed import Interruption, Shard
+from glowtron.train.log import Clock, Log
 from glowtron.train.precision import make_scaler
+from glowtron.train.task import Task
 
 
-class Task(Protocol):
-    """What the loop has to know of a model and its data. A batch has `ids`, the names of its clips, in order."""
+class StoppingCriteria(NamedTuple):
+    """Reasons to end a run before its schedule does. The learning rate does not depend on them."""
 
-    model: nn.Module
-    unit: str
-    """What `amount` counts, in the plural."""
-
-    @property
-    def config(self) -> RunConfig:
-        """Of the run."""
-
-    @property
-    def n_items(self) -> int:
-        """Clips in an epoch."""
-
-    def data(self) -> Mapping[str, Any]:
-        """What the run learns from and is judged by, as JSON values: two runs on the same data give the same."""
-
-    def batches(self, first_step: int, share: Share) -> Iterable[Any]:
-        """Batches without end, from the step after `first_step` steps on; `training.accumulate` of them make a step."""
-
-    def held_out(self) -> Iterable[Any]:
-        """Batches of validation, the same ones every time."""
-
-    def losses(self, model: nn.Module, batch: Any, generator: torch.Generator) -> dict[str, Tensor]:
-        """Scalars by name, each a mean over the batch; `loss` is minimised."""
-
-    def amount(self, batch: Any) -> int:
-        """Samples or frames in a batch without padding: its weight in a mean over batches, and the throughput."""
-
-    def samples(self, model: nn.Module) -> Samples:
-        """Sounds and pictures of held-out material."""
+    target_val_loss: float | None = None
+    """Validation loss that is low enough (early stopping)."""
+    max_hours: float | None = None
+    """Time to spend, over all starts of the run."""
 
 
-class Stops(NamedTuple):
-    """What may end a run before its schedule does; the schedule itself does not know of it."""
-
-    val_loss: float | None = None
-    """Validation loss that is good enough."""
-    hours: float | None = None
-    """Time to spend, over all starts."""
-
-
-class Setting(NamedTuple):
-    """What stays the same over a run's steps."""
+class RunContext(NamedTuple):
+    """What stays the same over the steps of a run."""
 
     task: Task
     run: Path
     accelerator: Accelerator
-    share: Share
-    last: int
+    shard: Shard
+    last_step: int
     """Steps of the whole schedule."""
-    stops: Stops
+    stopping: StoppingCriteria
     log: Log
+    clock: Clock
+    interruption: Interruption
 
 
-class State(NamedTuple):
-    """All that a step changes."""
+class TrainState(NamedTuple):
+    """What a step changes."""
 
     model: nn.Module
-    """As accelerate wraps it; `task.model` holds the same weights."""
+    """The task's model, wrapped for several processes; `task.model` holds the same weights."""
     optimizer: torch.optim.Optimizer
-    names: list[str]
-    """Of the parameters, in the optimizer's order."""
+    parameter_names: list[str]
+    """Names of the trained parameters, in the optimizer's order."""
     scaler: torch.amp.GradScaler | None
-    average: Average | None
+    ema: EMA | None
     progress: Progress
 
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """All parameters that are trained."""
+        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
 
-def set_up(task: Task, run: Path, accelerator: Accelerator) -> State:
-    """Model, optimizer and average on their device, as the newest checkpoint left them."""
+
+def restore_state(task: Task, run: Path, accelerator: Accelerator) -> TrainState:
+    """Model, optimizer and EMA on their device, from the newest checkpoint in `run` if there is one."""
     training = task.config.training
     saved = checkpoints.steps(run)
     checkpoint = checkpoints.folder(run, saved[-1]) if saved else None
     if checkpoint is not None:
         task.model.load_state_dict(checkpoints.read_tensors(checkpoint, "model"))
     task.model.to(accelerator.device)
-    # One process needs no wrapper, and autocast is entered where losses are computed.
+    # One process needs no wrapper.
     model = accelerator.prepare_model(task.model) if accelerator.num_processes > 1 else task.model
-    named = [(name, weight) for name, weight in task.model.named_parameters() if weight.requires_grad]
-    optimizer = make_optimizer([weight for _, weight in named], training.optimizer)
-    names = [name for name, _ in named]
+    trained = {name: parameter for name, parameter in task.model.named_parameters() if parameter.requires_grad}
+    optimizer = make_optimizer(list(trained.values()), training.optimizer)
     scaler = make_scaler(training.precision, accelerator.device)
-    average = Average(task.model, training.ema_decay) if training.ema_decay else None
+    ema = EMA(task.model, training.ema_decay) if training.ema_decay else None
     progress = Progress()
     if checkpoint is not None:
         progress = checkpoints.read_progress(checkpoint)
-        checkpoints.restore_optimizer(optimizer, names, checkpoints.read_tensors(checkpoint, "optimizer"))
-        if average is not None:
-            average.load(checkpoints.read_tensors(checkpoint, "average"))
+        checkpoints.restore_optimizer(optimizer, list(trained), checkpoints.read_tensors(checkpoint, "optimizer"))
+        if ema is not None:
+            ema.load(checkpoints.read_tensors(checkpoint, "average"))
         if scaler is not None:
             scaler.load_state_dict(progress.loss_scale)
-    return State(model, optimizer, names, scaler, average, progress)
+    return TrainState(model, optimizer, list(trained), scaler, ema, progress)
 
 
 def make_optimizer(parameters: list[nn.Parameter], config: OptimizerConfig) -> torch.optim.Optimizer:
@@ -127,14 +100,60 @@ def make_optimizer(parameters: list[nn.Parameter], config: OptimizerConfig) -> t
     )
 
 
-def save(setting: Setting, state: State) -> None:
+def save_checkpoint(context: RunContext, state: TrainState) -> None:
     """Write a checkpoint (the first process does) and remove those no longer needed."""
-    task, accelerator = setting.task, setting.accelerator
+    task, accelerator = context.task, context.accelerator
     if accelerator.is_main_process:
         if state.scaler is not None:
             state.progress.loss_scale = state.scaler.state_dict()
-        moments = checkpoints.optimizer_tensors(state.optimizer, state.names)
-        average = state.average.tensors if state.average else None
-        checkpoints.save(setting.run, state.progress, task.model.state_dict(), moments, average)
-        checkpoints.prune(setting.run, task.config.training.keep_checkpoints)
+        moments = checkpoints.optimizer_tensors(state.optimizer, state.parameter_names)
+        average = state.ema.tensors if state.ema else None
+        checkpoints.save(context.run, state.progress, task.model.state_dict(), moments, average)
+        checkpoints.prune(context.run, task.config.training.keep_checkpoints)
     accelerator.wait_for_everyone()
+
+
+class EMA:
+    """Exponential moving average of a model's floating-point weights and buffers, in float32.
+
+    It is validated, sampled and exported instead of the last weights. Buffers are averaged too, since batch norm's
+    statistics belong to the weights they were taken under.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model = model
+        self.decay = decay
+        self.tensors = {name: tensor.clone() for name, tensor in _floats(model).items()}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Move towards the model's weights after `step` steps."""
+        # A young average forgets faster. Else the random first weights would count for 1 / (1 - decay) steps.
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(self.tensors.values()), list(_floats(self.model).values()), 1 - decay)
+
+    @torch.no_grad()
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Continue from the average in a checkpoint."""
+        for name, tensor in self.tensors.items():
+            tensor.copy_(tensors[name])
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Inside, the model computes with the average; afterwards it has its own weights again."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        for name, tensor in _floats(self.model).items():
+            own = tensor.clone()
+            tensor.copy_(self.tensors[name])
+            self.tensors[name].copy_(own)
+
+
+def _floats(model: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in model.state_dict().items() if tensor.is_floating_point()}

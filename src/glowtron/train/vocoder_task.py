@@ -1,8 +1,9 @@
-"""Training of WaveGlow: segments of recordings in, negative log-likelihood out."""
+"""Training of WaveGlow (Prenger et al. 2018): segments of recordings, with their negative log-likelihood."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,59 +14,67 @@ from torch import Tensor, nn
 from glowtron.audio import Audio
 from glowtron.config import VocoderRun
 from glowtron.data.cache import Cache
-from glowtron.data.dataset import VocoderDataset, collate_vocoder, speaker_index
-from glowtron.data.given_mels import GivenMels
-from glowtron.data.manifest import Clip, split
+from glowtron.data.dataset import VocoderBatch, VocoderDataset, collate_vocoder, speaker_index
+from glowtron.data.manifest import Clip
+from glowtron.data.precomputed_mels import PrecomputedMels
 from glowtron.data.sampler import Key
 from glowtron.mel import log_mel
 from glowtron.models.waveglow import WaveGlow, flow_loss
-from glowtron.train.batches import Batch, Share, batches, training_batches
-from glowtron.train.log import Picture, Samples
-from glowtron.train.schedule import step_seed
+from glowtron.train.init_from import InitFrom
+from glowtron.train.log import Picture, ValidationSamples
+from glowtron.train.task import Batch, ClipTask, Corpora
 
 SEGMENTS_A_CLIP = 4
-"""Of each held-out clip, at places that never change, so that validation losses can be compared."""
+"""Segments of each validation clip, at places that never change, so that losses can be compared."""
 SAMPLE_SIGMA = 0.6
 """Standard deviation of the noise that samples are made from (0.6 in the paper's released code)."""
 SAMPLE_CLIPS = 3
-"""Held-out clips vocoded at each validation."""
+"""Validation clips that are vocoded at each validation."""
 
 
-class VocoderTask:
-    """WaveGlow with its data; filling the cache first names each clip that cannot be used.
+def vocoder_task(
+    config: VocoderRun, corpora: Corpora, *, mels: Path | None = None, init_from: InitFrom | None = None
+) -> VocoderTask:
+    """The task of a run of `config` on recordings.
 
-    `mels` takes the place of the recordings' own, in validation too; clips that have none there are left out.
+    Args:
+        config: The configuration of the run.
+        corpora: The recordings; their texts are not needed.
+        mels: Folder of mels to learn from in place of the recordings' own, such as GTA mels (see `glowtron mels`).
+        init_from: Weights to fine-tune.
+
+    Raises:
+        InputError: Data that cannot be used, and speakers that the configuration does not name.
+    """
+    clips = corpora.clips(needs_text=False)
+    if config.vocoder.speakers:
+        for clip in clips:  # Before they are decoded, which takes time.
+            speaker_index(clip, config.vocoder.speakers)
+    cache = corpora.decode(clips, config.vocoder.mel)
+    task = VocoderTask(config, clips, cache, PrecomputedMels(mels, config.vocoder.mel) if mels else None)
+    task.init_from = init_from
+    return task
+
+
+class VocoderTask(ClipTask):
+    """WaveGlow on segments of recordings.
+
+    `mels` replaces the recordings' own mels, in validation too. Clips that have none there are left out.
     """
 
     unit = "samples"
+    config: VocoderRun
 
-    def __init__(self, config: VocoderRun, clips: Sequence[Clip], cache: Cache, mels: GivenMels | None = None) -> None:
-        self.config = config
-        training = config.training
-        self.cache, self.mels = cache, mels
-        self.left_out: dict[str, str] = {}
-        clips, held_out = split(clips, training.validation_clips, training.seed)
-        self.clips, self.held_out_clips = self._usable(clips), self._usable(held_out)
-        self.dataset = self._dataset(self.clips)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(step_seed(training.seed, "weights"))
-            self.model: nn.Module = WaveGlow(config.vocoder)
+    def __init__(
+        self, config: VocoderRun, clips: Sequence[Clip], cache: Cache, mels: PrecomputedMels | None = None
+    ) -> None:
+        self.mels = mels
+        super().__init__(config, clips, cache)
 
-    def _usable(self, clips: Sequence[Clip]) -> list[Clip]:
-        if self.mels is None:
-            return list(clips)
-        self.left_out |= {clip.id: "no mel of it is given" for clip in clips if clip not in self.mels}
-        kept = [clip for clip in clips if clip in self.mels]
-        for clip in kept:  # A file that does not fit is named now, not after an hour.
-            self._mel(clip)
-        return kept
+    def make_model(self) -> WaveGlow:
+        return WaveGlow(self.config.vocoder)
 
-    def _mel(self, clip: Clip) -> NDArray[np.float32]:
-        """(T, M)."""
-        own = self.cache.entry(clip).mel
-        return own if self.mels is None else self.mels.mel(clip, len(own))
-
-    def _dataset(self, clips: Sequence[Clip]) -> VocoderDataset:
+    def make_dataset(self, clips: Sequence[Clip], *, validation: bool = False) -> VocoderDataset:
         config = self.config
         return VocoderDataset(
             clips,
@@ -77,28 +86,33 @@ class VocoderTask:
             speakers=config.vocoder.speakers,
         )
 
-    @property
-    def n_items(self) -> int:
-        """Clips of training: an epoch."""
-        return len(self.clips)
+    def collate(self, items: Sequence[VocoderBatch]) -> VocoderBatch:
+        return collate_vocoder(items)
+
+    def fault(self, clip: Clip) -> str:
+        if self.mels is None:
+            return ""
+        if clip not in self.mels:
+            return "no mel of it is given"
+        self.mel(clip)  # A file that does not fit is named now, not after an hour.
+        return ""
+
+    def mel(self, clip: Clip) -> NDArray[np.float32]:
+        """The mel (T, M) that the model learns from."""
+        own = self.cache.entry(clip).mel
+        return own if self.mels is None else self.mels.mel(clip, len(own))
 
     def data(self) -> Mapping[str, Any]:
-        """Names of the clips, and which mels stand for theirs."""
-        told = describe(self.clips, self.held_out_clips)
         if self.mels is None:
-            return told
-        return {**told, "left_out": self.left_out, "mels": self.mels.sha256([*self.clips, *self.held_out_clips])}
+            return super().data()
+        digest = self.mels.sha256([*self.clips, *self.validation_clips])
+        return {**super().data(), "left_out": self.left_out, "mels": digest}
 
-    def batches(self, first_step: int, share: Share) -> Iterable[Batch]:
-        """Random segments, `batch_size` a step over all processes."""
-        return training_batches(self.dataset, self.clips, collate_vocoder, self.config.training, first_step, share)
-
-    def held_out(self) -> Iterable[Batch]:
-        """The same segments of the held-out clips every time."""
-        keys = [Key(i, index) for index in range(len(self.held_out_clips)) for i in range(SEGMENTS_A_CLIP)]
+    def validation_order(self) -> Iterable[list[Key]]:
+        """The same segments of every clip each time."""
+        keys = [Key(i, index) for index in range(len(self.validation_clips)) for i in range(SEGMENTS_A_CLIP)]
         size = self.config.training.batch_size
-        order = [keys[start : start + size] for start in range(0, len(keys), size)]
-        return batches(self._dataset(self.held_out_clips), self.held_out_clips, order, collate_vocoder)
+        return [keys[start : start + size] for start in range(0, len(keys), size)]
 
     def losses(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Negative log-likelihood, in nats a sample without the Gaussian's constant."""
@@ -106,21 +120,20 @@ class VocoderTask:
         flow = model(wave, mel, speaker, recompute=self.config.recompute_flows)
         return {"loss": flow_loss(flow, self.config.sigma)}
 
-    def amount(self, batch: Batch) -> int:
-        """Samples."""
+    def n_units(self, batch: Batch) -> int:
         return int(batch.content.wave.numel())
 
-    def samples(self, model: nn.Module) -> Samples:
-        """Held-out clips, vocoded from their mels, and how far the mels of the result are from these."""
+    def samples(self, model: nn.Module) -> ValidationSamples:
+        """Validation clips, vocoded from their mels, and the distance of the result's mels from these."""
         assert isinstance(model, WaveGlow)
         audio: dict[str, Audio] = {}
         pictures: dict[str, Picture] = {}
         distances = []
         device = next(model.parameters()).device
         speakers = self.config.vocoder.speakers
-        for clip in self.held_out_clips[:SAMPLE_CLIPS]:
+        for clip in self.validation_clips[:SAMPLE_CLIPS]:
             speaker = torch.tensor([speaker_index(clip, speakers) if speakers else 0], device=device)
-            mel = torch.tensor(np.array(self._mel(clip).T[None], np.float32), device=device)
+            mel = torch.tensor(np.array(self.mel(clip).T[None], np.float32), device=device)
             generator = torch.Generator(device).manual_seed(0)
             wave = model.generate(mel, SAMPLE_SIGMA, generator, speaker=speaker)
             again = log_mel(wave, self.cache.mel)[..., : mel.shape[-1]]
@@ -128,12 +141,4 @@ class VocoderTask:
             audio[clip.id] = Audio(wave[0].cpu().numpy(), self.cache.mel.sample_rate)
             pictures[f"{clip.id}_real"] = Picture(mel[0].cpu().numpy(), "frame", "mel band")
             pictures[f"{clip.id}_vocoded"] = Picture(again[0].cpu().numpy(), "frame", "mel band")
-        return Samples(audio, pictures, {"mel_l1": sum(distances) / max(1, len(distances))})
-
-
-def describe(clips: Sequence[Clip], held_out: Sequence[Clip]) -> dict[str, Any]:
-    """What a run learns from, for its folder: clips by speaker, those kept out by name."""
-    return {
-        "clips": {speaker: sum(c.speaker == speaker for c in clips) for speaker in sorted({c.speaker for c in clips})},
-        "held_out": [f"{clip.speaker}/{clip.id}" for clip in held_out],
-    }
+        return ValidationSamples(audio, pictures, {"mel_l1": sum(distances) / max(1, len(distances))})

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from runs import run_training
 from test_acoustic_task import CONFIG as ACOUSTIC
 from test_vocoder_task import CONFIG as VOCODER
 
@@ -16,8 +17,11 @@ from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
 from glowtron.train import checkpoints
 from glowtron.train.export import load_run
-from glowtron.train.origin import begin
-from glowtron.train.run import run_training
+from glowtron.train.init_from import InitFrom
+
+
+def begin(model, config, folder, reinit=()):
+    return InitFrom(folder, reinit).apply(model, config)
 
 
 def acoustic_run(tiny_voice, speakers):
@@ -100,7 +104,7 @@ def test_who_is_left_alone_speaks_as_in_company(tiny_voice, name, row):
 
 
 @pytest.mark.parametrize("prefix", ["embedding", "attention", "encoder.lstm"])
-def test_what_is_reset_stays_as_it_was_made_and_nothing_else(tiny_voice, prefix):
+def test_what_is_reinitialized_stays_as_it_was_made_and_nothing_else(tiny_voice, prefix):
     part = f"{prefix}."  # And not attention_rnn.
     config = acoustic_run(tiny_voice, ("ann", "bob"))
     model = acoustic_model(config)
@@ -112,7 +116,7 @@ def test_what_is_reset_stays_as_it_was_made_and_nothing_else(tiny_voice, prefix)
         assert torch.equal(tensor, (made if name.startswith(part) else theirs)[name]), name
 
 
-def test_what_does_not_fit_is_listed_and_can_be_reset(tiny_voice):
+def test_what_does_not_fit_is_listed_and_can_be_reinitialized(tiny_voice):
     config = acoustic_run(tiny_voice, ("ann", "bob"))
     wider = replace(config.acoustic.model, n_symbols=200, postnet_channels=12)
     config = replace(config, acoustic=replace(config.acoustic, model=wider))
@@ -129,7 +133,7 @@ def test_what_does_not_fit_is_listed_and_can_be_reset(tiny_voice):
 def test_sources_that_cannot_be_are_refused(tiny_voice, tmp_path):
     config = acoustic_run(tiny_voice, ("ann", "bob"))
     model = acoustic_model(config)
-    with pytest.raises(InputError, match=r"--reset embeding: .*did you mean 'embedding'"):
+    with pytest.raises(InputError, match=r"reinit embeding: .*did you mean 'embedding'"):
         begin(model, config, tiny_voice, ["embeding"])
     (tmp_path / "weights.pt").write_bytes(b"x")
     with pytest.raises(InputError, match=r"is a file; make a voice folder of it first: glowtron import"):
@@ -216,7 +220,7 @@ def vocoder(tiny_corpus, tmp_path):
 
 def test_a_run_goes_on_where_another_was_best_and_says_so(vocoder, tmp_path):
     first = vocoder("first")
-    second = vocoder("second", base=first, changes={"seed": 7})
+    second = vocoder("second", init_from=first, changes={"seed": 7})
     told = json.loads((second / "data.json").read_text())["from"]
     assert told["source"] == str(first) and told["fresh"] == []
     assert told["sha256"].keys() == {"step-0000002/model.safetensors", "step-0000002/average.safetensors"}
@@ -230,7 +234,7 @@ def test_a_run_goes_on_where_another_was_best_and_says_so(vocoder, tmp_path):
 
 def test_a_run_that_is_gone_on_with_has_its_own_weights(vocoder, tmp_path):
     first = vocoder("first")
-    changes = {"changes": {"seed": 7}, "base": first}
+    changes = {"changes": {"seed": 7}, "init_from": first}
     begun = vocoder("second", **changes)
     before = (begun / "data.json").read_bytes()
     for path in sorted(first.rglob("*"), reverse=True):
@@ -239,8 +243,3 @@ def test_a_run_that_is_gone_on_with_has_its_own_weights(vocoder, tmp_path):
     assert vocoder("second", changes={"seed": 7}) == begun
     assert (begun / "data.json").read_bytes() == before
     assert load_run(begun).step == 2 and checkpoints.steps(begun) == [2]
-
-
-def test_reset_says_nothing_without_weights_to_begin_with(vocoder):
-    with pytest.raises(InputError, match="--reset says what of --from"):
-        vocoder("run", reset=["wavenets"])

@@ -7,20 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from runs import run_training
 from test_acoustic_task import CONFIG as ACOUSTIC
 from test_vocoder_task import CONFIG as VOCODER
 
 from glowtron.config import MelConfig
 from glowtron.data.cache import Cache
 from glowtron.data.dataset import VocoderDataset
-from glowtron.data.given_mels import GivenMels, write_mel
 from glowtron.data.manifest import read_manifest
+from glowtron.data.precomputed_mels import PrecomputedMels, write_mel
 from glowtron.data.sampler import Key
 from glowtron.errors import InputError
 from glowtron.mel import FLOOR
 from glowtron.train.export import export, load_run
-from glowtron.train.forced_mels import write_forced_mels
-from glowtron.train.run import run_training
+from glowtron.train.gta import write_gta_mels
+from glowtron.train.task import Corpora
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def acoustic(tiny_corpus, tmp_path):
 @pytest.fixture
 def make(acoustic, tiny_corpus, tmp_path):
     def make(name="mels", source=acoustic, **options):
-        return write_forced_mels(source, [("ann", tiny_corpus)], tmp_path / name, cache=tmp_path / "cache", **options)
+        return write_gta_mels(source, Corpora([("ann", tiny_corpus)], tmp_path / "cache"), tmp_path / name, **options)
 
     return make
 
@@ -44,7 +45,7 @@ def given(tiny_corpus, tmp_path):
     """A folder of mels: frame t holds t throughout."""
     for name, n_frames in lengths(tiny_corpus, tmp_path).items():
         write_mel(tmp_path / "mels", name, np.tile(np.arange(n_frames, dtype=np.float32), (80, 1)))
-    return GivenMels(tmp_path / "mels", MelConfig())
+    return PrecomputedMels(tmp_path / "mels", MelConfig())
 
 
 def lengths(tiny_corpus, tmp_path):
@@ -150,8 +151,6 @@ def test_a_mel_that_does_not_fit_is_named_before_anything_is_trained(given, tiny
 def test_what_cannot_be_done_is_refused(make, given, tiny_corpus, tmp_path):
     with pytest.raises(InputError, match="missing: is no folder of mels"):
         train_vocoder(tiny_corpus, tmp_path, mels="missing")
-    with pytest.raises(InputError, match="--mels is for vocoders"):
-        run_training(ACOUSTIC, [("speaker", tiny_corpus)], tmp_path / "run", mels=tmp_path, device="cpu", quiet=True)
     train_vocoder(tiny_corpus, tmp_path)
     with pytest.raises(InputError, match="is the run of a vocoder"):
         make(source=tmp_path / "vocoder")

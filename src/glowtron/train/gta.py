@@ -1,7 +1,7 @@
-"""Mels that an acoustic model makes in step with recordings: what its vocoder and its postnet should learn from.
+"""Ground-truth-aligned (GTA) mels: an acoustic model's own, in step with recordings, to train its vocoder and postnet.
 
-A vocoder trained on recordings' mels hears sharper ones than it will be given (Shen et al. 2018, sec. 3.3, train on the
-model's own, for that reason). Teacher forcing, or reading where the recording was read, keeps them in step with it.
+A vocoder trained on recordings' mels sees sharper ones than it gets in synthesis, so Shen et al. (2018, sec. 3.3) train
+it on the model's own. Teacher forcing, or attention by forced alignments, keeps these in step with the recordings.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from torch import Tensor
 
 from glowtron.checkpoint import load_voice
 from glowtron.config import AcousticConfig, PostnetRun, VocoderRun
-from glowtron.data.cache import Cache
 from glowtron.data.dataset import AcousticBatch, AcousticDataset, collate_acoustic
 from glowtron.data.durations import read_alignments
-from glowtron.data.given_mels import write_mel
-from glowtron.data.manifest import Clip, read_corpora
+from glowtron.data.manifest import Clip
+from glowtron.data.precomputed_mels import write_mel
 from glowtron.data.sampler import Key
 from glowtron.errors import InputError
 from glowtron.models.following import follow
@@ -29,27 +28,28 @@ from glowtron.models.tacotron2_loss import symbols_of_steps
 from glowtron.text.frontend import make_frontend
 from glowtron.train.export import load_run
 from glowtron.train.schedule import step_seed
+from glowtron.train.task import Corpora
 
 _BATCH = 16
 """Clips at a time, of like length."""
 
 
-class ForcedMels(NamedTuple):
-    """What became of the clips."""
+class GtaMels(NamedTuple):
+    """The result for all clips."""
 
     written: int
     left_out: dict[str, str]
-    """Why the others have none, by clip id."""
+    """Why the others have no mel, by clip id."""
 
 
 class Acoustic(NamedTuple):
-    """An acoustic model that has been trained."""
+    """A trained acoustic model."""
 
     config: AcousticConfig
     model: Tacotron2
     """On CPU, in float32 and evaluation mode."""
     monotonic: bool
-    """Whether it speaks with monotonic attention."""
+    """Whether it synthesizes with monotonic attention."""
 
 
 def load_acoustic(source: Path) -> Acoustic:
@@ -68,57 +68,67 @@ def load_acoustic(source: Path) -> Acoustic:
     return Acoustic(config.acoustic, trained.model, monotonic)
 
 
-def write_forced_mels(
+def write_gta_mels(
     source: Path,
-    data: Sequence[tuple[str, Path]],
+    corpora: Corpora,
     folder: Path,
     *,
-    root: Path | None = None,
     alignments: Sequence[Path] = (),
     lexicon: Path | None = None,
-    free: bool = False,
-    refined: bool = True,
-    cache: Path | None = None,
+    free_running: bool = False,
+    before_postnet: bool = False,
     device: torch.device | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> ForcedMels:
+) -> GtaMels:
     """Write a mel (M, T) of each clip, as long as the recording's own, into `folder` as `id.npy`.
 
-    source: a run or a voice; data, root, lexicon and cache: as in `run_training` (`cache/` in `folder` by default).
-    With `alignments` the decoder reads where they say, and clips that have none are left out; else where its own
-    attention looks. `free`: it hears itself, not the recording, as in speaking; this needs alignments. Without
-    `refined` the mels are those before the postnet. Prenet dropout is drawn as in speaking, of a fixed seed. `progress`
-    is told how many clips of how many are done. Raises InputError for what the user can mend.
+    Prenet dropout is drawn as in synthesis, from a fixed seed.
+
+    Args:
+        source: A run or a voice.
+        corpora: The recordings.
+        folder: Where the mels go.
+        alignments: Files of forced alignments, which the decoder then attends by; clips without one are left out. If
+            there are none, the model's own attention is used.
+        lexicon: The user's own pronunciations.
+        free_running: The decoder gets its own frames, not the recording's, as in synthesis. This needs alignments.
+        before_postnet: Write the mels before the postnet.
+        device: Device of the model.
+        progress: Is called with the number of clips done, and of all.
+
+    Raises:
+        InputError: A model, data or alignments that cannot be used.
     """
-    if free and not alignments:
-        raise InputError("--free needs --alignments, or the mels would not keep step with the recordings")
+    if free_running and not alignments:
+        raise InputError(
+            "free running needs alignments, or the mels would drift from the recordings; give --alignments"
+        )
     config, model, _ = load_acoustic(source)
     model = model.to(device or torch.device("cpu"))
-    clips = _clips(data, root, config.speakers)
-    measured = {name: one for path in alignments for name, one in read_alignments(path).items()} if alignments else None
-    left_out = {} if measured is None else {c.id: "it could not be aligned" for c in clips if c.id not in measured}
+    clips = _with_speakers(corpora.clips(), config.speakers)
+    forced = {name: one for path in alignments for name, one in read_alignments(path).items()} if alignments else None
+    left_out = {} if forced is None else {c.id: "it could not be aligned" for c in clips if c.id not in forced}
     clips = [clip for clip in clips if clip.id not in left_out]
     if not clips:
         raise InputError("none of the clips has an alignment; give the --alignments of this data")
-    decoded = Cache(cache or folder / "cache", config.mel)
-    decoded.fill(clips)
-    clips.sort(key=lambda clip: len(decoded.entry(clip).mel))
+    cache = corpora.decode(clips, config.mel)
+    clips.sort(key=lambda clip: len(cache.entry(clip).mel))
     encode = make_frontend(config.text, lexicon).ids
-    dataset = AcousticDataset(clips, decoded, encode=encode, speakers=config.speakers, alignments=measured)
+    dataset = AcousticDataset(clips, cache, encode=encode, speakers=config.speakers, alignments=forced)
     for start in range(0, len(clips), _BATCH):
         together = clips[start : start + _BATCH]
         items = [dataset[Key(0, start + i)] for i in range(len(together))]
         batch = collate_acoustic(items, reduction_factor=config.tacotron2.reduction_factor)
-        mels = _mels(model, batch, start, free, refined)
+        mels = _mels(model, batch, start, free_running, before_postnet)
         for clip, mel, length in zip(together, mels, batch.mel_lengths.tolist(), strict=True):
             write_mel(folder, clip.id, mel[:, :length].numpy())
         if progress is not None:
             progress(start + len(together), len(clips))
-    return ForcedMels(len(clips), left_out)
+    return GtaMels(len(clips), left_out)
 
 
 @torch.inference_mode()
-def _mels(model: Tacotron2, batch: AcousticBatch, place: int, free: bool, refined: bool) -> Tensor:
+def _mels(model: Tacotron2, batch: AcousticBatch, place: int, free_running: bool, before_postnet: bool) -> Tensor:
     """(B, M, T) on CPU."""
     device = next(model.parameters()).device
     batch = send_to_device(batch, device)
@@ -128,10 +138,10 @@ def _mels(model: Tacotron2, batch: AcousticBatch, place: int, free: bool, refine
         symbols = symbols_of_steps(batch.durations, batch.mel.shape[2] // r, r)
     speaker = batch.speaker if model.config.n_speakers > 1 else None
     generator = torch.Generator(device).manual_seed(step_seed(0, "forced", place))
-    if free:
+    if free_running:
         assert symbols is not None
         before = follow(model, batch.ids, batch.id_lengths, symbols, speaker=speaker, generator=generator)
-        mel = model.refine(before, real(batch.mel_lengths, before.shape[1])) if refined else before
+        mel = before if before_postnet else model.refine(before, real(batch.mel_lengths, before.shape[1]))
         return mel.transpose(1, 2).float().cpu()
     output: Tacotron2Output = model(
         batch.ids,
@@ -142,12 +152,9 @@ def _mels(model: Tacotron2, batch: AcousticBatch, place: int, free: bool, refine
         symbols=symbols,
         generator=generator,
     )
-    return (output.mel if refined else output.mel_before).float().cpu()
+    return (output.mel_before if before_postnet else output.mel).float().cpu()
 
 
-def _clips(data: Sequence[tuple[str, Path]], root: Path | None, speakers: Sequence[str]) -> list[Clip]:
-    if not data:
-        raise InputError("give at least one --data")
-    clips = read_corpora(data, root)
-    # A voice of one speaker has no use for its name, nor has who gives a folder without one.
+def _with_speakers(clips: list[Clip], speakers: Sequence[str]) -> list[Clip]:
+    """The clips, whose speaker's name does not matter to a model of one speaker."""
     return [clip._replace(speaker=speakers[0]) for clip in clips] if len(speakers) == 1 else clips

@@ -1,4 +1,4 @@
-"""Mels of recordings made elsewhere, such as an acoustic model's own: a file `id.npy` a clip."""
+"""Mels of recordings that were computed before, such as GTA mels of an acoustic model: a file `id.npy` a clip."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from glowtron.errors import InputError, reason
 from glowtron.files import write_bytes
 
 
-class GivenMels:
+class PrecomputedMels:
     """A folder of log-mels (M, T) in floating point, frame t centred at sample t * hop_length of the recording."""
 
     def __init__(self, folder: str | Path, config: MelConfig) -> None:
@@ -49,7 +49,7 @@ class GivenMels:
         return frames
 
     def sha256(self, clips: Sequence[Clip]) -> str:
-        """Of all the clips' files, in their order: what a run has learnt from."""
+        """Hash of all the clips' files, in their order, so that a resumed run can check them."""
         digest = hashlib.sha256()
         for clip in clips:
             try:
@@ -60,7 +60,7 @@ class GivenMels:
 
 
 def write_mel(folder: Path, name: str, mel: NDArray[np.float32]) -> None:
-    """Write a mel (M, T) as a `GivenMels` folder holds it, whole or not at all. Raises InputError where it cannot."""
+    """Write a mel (M, T) as a file of a `PrecomputedMels` folder. Raises InputError if it cannot be written."""
     path = folder / f"{name}.npy"
     file = BytesIO()
     np.save(file, np.ascontiguousarray(mel, dtype=np.float32))

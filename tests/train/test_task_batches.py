@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 from glowtron.data.manifest import Clip
 from glowtron.data.sampler import Key
 from glowtron.errors import InputError
-from glowtron.train.batches import Batch, batches
+from glowtron.train.task import Batch, load_batches
 
 CLIPS = [Clip(f"clip-{i}", None, "", "") for i in range(5)]
 
@@ -29,7 +29,7 @@ class Numbers(Dataset):
 
 def begin(order):
     dataset = Numbers()
-    return dataset, batches(dataset, CLIPS, [[Key(0, i) for i in items] for items in order], tuple)
+    return dataset, load_batches(dataset, CLIPS, [[Key(0, i) for i in items] for items in order], tuple)
 
 
 def test_batches_come_in_order_with_the_names_of_their_clips():

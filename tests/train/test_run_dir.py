@@ -15,13 +15,13 @@ from glowtron.errors import InputError
 from glowtron.train import checkpoints
 from glowtron.train.checkpoints import Progress
 from glowtron.train.loop import train
-from glowtron.train.run_folder import differences, held, in_turn
+from glowtron.train.run_dir import differences, file_lock, lock_run_dir
 
 DATA = {"clips": 7}
 
 
 def hold(run, config=CONFIG, data=DATA):
-    with held(run, config, data):
+    with lock_run_dir(run, config, data):
         pass
 
 
@@ -44,7 +44,7 @@ def test_a_new_folder_tells_what_runs_in_it(tmp_path):
 
 def test_only_one_at_a_time_trains_in_it(tmp_path):
     run = tmp_path / "run"
-    with held(run, CONFIG, DATA), pytest.raises(InputError, match="another process is training there"):
+    with lock_run_dir(run, CONFIG, DATA), pytest.raises(InputError, match="another process is training there"):
         train(Toy(), run, device="cpu", quiet=True)
     hold(run)
 
@@ -132,18 +132,18 @@ def test_a_folder_is_filled_by_one_after_the_other(tmp_path):
 
     def second():
         inside.wait()
-        with in_turn(tmp_path / "cache"):
+        with file_lock(tmp_path / "cache"):
             order.append("second")
 
     other = threading.Thread(target=second)
     other.start()
-    with in_turn(tmp_path / "cache"):
+    with file_lock(tmp_path / "cache"):
         inside.set()
         time.sleep(0.1)
         order.append("first")
     other.join()
     assert order == ["first", "second"]
     (tmp_path / "file").touch()
-    with in_turn(tmp_path / "file" / "cache"):
+    with file_lock(tmp_path / "file" / "cache"):
         order.append("whoever writes there says what is wrong")
     assert len(order) == 3

@@ -1,11 +1,10 @@
-"""What the machine tells about a run: its devices, memory and power."""
+"""The machine that a measurement belongs to: devices, versions, peak memory and power."""
 
 from __future__ import annotations
 
 import os
 import platform
 import re
-import resource
 import subprocess
 import sys
 import time
@@ -23,7 +22,7 @@ _GPU_EVERY_S = 10.0
 
 
 def describe(device: torch.device) -> dict[str, Any]:
-    """Names and versions that figures of speed belong to."""
+    """Names and versions of the device and the software."""
     is_cuda = device.type == "cuda"
     return {
         "device": torch.cuda.get_device_name(device)
@@ -38,11 +37,39 @@ def describe(device: torch.device) -> dict[str, Any]:
 
 
 def peak_memory_gb(device: torch.device) -> float:
-    """The most that this process has held so far: of the GPU's memory in tensors, else of the machine's."""
+    """Peak memory of this process so far: tensors on the GPU, or resident memory if the device is no GPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e9
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / 1e9 if sys.platform == "darwin" else most * 1024 / 1e9
+    return _peak_resident_bytes() / 1e9
+
+
+def _peak_resident_bytes() -> int:
+    try:
+        import resource
+    except ImportError:
+        return _peak_working_set_bytes()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _peak_working_set_bytes() -> int:
+    """Of this process on Windows, by PROCESS_MEMORY_COUNTERS. Never run there yet."""
+    import ctypes
+
+    class Counters(ctypes.Structure):
+        _fields_ = (
+            ("cb", ctypes.c_uint32),
+            ("PageFaultCount", ctypes.c_uint32),
+            ("PeakWorkingSetSize", ctypes.c_size_t),
+            ("others", ctypes.c_size_t * 7),
+        )
+
+    counters = Counters(ctypes.sizeof(Counters))
+    windll = ctypes.windll  # type: ignore[attr-defined]
+    windll.kernel32.GetCurrentProcess.restype = ctypes.c_void_p
+    process = ctypes.c_void_p(windll.kernel32.GetCurrentProcess())
+    windll.psapi.GetProcessMemoryInfo(process, ctypes.byref(counters), counters.cb)
+    return int(counters.PeakWorkingSetSize)
 
 
 class Power:

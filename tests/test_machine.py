@@ -2,7 +2,7 @@
 
 import torch
 
-from glowtron.train.machine import Power, describe, peak_memory_gb
+from glowtron.machine import Power, describe, peak_memory_gb
 
 CPU = torch.device("cpu")
 

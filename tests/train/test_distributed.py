@@ -16,8 +16,8 @@ from toy import Toy, Uneven, changed
 
 from glowtron.train import checkpoints
 from glowtron.train.loop import train
-from glowtron.train.result import read_metrics, read_result
-from glowtron.train.state import Stops
+from glowtron.train.report import read_metrics, read_result
+from glowtron.train.state import StoppingCriteria
 
 pytestmark = pytest.mark.slow
 
@@ -115,12 +115,12 @@ def test_a_run_is_gone_on_with_by_another_number_of_processes(alone, tmp_path, f
         train(Uneven(changed(precision="fp32"), held_batch=3), run, stops=stops, device="cpu", quiet=True)
 
     if first == 1:
-        by_one(Stops(hours=1e-9))
+        by_one(StoppingCriteria(max_hours=1e-9))
         together(run, "--uneven")
     else:
         together(run, "--uneven", "--hours", 1e-9)
         assert checkpoints.steps(run) == [1]
-        by_one(Stops())
+        by_one(StoppingCriteria())
     one, two = weights(run), weights(alone)
     assert all(torch.allclose(one[key], two[key], atol=1e-5) for key in one)
     starts = [json.loads(line)["processes"] for line in (run / "starts.jsonl").read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""A run's folder: whose it is, and that only one process at a time trains in it."""
+"""The folder of a run: it belongs to one run, and one process at a time trains in it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _MEND = "choose another run folder"
 
 
 @contextmanager
-def held(run: Path, config: RunConfig, data: Mapping[str, Any]) -> Iterator[None]:
-    """Make the run folder, or see that it holds this very run, and keep other processes out of it inside the block.
+def lock_run_dir(run: Path, config: RunConfig, data: Mapping[str, Any]) -> Iterator[None]:
+    """Make the run folder or check that it holds this very run, and lock it inside the block.
 
-    Without a checkpoint a folder holds nothing to go on with, and becomes this run's. Raises InputError for another
-    run's folder, one that another process trains in, and one that cannot be written.
+    A folder without a checkpoint becomes this run's, whatever else it holds. Raises InputError if the folder is another
+    run's, if another process trains in it, and if it cannot be written.
     """
     with hold(run, "another process is training there; wait for it, or give another --run", _MEND):
         _claim(run, {"config.json": configuration.to_dict(config), "data.json": json.loads(json.dumps(dict(data)))})
@@ -30,14 +30,17 @@ def held(run: Path, config: RunConfig, data: Mapping[str, Any]) -> Iterator[None
 
 
 @contextmanager
-def in_turn(folder: Path) -> Iterator[None]:
-    """Inside, other processes of this machine that want the same folder wait, so that they find the work done."""
+def file_lock(folder: Path) -> Iterator[None]:
+    """Wait for other processes that work in the same folder, and lock it inside the block.
+
+    A cache is filled under it, so that the next process finds the work done.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:  # Whoever writes into it will say so.
+    except OSError:  # Writing into the folder will say so.
         yield
         return
-    with lock(folder, wait=True):  # Where there are no locks, the work is done twice.
+    with lock(folder, wait=True):  # On a drive without locks, the work is done twice.
         yield
 
 
@@ -62,7 +65,7 @@ def _check_same(path: Path, now: dict[str, Any]) -> None:
         raise InputError(f"{path}: damaged ({reason(error)}); restore the file, or give another --run") from error
     what = "other data"
     if path.name == "data.json" and isinstance(then, dict) and "from" in then:
-        now = {"from": then["from"], **now}  # What a run began with is past once it has a checkpoint.
+        now = {"from": then["from"], **now}  # Once a run has a checkpoint, its first weights no longer matter.
     if path.name == "config.json":
         what = "another configuration"
         kind = run_class(now["type"])

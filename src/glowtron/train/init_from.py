@@ -1,4 +1,4 @@
-"""Weights that a run begins with: those of a voice, or of another run."""
+"""Warm start and fine-tuning: a new run begins with the weights of a voice or of another run."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from glowtron.checkpoint import ACOUSTIC, VOCODER, load_voice
-from glowtron.config import AcousticConfig, AcousticRun, VocoderRun, WaveGlowConfig, to_dict
+from glowtron.config import AcousticConfig, AcousticRun, RunConfig, VocoderRun, WaveGlowConfig, to_dict
 from glowtron.errors import InputError, nearest
 from glowtron.files import sha256
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
 from glowtron.train import checkpoints
 from glowtron.train.export import load_run
-from glowtron.train.run_folder import differences
+from glowtron.train.run_dir import differences
 
 _SPEAKERS = "speaker.weight"
 """Both models' table with a row a speaker, where there are several."""
@@ -57,43 +57,50 @@ def read_source(folder: Path, kind: str) -> Source:
     raise InputError(f"{folder}: this voice has no {kind} model with weights; give one that has")
 
 
-def begin(
-    model: nn.Module, config: AcousticRun | VocoderRun, folder: Path, reset: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Give `model`, a new one of `config`, the weights of the model in a voice's folder or a run's.
+class InitFrom(NamedTuple):
+    """The weights that a new run begins with. A run that goes on has its own."""
 
-    reset: prefixes of names, whole words of them (`attention`, `encoder.lstm`), of what stays as it was made. Speakers
-    keep their row of the embedding by name; new ones begin as the mean of the known. Returns what was loaded from
-    where, as JSON values. Raises InputError for a source that cannot be read, for a prefix of nothing, and for tensors
-    that do not fit and are not reset.
-    """
-    source = read_source(folder, config.type)
-    fresh = model.state_dict()
-    theirs = _unfolded(source).state_dict()
-    for prefix in reset:
-        if not any(_under(name, [prefix]) for name in (*fresh, *theirs)):
-            raise InputError(f"--reset {prefix}: names no part of the model{nearest(prefix, _parts(fresh))}")
-    told = _seat_speakers(theirs, fresh, source.config.speakers, _described(config).speakers)
-    kept = {name: tensor for name, tensor in theirs.items() if not _under(name, reset)}
-    _check_fits(folder, kept, {name: tensor for name, tensor in fresh.items() if not _under(name, reset)})
-    model.load_state_dict({**fresh, **kept})
-    then, now = to_dict(source.config), to_dict(_described(config))
-    return {
-        "source": str(folder),
-        "sha256": {path.relative_to(folder).as_posix(): sha256(path) for path in source.files},
-        "loaded": len(kept),
-        "fresh": sorted(name for name in fresh if name not in kept),
-        **told,
-        "differences": differences(then, now),
-    }
+    folder: Path
+    """A voice's folder or a run's."""
+    reinit: Sequence[str] = ()
+    """Prefixes of parameter names (`attention`, `encoder.lstm`), for parts that begin with random weights instead."""
+
+    def apply(self, model: nn.Module, config: RunConfig) -> dict[str, Any]:
+        """Load the weights into `model`, a new one of `config`, and return a description of what was loaded.
+
+        Speakers keep their row of the embedding by name; new ones begin with the mean of the known. Raises InputError
+        for a source that cannot be read, for a prefix of nothing, and for tensors of other shapes, unless they are
+        under `reinit`.
+        """
+        assert isinstance(config, AcousticRun | VocoderRun)
+        source = read_source(self.folder, config.type)
+        fresh = model.state_dict()
+        theirs = _unfolded(source).state_dict()
+        for prefix in self.reinit:
+            if not any(_under(name, [prefix]) for name in (*fresh, *theirs)):
+                raise InputError(f"reinit {prefix}: names no part of the model{nearest(prefix, _parts(fresh))}")
+        speakers = _map_speakers(theirs, fresh, source.config.speakers, _model_config(config).speakers)
+        kept = {name: tensor for name, tensor in theirs.items() if not _under(name, self.reinit)}
+        new = {name: tensor for name, tensor in fresh.items() if not _under(name, self.reinit)}
+        _check_shapes(self.folder, kept, new)
+        model.load_state_dict({**fresh, **kept})
+        then, now = to_dict(source.config), to_dict(_model_config(config))
+        return {
+            "source": str(self.folder),
+            "sha256": {path.relative_to(self.folder).as_posix(): sha256(path) for path in source.files},
+            "loaded": len(kept),
+            "fresh": sorted(name for name in fresh if name not in kept),
+            **speakers,
+            "differences": differences(then, now),
+        }
 
 
-def _described(config: AcousticRun | VocoderRun) -> AcousticConfig | WaveGlowConfig:
+def _model_config(config: AcousticRun | VocoderRun) -> AcousticConfig | WaveGlowConfig:
     return config.vocoder if isinstance(config, VocoderRun) else config.acoustic
 
 
 def _unfolded(source: Source) -> nn.Module:
-    """The model in the form in which it trains: a voice's vocoder has its weight norm folded in."""
+    """The model with the parameters that are trained: a voice's vocoder has its weight norm folded into its weights."""
     if not isinstance(source.model, WaveGlow):
         return source.model
     assert isinstance(source.config, WaveGlowConfig)
@@ -103,10 +110,10 @@ def _unfolded(source: Source) -> nn.Module:
     return model
 
 
-def _seat_speakers(
+def _map_speakers(
     theirs: dict[str, Tensor], fresh: Mapping[str, Tensor], then: Sequence[str], now: Sequence[str]
 ) -> dict[str, Any]:
-    """Make the table of speakers in `theirs` one of the speakers `now`, or do without; says who is known."""
+    """Change the speaker embedding in `theirs` to one of the speakers `now`, or to none. Returns who is known."""
     table = theirs.pop(_SPEAKERS, None)
     wanted = fresh.get(_SPEAKERS)
     known = [name for name in now if name in then]
@@ -116,9 +123,9 @@ def _seat_speakers(
         return table[list(then).index(name)] if name in then else table.mean(0)
 
     if wanted is None and table is not None:
-        _fold(theirs, row(now[0]) if now else table.mean(0))  # A vocoder need not know whom it hears.
+        _fold(theirs, row(now[0]) if now else table.mean(0))  # A vocoder of one speaker, or of any.
     elif wanted is not None and table is None:
-        # Where there was one speaker nothing was added, and zeros add nothing.
+        # A model of one speaker adds no embedding, and zeros add nothing.
         theirs[_SPEAKERS] = torch.zeros_like(wanted)
     elif table is not None:
         theirs[_SPEAKERS] = torch.stack([row(name) for name in now])
@@ -126,12 +133,11 @@ def _seat_speakers(
 
 
 def _fold(theirs: dict[str, Tensor], row: Tensor) -> None:
-    """Give the layers that read the sum of something and `row`, which is no longer added, the bias that it was.
+    """Add the speaker's `row`, which the model no longer adds to its input, to the biases of the layers after it.
 
-    Of a Tacotron 2 these read encoded texts: attention weights have the sum 1, so this changes nothing but the
-    attention itself, whose keys have no bias, and the first step, which has read nothing yet. Of a WaveGlow they read
-    the conditioning, and nothing changes but the scale of a lapped transform at the very ends of a sound, beyond which
-    there is nothing to add to.
+    In a Tacotron 2 these layers read the attention context. Attention weights sum to 1, so nothing changes but the
+    attention itself, whose keys have no bias, and the first step, whose context is zero. In a WaveGlow they read the
+    conditioning, and nothing changes but the scale of an MDCT at the very ends of a sound, where the input is padded.
     """
     for reader in ("attention_rnn.{}_ih", "decoder_rnn.{}_ih", "projection.{}", "stop.{}"):
         if (name := reader.format("weight")) in theirs:
@@ -144,7 +150,7 @@ def _fold(theirs: dict[str, Tensor], row: Tensor) -> None:
         theirs["analysis.scale.0.bias"] = theirs["analysis.scale.0.bias"] + (taps @ row).sum(1)
 
 
-def _check_fits(folder: Path, theirs: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+def _check_shapes(folder: Path, theirs: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
     faults = []
     for name in sorted(theirs.keys() | wanted.keys()):
         there, here = (str(tuple(part[name].shape)) if name in part else "none" for part in (theirs, wanted))
@@ -154,7 +160,7 @@ def _check_fits(folder: Path, theirs: Mapping[str, Tensor], wanted: Mapping[str,
         more = f" and {len(faults) - _MOST_NAMED} more" if len(faults) > _MOST_NAMED else ""
         raise InputError(
             f"{folder}: {len(faults)} tensors do not fit: {', '.join(faults[:_MOST_NAMED])}{more}; give the "
-            "configuration that it was made with, or leave these parts out with --reset"
+            "configuration that it was made with, or begin these parts anew with --reinit"
         )
 
 
