@@ -20,8 +20,10 @@ import soundfile
 import torch
 
 from glowtron import Voice
+from glowtron.audio import FILE_FORMATS
 from glowtron.cli import glowtron as command
 from glowtron.cli import main
+from glowtron.cli.jobs import FORMATS
 from glowtron.train.recipe import names
 
 GLOWTRON = [sys.executable, "-m", "glowtron"]
@@ -100,6 +102,36 @@ class TestSay:
         arguments = {"file": ["--file", "text.txt"], "dash": ["-"], "file-dash": ["-f", "-"], "piped": []}[source]
         assert say(*arguments, "-o", "out.flac", "--pause", "0", stdin=text).status == 0
         assert soundfile.info("out.flac").frames == 2 * SAMPLES
+
+    def test_text_may_be_utf_16(self, say):
+        for i, encoding in enumerate(("utf-16", "utf-16-be", "utf-16-le")):
+            data = "\ufeffHello.".encode(encoding) if encoding != "utf-16" else "Hello.".encode(encoding)
+            assert say("-o", f"{i}.wav", stdin=data).status == 0
+        assert Path("0.wav").read_bytes() == Path("1.wav").read_bytes() == Path("2.wav").read_bytes()
+
+    def test_text_may_begin_with_a_minus_sign(self, say):
+        say("-o", "plain.wav", "--", "-5 degrees")
+        for i, words in enumerate((["-5 degrees"], ["-5", "degrees"], ["--rate", "1", "-5 degrees"])):
+            assert say(*words, "-o", f"{i}.wav").status == 0
+            assert Path(f"{i}.wav").read_bytes() == Path("plain.wav").read_bytes()
+        assert_refused(say("-x"), "-x", "speech.wav")
+        assert_refused(say("Hello.", "--rate", "-5"), "rate", "speech.wav")
+
+    @pytest.mark.parametrize("format", ["wav", "flac", "ogg", "mp3", "opus"])
+    def test_formats_by_suffix_and_by_name(self, say, format):
+        assert say("Hello.", "-o", f"named.{format}").status == 0
+        assert say("Hello.", "--format", format).status == 0
+        assert say("Hello.", "--format", format, "-o", "bare").status == 0
+        kinds = {soundfile.info(name).format_info for name in (f"named.{format}", f"speech.{format}", "bare")}
+        assert len(kinds) == 1
+        assert say("One.\nTwo.", "--each-line", "--format", format, "-o", "lines").status == 0
+        assert os.listdir("lines") and all(name.endswith(f".{format}") for name in os.listdir("lines"))
+
+    def test_all_formats_are_known_to_both(self):
+        assert FORMATS == FILE_FORMATS
+
+    def test_a_suffix_of_another_format_is_refused(self, say):
+        assert_refused(say("Hello.", "-o", "x.wav", "--format", "mp3"), "x.wav is to be mp3", "x.wav")
 
     def test_equal_seeds_write_equal_files(self, say):
         for name, seed in (("a.wav", 1), ("b.wav", 1), ("c.wav", 2)):
@@ -286,6 +318,36 @@ class TestRawOutput:
         streamed = np.frombuffer(raw.stdout, "<i2")
         assert streamed.shape == samples.shape and np.abs(streamed.astype(int) - samples).max() <= 1
         assert raw.stderr.decode().startswith("standard output: ")
+
+    def speak(self, voice, *arguments, **more):
+        command = [*GLOWTRON, "say", "One. Two.", "--voice", voice, "--device", "cpu", *arguments]
+        return subprocess.run(command, capture_output="stdout" not in more, check=True, **more)
+
+    def test_has_a_format(self, tiny_voice, tmp_path):
+        raw = self.speak(tiny_voice, "-o", "-").stdout
+        for output in (["-o", "-", "--format", "wav"], ["--stream", "--format", "wav"], ["-o", "/dev/stdout"]):
+            wav = self.speak(tiny_voice, *output)
+            assert wav.stderr.decode().startswith("standard output: ")
+            assert wav.stdout[:4] == b"RIFF" and wav.stdout[44:] == raw
+        opus = self.speak(tiny_voice, "-o", "-", "--format", "opus").stdout
+        (tmp_path / "x.opus").write_bytes(opus)
+        assert soundfile.info(tmp_path / "x.opus").subtype == "OPUS"
+
+    def test_is_kept_for_sound_where_it_is_a_file(self, tiny_voice, tmp_path):
+        for name, output in (("report", []), ("sound", ["-o", "/dev/stdout"])):
+            with (tmp_path / name).open("wb") as file:
+                result = self.speak(tiny_voice, *output, cwd=tmp_path, stdout=file, stderr=subprocess.PIPE)
+            assert result.stderr.decode().startswith("standard output: " if output else "speech.wav: ")
+        assert (tmp_path / "report").read_bytes() == b""
+        assert soundfile.info(tmp_path / "speech.wav").duration > 0
+        assert (tmp_path / "sound").read_bytes()[:4] == b"RIFF"
+
+    def test_a_named_pipe_is_written_into(self, tiny_voice, tmp_path):
+        os.mkfifo(tmp_path / "pipe")
+        reader = subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE)
+        self.speak(tiny_voice, "-o", tmp_path / "pipe")
+        data = reader.communicate(timeout=30)[0]
+        assert soundfile.read(io.BytesIO(data))[1] == 22_050
 
     def test_ends_quietly_when_the_reader_has_enough(self, tiny_voice):
         text = " ".join(["Say this again."] * 200)

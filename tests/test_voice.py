@@ -128,6 +128,40 @@ def test_single_options_are_given_by_name(voice):
         voice.say("Hello.", "bob")
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rate": "1.1"}, "rate must be a number, got '1.1'"),
+        ({"rate": True}, "rate must be a number, got True"),
+        ({"rate": None}, "rate must be a number, got None"),
+        ({"seed": 1.5}, r"seed must be a whole number, got 1\.5"),
+        ({"seed": -1}, "seed must be 0 or more, got -1"),
+        ({"attempts": 21}, "attempts must be from 0 to 20, got 21"),
+        ({"speaker": 0}, "speaker must be a text, got 0"),
+        ({"vocoder": "waveglue"}, r"unknown vocoder 'waveglue' \(did you mean 'waveglow'\?\)"),
+    ],
+)
+def test_options_of_another_type_or_out_of_range_are_named(voice, changes, message):
+    with pytest.raises(InputError, match=message):
+        voice.say("Hello.", **changes)
+
+
+def test_numbers_of_numpy_are_numbers(voice):
+    spoken = voice.say("Hello.", rate=np.float32(1.0), seed=np.int64(1))
+    assert np.array_equal(spoken.samples, voice.say("Hello.", seed=1).samples)
+
+
+@pytest.mark.parametrize("text", [None, 5, b"Hello.", ["Hello."]])
+def test_what_is_no_text_is_named_by_its_type(voice, text):
+    for speak in (voice.say, voice.phonemes, lambda text: list(voice.stream(text))):
+        with pytest.raises(InputError, match=f"a text must be str, got {type(text).__name__}"):
+            speak(text)
+    with pytest.raises(InputError, match="text 1: a text must be str"):
+        voice.say_many(["Hello.", text])
+    with pytest.raises(InputError, match=r"audio must be glowtron\.Audio, got"):
+        voice.vocode(text)
+
+
 def test_a_used_voice_is_pickled_and_copied(voice):
     spoken = voice.say("Hello.").samples
     for again in (pickle.loads(pickle.dumps(voice)), copy.deepcopy(voice)):

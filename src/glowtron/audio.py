@@ -6,9 +6,10 @@ import base64
 import io
 import os
 import re
+import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
@@ -18,8 +19,23 @@ from numpy.typing import NDArray
 from glowtron.errors import InputError
 from glowtron.files import unwritable, write_bytes
 
-FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
+FORMATS = {
+    ".wav": ("WAV", "PCM_16"),
+    ".flac": ("FLAC", "PCM_16"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+    ".opus": ("OGG", "OPUS"),
+}
 """What `Audio.write` can write, by suffix: libsndfile's names of container and encoding."""
+
+FILE_FORMATS = (*(suffix[1:] for suffix in FORMATS), "pcm")
+"""Formats by name; `pcm` is 16-bit little-endian samples without a header."""
+
+_RATES = {
+    "MPEG_LAYER_III": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
+    "OPUS": (8_000, 12_000, 16_000, 24_000, 48_000),
+}
+"""Hz that an encoding knows; others know all."""
 
 _BLOCK = 1 << 16
 """Samples read or written at a time; libsndfile's Vorbis encoder overflows its stack on very long blocks."""
@@ -44,15 +60,16 @@ class Audio(NamedTuple):
         """Seconds."""
         return len(self.samples) / self.sample_rate
 
-    def write(self, path: str | Path) -> None:
-        """Write a file whose format follows the suffix: .wav and .flac of 16 bits, or .ogg (Vorbis).
+    def write(self, path: str | Path, format: str | None = None) -> None:
+        """Write a file in a format, one of `FILE_FORMATS`, or that of its suffix: .wav, .flac, .ogg, .mp3, .opus.
 
+        WAV and FLAC have 16 bits. MP3 and Opus do not know every rate: the sound is resampled to the next higher one.
         Samples outside [-1, 1] are clipped. The file appears whole or not at all. Raises InputError on an unknown
         suffix, a place that cannot be written, and samples that are no numbers.
         """
         path = Path(path)
-        check_writable(path)
-        data = self.encode(path.suffix or ".wav")
+        check_writable(path, format)
+        data = self.encode(format or path.suffix or "wav")
         if path.exists() and not path.is_file():
             # A device or pipe takes the bytes, as WAV if it has no suffix; a rename would put a file in its place.
             try:
@@ -62,12 +79,15 @@ class Audio(NamedTuple):
         else:
             write_bytes(path, data, shared=True)
 
-    def encode(self, suffix: str = ".wav") -> bytes:
-        """The bytes of a file with this suffix (one of `FORMATS`)."""
-        container, encoding = _format(suffix)
-        pcm = self.pcm16()
+    def encode(self, format: str = "wav") -> bytes:
+        """The bytes of a file in this format, one of `FILE_FORMATS`; a suffix such as `.wav` does, too."""
+        if format == "pcm":
+            return self.pcm16().astype("<i2").tobytes()
+        container, encoding = _format(format)
+        audio = self.resample(encoded_rate(self.sample_rate, format))
+        pcm = audio.pcm16()
         out = io.BytesIO()
-        with soundfile.SoundFile(out, "w", self.sample_rate, 1, encoding, format=container) as file:
+        with soundfile.SoundFile(out, "w", audio.sample_rate, 1, encoding, format=container) as file:
             for start in range(0, len(pcm), _BLOCK):
                 file.write(pcm[start : start + _BLOCK])
         return out.getvalue()
@@ -98,6 +118,92 @@ class Audio(NamedTuple):
         """A player, for notebooks."""
         data = base64.b64encode(self.encode(".wav")).decode("ascii")
         return f'<audio controls src="data:audio/wav;base64,{data}">{self!r}</audio>'
+
+
+class AudioEncoder:
+    """Encodes sound while it comes, for a pipe or a network: nothing that was given out is changed later.
+
+    A WAV header says that the length is not known, as other programs write it to pipes.
+    """
+
+    def __init__(self, sample_rate: int, format: str = "wav") -> None:
+        """format: one of `FILE_FORMATS`. Raises InputError if it is none."""
+        self.sample_rate = sample_rate if format == "pcm" else encoded_rate(sample_rate, format)
+        """Hz of what is made."""
+        self._resampler = None
+        if self.sample_rate != sample_rate:
+            self._resampler = soxr.ResampleStream(sample_rate, self.sample_rate, 1, dtype="float32", quality="HQ")
+        self._sink, self._file = _Appended(), None
+        if format == "wav":
+            self._sink.write(_streamed_wav_header(self.sample_rate))
+        elif format != "pcm":
+            container, encoding = _format(format)
+            self._file = soundfile.SoundFile(self._sink, "w", self.sample_rate, 1, encoding, format=container)
+
+    def encode(self, samples: NDArray[np.float32]) -> bytes:
+        """The next samples (L,) at the rate that was given -> the bytes that are settled.
+
+        Raises InputError on NaN and infinity.
+        """
+        return self._encode(samples, last=False)
+
+    def finish(self) -> bytes:
+        """The bytes that were held back, once all samples were given."""
+        return self._encode(np.zeros(0, np.float32), last=True)
+
+    def _encode(self, samples: NDArray[np.float32], *, last: bool) -> bytes:
+        if self._resampler is not None:
+            samples = self._resampler.resample_chunk(np.ascontiguousarray(samples, np.float32), last=last)
+        pcm = Audio(samples, self.sample_rate).pcm16()
+        if self._file is None:
+            self._sink.write(pcm.astype("<i2").tobytes())
+            return self._sink.take()
+        for start in range(0, len(pcm), _BLOCK):
+            self._file.write(pcm[start : start + _BLOCK])
+        if last:
+            self._file.close()
+        return self._sink.take()
+
+
+class _Appended(io.RawIOBase):
+    """A file for libsndfile of which only the end grows: what it writes over earlier bytes is dropped."""
+
+    def __init__(self) -> None:
+        self._place = self._end = 0
+        self._data = bytearray()
+
+    def write(self, data: Any) -> int:
+        n_new = self._place + len(data) - self._end
+        if n_new > 0:
+            self._data += bytes(data)[-n_new:]
+            self._end += n_new
+        self._place += len(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._place = offset + (0, self._place, self._end)[whence]
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def take(self) -> bytes:
+        """What came since this was last asked for."""
+        data = bytes(self._data)
+        self._data.clear()
+        return data
+
+
+def _streamed_wav_header(sample_rate: int) -> bytes:
+    """Of 16-bit mono sound of a length that is not known."""
+    fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate, 2 * sample_rate, 2, 16)
+    return struct.pack("<4sI4s", b"RIFF", 0xFFFF_FFFF, b"WAVE") + fmt + struct.pack("<4sI", b"data", 0xFFFF_FFFF)
+
+
+def encoded_rate(sample_rate: int, format: str) -> int:
+    """The rate in Hz of sound in a file of this format: the next one that its encoding knows."""
+    rates = _RATES.get(_format(format)[1], (sample_rate,))
+    return next((rate for rate in rates if rate >= sample_rate), rates[-1])
 
 
 class Header(NamedTuple):
@@ -153,22 +259,24 @@ def concatenate(parts: Sequence[Audio], pause_s: float = 0.0) -> Audio:
     return Audio(np.concatenate(pieces), rates[0])
 
 
-def check_writable(path: Path) -> None:
-    """Raise InputError if `Audio.write(path)` is bound to fail, so that this is known before the work is done."""
+def check_writable(path: Path, format: str | None = None) -> None:
+    """Raise InputError if `Audio.write(path, format)` is bound to fail, so this is known before the work is done."""
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give the name of a file in it")
     if not path.parent.is_dir():
         raise InputError(f"{path}: cannot be written: there is no folder {path.parent}")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise InputError(f"{path}: cannot be written: permission denied")
-    if not (path.exists() and not path.is_file()):  # A device needs no suffix.
+    if not format and not (path.exists() and not path.is_file()):  # A device needs no suffix.
         _format(path.suffix, str(path))
 
 
-def _format(suffix: str, name: str = "") -> tuple[str, str]:
+def _format(format: str, name: str = "") -> tuple[str, str]:
+    """Names that libsndfile has for a format's name or suffix."""
+    suffix = format if format.startswith(".") or not format else f".{format}"
     if suffix.lower() not in FORMATS:
         known = ", ".join(FORMATS)
-        raise InputError(f"{name + ': ' if name else ''}unknown sound format '{suffix}' (known: {known})")
+        raise InputError(f"{name + ': ' if name else ''}unknown sound format '{format}' (known: {known})")
     return FORMATS[suffix.lower()]
 
 

@@ -247,6 +247,8 @@ class Voice:
             InputError: The options name a speaker whom the vocoder does not tell from others.
         """
         options = changed(options, changes)
+        if not isinstance(audio, Audio):
+            raise InputError(f"audio must be glowtron.Audio, got {type(audio).__name__}; read a file by read_audio")
         speakers.check_vocoder_knows(self.config, options.speaker)
         audio = audio.resample(self.mel.sample_rate)
         vocoder = self._vocoder(options)

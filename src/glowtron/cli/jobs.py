@@ -12,6 +12,9 @@ from glowtron.cli.output import check_folder
 from glowtron.cli.script import STREAM
 from glowtron.errors import InputError
 
+FORMATS = ("wav", "flac", "ogg", "mp3", "opus", "pcm")
+"""What `--format` takes: `glowtron.audio.FILE_FORMATS`, named here so that help needs no sound libraries."""
+
 
 class Script(NamedTuple):
     """What a user gave to be spoken."""
@@ -33,17 +36,25 @@ class Job(NamedTuple):
     """Where in the input the text stands, for errors; empty: it is all of it."""
 
 
-def find_jobs(scripts: Sequence[Script], output: str | None, *, each_line: bool) -> list[Job]:
+def find_jobs(
+    scripts: Sequence[Script], output: str | None, *, each_line: bool, format: str | None = None
+) -> list[Job]:
     """What is to be spoken, in the order in which it was given.
 
     Where more than one file may come of it, they are named by the texts' files, by the lines' numbers, or by both, so
-    that output i answers input i; empty lines have none. Raises InputError where there is nothing to speak, or two
-    texts would become one file.
+    that output i answers input i; empty lines have none. `format` is the suffix of names that are made up.
+
+    Raises InputError where there is nothing to speak, two texts would become one file, or a name has the suffix of
+    another format.
     """
+    named = Path(output).suffix.lower()[1:] if output else ""
+    if format and named in FORMATS and named != format:
+        raise InputError(f"{output} is to be {format} and ends as {named} does; leave --format out, or rename it")
+    format = format or "wav"
     if len(scripts) == 1 and not each_line:
         (job,) = _parts(scripts[0], each_line)
-        return [job._replace(path=None if output == STREAM else Path(output or "speech.wav"))]
-    pattern = _pattern(output, "--each-line" if each_line else "more than one --file")
+        return [job._replace(path=None if output == STREAM else Path(output or f"speech.{format}"))]
+    pattern = _pattern(output, format, "--each-line" if each_line else "more than one --file")
     files: dict[str, str] = {}
     jobs = []
     for script in scripts:
@@ -70,31 +81,28 @@ def _parts(script: Script, each_line: bool) -> list[Job]:
     return [Job(line, f"{i:0{width}}", place=f"{place}line {i}: ") for i, line in enumerate(lines, 1) if line.strip()]
 
 
-def _pattern(output: str | None, why: str) -> str:
+def _pattern(output: str | None, format: str, why: str) -> str:
     """A path with {} in it."""
     if output == STREAM:
         raise InputError(f"{why} writes files; give -o a folder, or a name with {{}} in it")
     pattern = output or "speech"
     if "{}" in pattern:
         return pattern
-
-    from glowtron.audio import FORMATS
-
     name = Path(pattern)
-    if name.suffix.lower() in FORMATS:
+    if name.suffix.lower()[1:] in FORMATS:
         raise InputError(f"{name}: {why} writes many files; name them as in {name.stem}-{{}}{name.suffix}")
-    return str(name / "{}.wav")
+    return str(name / f"{{}}.{format}")
 
 
-def check_outputs(jobs: Sequence[Job]) -> None:
+def check_outputs(jobs: Sequence[Job], format: str | None = None) -> None:
     """Refuse what cannot be written before anything is computed."""
     from glowtron.audio import check_writable
 
     for job in jobs:
         if job.path is None:
             if sys.stdout.isatty():
-                raise InputError("standard output is a terminal; pipe raw PCM somewhere, or give -o a file")
+                raise InputError("standard output is a terminal; pipe the sound somewhere, or give -o a file")
         elif job.path.parent.exists() or not job.place:
-            check_writable(job.path)
+            check_writable(job.path, format)
         else:
             check_folder(job.path.parent)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from glowtron.errors import InputError
+from glowtron.synthesis.options import LIMITS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -83,21 +84,21 @@ def synthesis_options(command: F) -> F:
             ),
             click.option(
                 "--sigma",
-                type=click.FloatRange(0, 2),
+                type=click.FloatRange(*LIMITS["sigma"]),
                 metavar="NUMBER",
                 default=None,
                 help="Standard deviation of WaveGlow's noise: lower is calmer.  [default: the voice's own]",
             ),
             click.option(
                 "--correction",
-                type=click.IntRange(0, 100),
+                type=click.IntRange(0, int(LIMITS["correction"][1])),
                 metavar="ROUNDS",
                 default=None,
                 help="Rounds that bring WaveGlow's sound back to its mel; 0: none.  [default: the voice's own]",
             ),
             click.option(
                 "--denoise",
-                type=click.FloatRange(0, 10),
+                type=click.FloatRange(*LIMITS["denoise"]),
                 metavar="NUMBER",
                 default=0.0,
                 help="Strength at which WaveGlow's own hum is subtracted; 0: not at all.",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from glowtron.errors import InputError
 
@@ -22,6 +23,14 @@ def check_folder(path: Path) -> None:
         raise InputError(f"{path}: cannot be made: {place} is a file; choose another folder")
     if not os.access(place, os.W_OK | os.X_OK):
         raise InputError(f"{path}: cannot be written: permission denied in {place}")
+
+
+def is_file(stream: TextIO) -> bool:
+    """Whether what is written here ends in a file on disk, as by `> FILE` in a shell."""
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except OSError:  # It is nothing of the system's, as in a test.
+        return False
 
 
 def summary(name: str | Path, length_s: float, taken_s: float) -> str:

@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from glowtron.cli.jobs import Job, Script, check_outputs, find_jobs
+from glowtron.cli.jobs import FORMATS, Job, Script, check_outputs, find_jobs
 from glowtron.cli.options import lexicon_option, synthesis_options, voice_option
-from glowtron.cli.output import progress_bar, summary
+from glowtron.cli.output import is_file, progress_bar, summary
 from glowtron.cli.script import STREAM, read_script
 from glowtron.errors import InputError
-from glowtron.synthesis.options import DEFAULTS, FASTEST, SLOWEST, SynthesisOptions
+from glowtron.synthesis.options import DEFAULTS, FASTEST, LIMITS, SLOWEST, SynthesisOptions
 
 if TYPE_CHECKING:
     from glowtron.voice import Voice
 
 
-@click.command()
+STANDARD_OUTPUT = (STREAM, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+"""Names of standard output. Opened by the last ones, a file that it leads to would lose what it holds."""
+
+
+class TextCommand(click.Command):
+    """A command whose text may begin with a minus sign: `-5 degrees` is no option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        takes_value = {
+            name for option in self.params if isinstance(option, click.Option) and not option.is_flag
+            for name in option.opts
+        }  # fmt: skip
+        masked, only_words = [], False
+        for before, word in pairwise(["", *args]):
+            only_words = only_words or word == "--"
+            is_text = re.match(r"-[\d.,$€£]|-\S*\s", word) and "=" not in word and before not in takes_value
+            masked.append(f"\0{word}" if is_text and not only_words else word)
+        rest = super().parse_args(ctx, masked)
+        ctx.params["text"] = tuple(word.removeprefix("\0") for word in ctx.params["text"])
+        return rest
+
+
+@click.command(cls=TextCommand)
 @click.argument("text", nargs=-1)
 @click.option(
     "-f",
@@ -35,8 +60,15 @@ if TYPE_CHECKING:
     "-o",
     "--output",
     metavar="FILE",
-    help="A .wav, .flac or .ogg file, or - for raw 16-bit mono PCM on standard output; with --each-line or several -f "
-    "a folder, or a name in which {} becomes the line's number or FILE's name.  [default: speech.wav; else speech]",
+    help="A .wav, .flac, .ogg, .mp3 or .opus file, or - for standard output (raw 16-bit mono PCM, or --format); with "
+    "--each-line or several -f a folder, or a name in which {} becomes the line's number or FILE's name.  [default: "
+    "speech.wav; else speech]",
+)
+@click.option(
+    "--format",
+    type=click.Choice(FORMATS),
+    default=None,
+    help="Format of the sound.  [default: the one that -o's name ends in; else wav, and pcm on standard output]",
 )
 @click.option("--stream", is_flag=True, help="As -o -: write sound to standard output while the rest is computed.")
 @click.option("--each-line", is_flag=True, help="Speak every line of the text into a file of its own.")
@@ -53,7 +85,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--pitch",
-    type=click.FloatRange(-12, 12),
+    type=click.FloatRange(*LIMITS["pitch"]),
     metavar="SEMITONES",
     default=DEFAULTS.pitch,
     show_default=True,
@@ -61,7 +93,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--pitch-range",
-    type=click.FloatRange(0, 3),
+    type=click.FloatRange(*LIMITS["pitch_range"]),
     metavar="NUMBER",
     default=DEFAULTS.pitch_range,
     show_default=True,
@@ -69,7 +101,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--energy",
-    type=click.FloatRange(-12, 12),
+    type=click.FloatRange(*LIMITS["energy"]),
     metavar="DECIBELS",
     default=DEFAULTS.energy,
     show_default=True,
@@ -77,7 +109,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--pause",
-    type=click.FloatRange(0, 60),
+    type=click.FloatRange(*LIMITS["pause_s"]),
     metavar="SECONDS",
     default=DEFAULTS.pause_s,
     show_default=True,
@@ -85,7 +117,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--attempts",
-    type=click.IntRange(0, 20),
+    type=click.IntRange(0, int(LIMITS["attempts"][1])),
     metavar="INTEGER",
     default=None,
     help="Takes of a sentence that fails, before it is split; 0: one, whatever it is like.  [default: the voice's own]",
@@ -103,6 +135,7 @@ def say(
     text: tuple[str, ...],
     files: tuple[str, ...],
     output: str | None,
+    format: str | None,
     stream: bool,
     each_line: bool,
     workers: int,
@@ -122,12 +155,16 @@ def say(
       glowtron say -f one.txt -f two.txt -o spoken/{}.flac
       glowtron say --stream "To the loudspeaker." | aplay -f S16_LE -r 22050
     """
-    if stream and output not in (None, STREAM):
+    if stream and output not in (None, *STANDARD_OUTPUT):
         raise InputError(f"--stream writes to standard output; leave it or -o {output} out")
-    if stream:
+    # Who sends standard output into a file and names no other wants sound in it, or nothing: no report.
+    report_to = sys.stderr if output is None and is_file(sys.stdout) else sys.stdout
+    if output in STANDARD_OUTPUT[1:]:
+        format = format or "wav"  # As any device; `-` is raw.
+    if stream or output in STANDARD_OUTPUT:
         output = STREAM
-    jobs = find_jobs(_scripts(text, files), output, each_line=each_line)
-    check_outputs(jobs)
+    jobs = find_jobs(_scripts(text, files), output, each_line=each_line, format=format)
+    check_outputs(jobs, format)
     if workers > 1 and jobs[0].path is None:
         raise InputError("a stream comes from one process; leave --workers out, or give -o a file")
 
@@ -139,9 +176,10 @@ def say(
     voice = Voice.load(voice_name, device=device, lexicon=lexicon)
     suit_threads(voice.acoustic, voice.vocoder)
     if jobs[0].path is None:
-        _stream(voice, jobs[0].text, chosen, quiet)
+        _stream(voice, jobs[0].text, chosen, format or "pcm", quiet)
     else:
-        _write(voice, jobs, chosen, workers, quiet)
+        report = None if quiet else partial(click.echo, file=report_to)
+        _write(voice, jobs, chosen, format, workers, report)
 
 
 def _scripts(words: Sequence[str], files: Sequence[str]) -> list[Script]:
@@ -153,31 +191,39 @@ def _scripts(words: Sequence[str], files: Sequence[str]) -> list[Script]:
     return [Script(read_script(words, file, ""), file) for file in files]
 
 
-def _write(voice: Voice, jobs: Sequence[Job], options: SynthesisOptions, workers: int, quiet: bool) -> None:
-    """Speak all texts into their files, once none of them is found wanting."""
+def _write(
+    voice: Voice,
+    jobs: Sequence[Job],
+    options: SynthesisOptions,
+    format: str | None,
+    workers: int,
+    report: Callable[[str], object] | None,
+) -> None:
+    """Speak all texts into their files, once none of them is found wanting. Without `report` nothing is told."""
     from tqdm import tqdm
 
     n_sentences = _count_sentences(voice, jobs)
-    several = len(jobs) > 1
+    several, quiet = len(jobs) > 1, report is None
+    report = report or (lambda _: None)
     length_s, started = 0.0, time.perf_counter()
     # Where there is no terminal, what is said of each file tells how far it is, until one wants to know how long yet.
-    tell, delay_s = (click.echo, 10.0) if several and not sys.stderr.isatty() else (tqdm.write, 0.0)
+    tell, delay_s = (report, 10.0) if several and not sys.stderr.isatty() else (tqdm.write, 0.0)
     with progress_bar(n_sentences, "sentence", hidden=quiet or n_sentences < 3, delay_s=delay_s) as bar:
         texts = [job.text for job in jobs]
         with closing(voice.say_many(texts, options, workers=workers, progress=bar.update)) as sounds:
             for job, audio in zip(jobs, sounds, strict=True):
                 assert job.path is not None
                 job.path.parent.mkdir(parents=True, exist_ok=True)
-                audio.write(job.path)
+                audio.write(job.path, format)
                 length_s += audio.duration_s
                 if several and not quiet:
                     tell(f"{job.path}: {audio.duration_s:.2f} s of audio")
     taken_s = time.perf_counter() - started
     if several and not quiet:
         speed = length_s / taken_s
-        click.echo(f"{len(jobs)} files, {length_s:.2f} s of audio in {taken_s:.2f} s: {speed:.1f} times real time")
+        report(f"{len(jobs)} files, {length_s:.2f} s of audio in {taken_s:.2f} s: {speed:.1f} times real time")
     elif not quiet:
-        click.echo(summary(str(jobs[0].path), length_s, taken_s))
+        report(summary(str(jobs[0].path), length_s, taken_s))
 
 
 def _count_sentences(voice: Voice, jobs: Sequence[Job]) -> int:
@@ -191,13 +237,18 @@ def _count_sentences(voice: Voice, jobs: Sequence[Job]) -> int:
     return n_sentences
 
 
-def _stream(voice: Voice, text: str, options: SynthesisOptions, quiet: bool) -> None:
-    """Write raw 16-bit little-endian PCM to standard output while it comes."""
+def _stream(voice: Voice, text: str, options: SynthesisOptions, format: str, quiet: bool) -> None:
+    """Write sound to standard output while it comes."""
+    from glowtron.audio import AudioEncoder
+
+    encoder, out = AudioEncoder(voice.mel.sample_rate, format), sys.stdout.buffer
     n_samples, started = 0, time.perf_counter()
     for audio in voice.stream(text, options):
-        sys.stdout.buffer.write(audio.pcm16().astype("<i2").tobytes())
-        sys.stdout.buffer.flush()
+        out.write(encoder.encode(audio.samples))
+        out.flush()
         n_samples += len(audio.samples)
+    out.write(encoder.finish())
+    out.flush()
     if not quiet:
         length_s = n_samples / voice.mel.sample_rate
         click.echo(summary("standard output", length_s, time.perf_counter() - started), err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,8 +25,10 @@ def read_script(words: Sequence[str], file: str | None, example: str) -> str:
     name = "standard input" if source == STREAM else source
     try:
         data = sys.stdin.buffer.read() if source == STREAM else Path(source).read_bytes()
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{name}: is not UTF-8 text (byte {error.start}); convert it first") from error
     except OSError as error:
         raise InputError(f"{name}: cannot be read: {reason(error)}") from error
+    encoding = "UTF-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "UTF-8"
+    try:
+        return data.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: is not {encoding} text (byte {error.start}); convert it first") from error

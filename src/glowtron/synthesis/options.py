@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from typing import Literal
 
 from glowtron.config import ProsodyOptions
@@ -11,6 +12,18 @@ from glowtron.errors import InputError, nearest
 VOCODERS = ("waveglow", "griffin-lim")
 SLOWEST, FASTEST = 0.7, 1.4
 """Rates at which speech still sounds like speech; see docs/adr/0007."""
+LIMITS: dict[str, tuple[float, float]] = {
+    "rate": (SLOWEST, FASTEST),
+    "pause_s": (0, 60),
+    "sigma": (0, 2),
+    "correction": (0, 100),
+    "denoise": (0, 10),
+    "attempts": (0, 20),
+    "pitch": (-12, 12),
+    "pitch_range": (0, 3),
+    "energy": (-12, 12),
+}
+"""The least and the greatest value of an option, here and on the command line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +59,14 @@ class SynthesisOptions:
     the voice has it."""
 
     def __post_init__(self) -> None:
-        if not SLOWEST <= self.rate <= FASTEST:  # NaN is refused too.
-            raise InputError(f"rate must be from {SLOWEST} to {FASTEST}, got {self.rate}")
-        for name, high in (("sigma", 2), ("correction", 100), ("denoise", 10), ("pause_s", 60), ("attempts", 20)):
+        for field in fields(self):
+            _check_type(field.name, getattr(self, field.name), str(field.type))
+        for name, (low, high) in LIMITS.items():
             value = getattr(self, name)
-            if value is not None and not 0 <= value <= high:
-                raise InputError(f"{name} must be from 0 to {high}, got {value}")
-        for name, low, high in (("pitch", -12, 12), ("pitch_range", 0, 3), ("energy", -12, 12)):
-            if not low <= getattr(self, name) <= high:
-                raise InputError(f"{name} must be from {low} to {high}, got {getattr(self, name)}")
+            if value is not None and not low <= value <= high:  # NaN is refused too.
+                raise InputError(f"{name} must be from {low} to {high}, got {value}")
+        if self.seed < 0:
+            raise InputError(f"seed must be 0 or more, got {self.seed}")
         if self.max_frames is not None and self.max_frames < 1:
             raise InputError(f"max_frames must be 1 at least, got {self.max_frames}")
         if self.vocoder not in (None, *VOCODERS):
@@ -64,6 +76,20 @@ class SynthesisOptions:
     def prosody(self) -> ProsodyOptions:
         """Changes of what the acoustic model predicts."""
         return ProsodyOptions(rate=self.rate, pitch=self.pitch, pitch_range=self.pitch_range, energy=self.energy)
+
+
+def _check_type(name: str, value: object, annotation: str) -> None:
+    """Raise InputError if an option's value is not of the type that its annotation names."""
+    if value is None and annotation.endswith("| None"):
+        return
+    kind: type = str
+    words = "a text"
+    if annotation.startswith("float"):
+        kind, words = Real, "a number"
+    elif annotation.startswith("int"):
+        kind, words = Integral, "a whole number"
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise InputError(f"{name} must be {words}, got {value!r}")
 
 
 DEFAULTS = SynthesisOptions()

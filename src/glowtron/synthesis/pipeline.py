@@ -51,6 +51,8 @@ SAID_NOTHING = "said nothing"
 
 def split_text(text: str, frontend: Frontend) -> Iterator[Sentence]:
     """The sentences of a text, each normalised when it is asked for. Raises InputError if there is nothing to speak."""
+    if not isinstance(text, str):
+        raise InputError(f"a text must be str, got {type(text).__name__}")
     if not text.strip():
         raise InputError("nothing to say: the text is empty")
     before: Sentence | None = None
