@@ -103,6 +103,33 @@ class TestSay:
         assert say(*arguments, "-o", "out.flac", "--pause", "0", stdin=text).status == 0
         assert soundfile.info("out.flac").frames == 2 * SAMPLES
 
+    @pytest.mark.parametrize("to", [["-o", "x.wav"], ["-o", "-"]])
+    def test_subtitles_are_written(self, say, to):
+        for format in ("srt", "vtt", "json"):
+            assert say("One. Two.", *to, "--subtitles", f"y.{format}", "--pause", "0.5").status == 0
+        assert Path("y.srt").read_text().startswith("1\n00:00:00,000 --> 00:00:00,232\nOne.\n\n2\n00:00:00,732 --> ")
+        assert Path("y.vtt").read_text().startswith("WEBVTT\n\n00:00:00.000 --> 00:00:00.232\nOne.\n\n")
+        assert [caption["text"] for caption in json.loads(Path("y.json").read_text())] == ["One.", "Two."]
+
+    def test_each_sound_has_its_subtitles(self, say):
+        assert say("One.\nTwo.", "--each-line", "-o", "lines", "--subtitles", "srt").status == 0
+        assert sorted(os.listdir("lines")) == ["0001.srt", "0001.wav", "0002.srt", "0002.wav"]
+        say("Two.", "-o", "alone.wav", "--subtitles", "srt")
+        assert Path("alone.srt").read_text() == Path("lines/0002.srt").read_text()
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["Hello.", "--subtitles", "x.txt"], "x.txt: subtitles are srt, vtt, json files"),
+            (["Hello.", "--subtitles", "no/x.srt"], "no/x.srt: cannot be written"),
+            (["Hello.", "-o", "-", "--subtitles", "srt"], "standard output has no name"),
+            (["A.\nB.", "--each-line", "--subtitles", "x.srt"], "give --subtitles srt alone"),
+            (["Hello.", "--subtitles", "srt", "--workers", "2"], "subtitles come from one process"),
+        ],
+    )
+    def test_subtitles_that_cannot_be_are_refused(self, say, arguments, message):
+        assert_refused(say(*arguments), message, "speech.wav", "speech")
+
     def test_text_may_be_utf_16(self, say):
         for i, encoding in enumerate(("utf-16", "utf-16-be", "utf-16-le")):
             data = "\ufeffHello.".encode(encoding) if encoding != "utf-16" else "Hello.".encode(encoding)

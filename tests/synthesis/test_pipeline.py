@@ -162,7 +162,7 @@ def test_words_come_with_the_sound_in_which_they_begin(voice: Voice) -> None:
             starts_s += [(n_samples, len(segment.audio.samples), segment.utterance)]
             assert not segment.words and before_s >= 0
     assert [word.text for word in words] == [word.text for _, _, one in starts_s for word in one.words]
-    times = [time for word in words for time in word[1:]]
+    times = [time for word in words for time in (word.start_s, word.end_s)]
     assert times == sorted(times) and times[-1] <= n_samples / 22_050
     assert all(word.start_s < at_s for word, at_s in zip(words, reported_s, strict=True))
     assert len(set(reported_s)) > 3

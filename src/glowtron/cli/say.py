@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,8 +22,12 @@ from glowtron.errors import InputError
 from glowtron.synthesis.options import DEFAULTS, FASTEST, LIMITS, SLOWEST, SynthesisOptions
 
 if TYPE_CHECKING:
+    from glowtron.audio import Audio
     from glowtron.voice import Voice
 
+
+CAPTION_FORMATS = ("srt", "vtt", "json")
+"""Those of `glowtron.synthesis.captions`, named here so that help needs no torch."""
 
 STANDARD_OUTPUT = (STREAM, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 """Names of standard output. Opened by the last ones, a file that it leads to would lose what it holds."""
@@ -72,6 +77,12 @@ class TextCommand(click.Command):
 )
 @click.option("--stream", is_flag=True, help="As -o -: write sound to standard output while the rest is computed.")
 @click.option("--each-line", is_flag=True, help="Speak every line of the text into a file of its own.")
+@click.option(
+    "--subtitles",
+    metavar="FILE",
+    help="Write captions, too: a .srt, .vtt or .json file (with the times of words and phones); or srt, vtt or json "
+    "alone: beside each sound file. The work is done in one process.",
+)
 @voice_option
 @lexicon_option
 @click.option("--speaker", metavar="NAME", help="Who speaks, in a voice of several.  [default: the first]")
@@ -138,6 +149,7 @@ def say(
     format: str | None,
     stream: bool,
     each_line: bool,
+    subtitles: str | None,
     workers: int,
     **options: Any,
 ) -> None:
@@ -165,6 +177,9 @@ def say(
         output = STREAM
     jobs = find_jobs(_scripts(text, files), output, each_line=each_line, format=format)
     check_outputs(jobs, format)
+    captions = _caption_files(jobs, subtitles)
+    if workers > 1 and captions:
+        raise InputError("subtitles come from one process; leave --workers out")
     if workers > 1 and jobs[0].path is None:
         raise InputError("a stream comes from one process; leave --workers out, or give -o a file")
 
@@ -176,10 +191,10 @@ def say(
     voice = Voice.load(voice_name, device=device, lexicon=lexicon)
     suit_threads(voice.acoustic, voice.vocoder)
     if jobs[0].path is None:
-        _stream(voice, jobs[0].text, chosen, format or "pcm", quiet)
+        _stream(voice, jobs[0].text, chosen, format or "pcm", quiet, captions)
     else:
         report = None if quiet else partial(click.echo, file=report_to)
-        _write(voice, jobs, chosen, format, workers, report)
+        _write(voice, jobs, chosen, format, workers, report, captions)
 
 
 def _scripts(words: Sequence[str], files: Sequence[str]) -> list[Script]:
@@ -198,6 +213,7 @@ def _write(
     format: str | None,
     workers: int,
     report: Callable[[str], object] | None,
+    captions: Sequence[Path],
 ) -> None:
     """Speak all texts into their files, once none of them is found wanting. Without `report` nothing is told."""
     from tqdm import tqdm
@@ -210,7 +226,11 @@ def _write(
     tell, delay_s = (report, 10.0) if several and not sys.stderr.isatty() else (tqdm.write, 0.0)
     with progress_bar(n_sentences, "sentence", hidden=quiet or n_sentences < 3, delay_s=delay_s) as bar:
         texts = [job.text for job in jobs]
-        with closing(voice.say_many(texts, options, workers=workers, progress=bar.update)) as sounds:
+        if captions:
+            speaking = _with_captions(voice, texts, options, captions, bar.update)
+        else:
+            speaking = voice.say_many(texts, options, workers=workers, progress=bar.update)
+        with closing(speaking) as sounds:
             for job, audio in zip(jobs, sounds, strict=True):
                 assert job.path is not None
                 job.path.parent.mkdir(parents=True, exist_ok=True)
@@ -226,6 +246,51 @@ def _write(
         report(summary(str(jobs[0].path), length_s, taken_s))
 
 
+def _caption_files(jobs: Sequence[Job], subtitles: str | None) -> list[Path]:
+    """A caption file for each text, or none at all. Raises InputError if one cannot be written or has no format."""
+    if subtitles is None:
+        return []
+    if subtitles in CAPTION_FORMATS:
+        if jobs[0].path is None:
+            raise InputError(
+                f"standard output has no name for its subtitles; name them, as in --subtitles x.{subtitles}"
+            )
+        return [job.path.with_suffix(f".{subtitles}") for job in jobs if job.path is not None]
+    path = Path(subtitles)
+    if path.suffix.lower()[1:] not in CAPTION_FORMATS:
+        raise InputError(f"{path}: subtitles are {', '.join(CAPTION_FORMATS)} files; give the name such a suffix")
+    if len(jobs) > 1:
+        raise InputError(f"several texts need several subtitles; give --subtitles {path.suffix[1:]} alone")
+    if path.is_dir() or not path.parent.is_dir():
+        raise InputError(f"{path}: cannot be written: {'it is a folder' if path.is_dir() else 'its folder is missing'}")
+    return [path]
+
+
+def _with_captions(
+    voice: Voice,
+    texts: Sequence[str],
+    options: SynthesisOptions,
+    paths: Sequence[Path],
+    progress: Callable[[int], object],
+) -> Generator[Audio, None, None]:
+    """Speak texts one after the other, and write each one's captions once the caller has its sound."""
+    from glowtron.audio import concatenate
+    from glowtron.files import write_text
+    from glowtron.synthesis.captions import format_captions, make_caption
+
+    for text, path in zip(texts, paths, strict=True):
+        captions, parts, start_s, n_finished = [], [], 0.0, 0
+        for utterance in voice.utterances(text, options):
+            assert utterance.audio is not None
+            captions.append(make_caption(utterance, start_s, utterance.audio.duration_s))
+            parts.append(utterance.with_pause)
+            start_s += parts[-1].duration_s
+            progress(utterance.sentence.number + 1 - n_finished)
+            n_finished = utterance.sentence.number + 1
+        yield concatenate(parts)
+        write_text(path, format_captions(captions, path.suffix.lower()[1:]))
+
+
 def _count_sentences(voice: Voice, jobs: Sequence[Job]) -> int:
     """Of all texts. Raises InputError that says where a text stands that cannot be spoken."""
     n_sentences = 0
@@ -237,16 +302,26 @@ def _count_sentences(voice: Voice, jobs: Sequence[Job]) -> int:
     return n_sentences
 
 
-def _stream(voice: Voice, text: str, options: SynthesisOptions, format: str, quiet: bool) -> None:
-    """Write sound to standard output while it comes."""
+def _stream(
+    voice: Voice, text: str, options: SynthesisOptions, format: str, quiet: bool, captions: Sequence[Path]
+) -> None:
+    """Write sound to standard output while it comes, and captions at the end."""
     from glowtron.audio import AudioEncoder
+    from glowtron.files import write_text
+    from glowtron.synthesis.captions import format_captions, make_caption
 
     encoder, out = AudioEncoder(voice.mel.sample_rate, format), sys.stdout.buffer
-    n_samples, started = 0, time.perf_counter()
-    for audio in voice.stream(text, options):
-        out.write(encoder.encode(audio.samples))
+    n_samples, start_s, spoken, started = 0, 0.0, [], time.perf_counter()
+    for segment in voice.segments(text, options):
+        out.write(encoder.encode(segment.audio.samples))
         out.flush()
-        n_samples += len(audio.samples)
+        length_s = n_samples / voice.mel.sample_rate
+        n_samples += len(segment.audio.samples)
+        if segment.utterance is not None:  # This segment is the pause after it.
+            spoken.append(make_caption(segment.utterance, start_s, length_s - start_s))
+            start_s = n_samples / voice.mel.sample_rate
+    for path in captions:
+        write_text(path, format_captions(spoken, path.suffix.lower()[1:]))
     out.write(encoder.finish())
     out.flush()
     if not quiet:

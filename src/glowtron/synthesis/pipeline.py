@@ -166,7 +166,7 @@ class Synthesizer:
     def _words(self, sentence: Sentence, places: Tensor, start_s: float, *, ended: bool) -> list[WordTime]:
         step_s = self._steps.step_s / self._stretch
         times = word_times(sentence.encoded, places.numpy(), step_s, ended=ended)
-        return [WordTime(text, start_s + start, start_s + end) for text, start, end in times]
+        return [word.shifted(start_s) for word in times]
 
     @torch.inference_mode()
     def _attempt(self, sentences: Sequence[Sentence], attempt: int) -> list[Utterance]:

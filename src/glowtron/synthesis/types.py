@@ -14,6 +14,7 @@ from glowtron.audio import Audio
 from glowtron.synthesis.alignment_checks import AlignmentStats
 from glowtron.text.frontend import Encoded, Frontend, NormalizedSentence
 from glowtron.text.sentences import Ending
+from glowtron.text.symbols import SYMBOLS
 
 Samples = NDArray[np.float32]
 """(L,) in [-1, 1]."""
@@ -65,6 +66,17 @@ class Sentence:
         ]
 
 
+class SymbolTime(NamedTuple):
+    """When a symbol of a word is heard."""
+
+    symbol: str
+    """A phone, or a letter where the voice reads letters."""
+    start_s: float
+    """Seconds from the beginning of the sound."""
+    end_s: float
+    """Seconds from the beginning of the sound."""
+
+
 class WordTime(NamedTuple):
     """When a word is heard."""
 
@@ -74,6 +86,13 @@ class WordTime(NamedTuple):
     """Seconds from the beginning of the sound."""
     end_s: float
     """Seconds from the beginning of the sound."""
+    symbols: tuple[SymbolTime, ...] = ()
+    """Its phones or letters."""
+
+    def shifted(self, seconds: float) -> WordTime:
+        """The same word, heard so much later."""
+        symbols = (SymbolTime(one.symbol, one.start_s + seconds, one.end_s + seconds) for one in self.symbols)
+        return WordTime(self.text, self.start_s + seconds, self.end_s + seconds, tuple(symbols))
 
 
 class Utterance(NamedTuple):
@@ -134,7 +153,7 @@ class Segment(NamedTuple):
 
 
 def word_times(encoded: Encoded, places: NDArray[np.int64], step_s: float, *, ended: bool = True) -> list[WordTime]:
-    """When each word is heard, from the symbol that each decoder step attends to.
+    """When each word and its symbols are heard, from the symbol that each decoder step attends to.
 
     A word begins with the first step that has reached its first symbol, and ends when a step gets past its last one.
 
@@ -145,12 +164,18 @@ def word_times(encoded: Encoded, places: NDArray[np.int64], step_s: float, *, en
         ended: Whether no steps follow. If some do, the words whose ends are not known yet are left out.
     """
     furthest = np.maximum.accumulate(places)
-    starts = np.searchsorted(furthest, [word.symbols[0] for word in encoded.words])
-    ends = np.searchsorted(furthest, [word.symbols[1] for word in encoded.words])
+    # From each symbol on, and one past the last.
+    reached = np.searchsorted(furthest, np.arange(len(encoded.ids) + 1))
+    at_s = [float(step * step_s) for step in reached]
     return [
-        WordTime(word.text, float(start * step_s), float(end * step_s))
-        for word, start, end in zip(encoded.words, starts, ends, strict=True)
-        if ended or end < len(places)
+        WordTime(
+            word.text,
+            at_s[word.symbols[0]],
+            at_s[word.symbols[1]],
+            tuple(SymbolTime(SYMBOLS[encoded.ids[i]].strip("{}"), at_s[i], at_s[i + 1]) for i in range(*word.symbols)),
+        )
+        for word in encoded.words
+        if ended or reached[word.symbols[1]] < len(places)
     ]
 
 
