@@ -72,6 +72,27 @@ def test_another_configuration_is_refused_by_its_keys(begun):
     assert "training.max_steps (20 then, 30 now)" in str(error.value)
 
 
+def test_a_finished_run_goes_on_to_a_later_end(tmp_path):
+    run = tmp_path / "run"
+    train(Toy(), run, device="cpu", quiet=True)
+    longer = replace(CONFIG, training=replace(CONFIG.training, max_steps=24))
+    assert train(Toy(longer), run, device="cpu", quiet=True).step == 24
+    assert json.loads((run / "config.json").read_text())["training"]["max_steps"] == 24
+    by_epochs = replace(CONFIG, training=replace(CONFIG.training, max_steps=None, max_epochs=2.6))
+    assert train(Toy(by_epochs), run, device="cpu", quiet=True) == (26, True, "max_epochs")
+    for other in (
+        replace(CONFIG, training=replace(CONFIG.training, max_steps=25)),  # Before where it is.
+        replace(CONFIG, training=replace(CONFIG.training, max_steps=30, seed=7)),
+    ):
+        with pytest.raises(InputError, match="holds a run with another configuration"):
+            train(Toy(other), run, device="cpu", quiet=True)
+    # A run that was cut short ends where it was to end, or its learning rate would be another from the start.
+    stopped = tmp_path / "stopped"
+    train(Toy(stop_at=5), stopped, device="cpu", quiet=True)
+    with pytest.raises(InputError, match=r"training.max_steps \(20 then, 24 now\)"):
+        train(Toy(longer), stopped, device="cpu", quiet=True)
+
+
 def test_a_run_written_before_a_key_existed_is_gone_on_with(begun):
     stored = json.loads((begun / "config.json").read_text())
     assert stored["training"].pop("workers") == 0

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from glowtron.cli.options import lexicon_option, model_folder, root_option, speaker_and_folder
+from glowtron.cli.options import (
+    alignment_files,
+    alignments_option,
+    lexicon_option,
+    model_folder,
+    root_option,
+    speaker_and_folder,
+)
 from glowtron.cli.output import check_folder, progress_bar
 
 
@@ -20,7 +27,7 @@ from glowtron.cli.output import check_folder, progress_bar
     help="Recordings in LJSpeech's layout, or a list of path|text; several times for several of them.",
 )
 @root_option
-@click.option("--alignments", metavar="FILE", multiple=True, help="Forced alignments (see: glowtron align).")
+@alignments_option
 @lexicon_option
 @click.option(
     "--free-running", is_flag=True, help="No teacher forcing: the decoder gets its own frames; needs --alignments."
@@ -79,7 +86,7 @@ def mels(
             model_folder(source),
             corpora,
             folder,
-            alignments=[Path(path) for path in alignments],
+            alignments=alignment_files(alignments),
             lexicon=Path(lexicon) if lexicon else None,
             free_running=free_running,
             before_postnet=before_postnet,

@@ -43,6 +43,15 @@ def speaker_and_folder(entry: str) -> tuple[str, Path]:
     return (name, Path(folder)) if equals else ("speaker", Path(entry))
 
 
+def alignment_files(entries: Sequence[str]) -> list[Path | tuple[str, Path]]:
+    """Files of alignments, as pairs with the speaker that they name: `lj=lj.jsonl`."""
+    files: list[Path | tuple[str, Path]] = []
+    for entry in entries:
+        speaker, equals, path = entry.partition("=")
+        files.append((speaker, Path(path)) if equals and speaker and not Path(entry).exists() else Path(entry))
+    return files
+
+
 def model_folder(source: str) -> Path:
     """The folder of a run or a voice as it is given, or that of a voice that ships, by its name."""
     if Path(source).exists():
@@ -63,6 +72,13 @@ lexicon_option = click.option(
     "--lexicon",
     metavar="FILE",
     help="Your own pronunciations: a file of lines such as siobhan SH AH0 V AO1 N (see: glowtron phonemes --help).",
+)
+
+alignments_option = click.option(
+    "--alignments",
+    metavar="[SPEAKER=]FILE",
+    multiple=True,
+    help="Forced alignments (see: glowtron align); of one speaker, where several share clip names.",
 )
 
 root_option = click.option(

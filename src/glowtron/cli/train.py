@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from glowtron.cli.options import lexicon_option, model_folder, root_option, speaker_and_folder
+from glowtron.cli.options import (
+    alignment_files,
+    alignments_option,
+    lexicon_option,
+    model_folder,
+    root_option,
+    speaker_and_folder,
+)
 from glowtron.cli.output import check_folder
 from glowtron.errors import InputError
 
@@ -38,7 +45,7 @@ if TYPE_CHECKING:
 @root_option
 @click.option("--run", metavar="FOLDER", required=True, help="Where checkpoints and logs go; an existing run goes on.")
 @click.option("--set", "changes", metavar="KEY=VALUE", multiple=True, help="Change one key of the configuration.")
-@click.option("--alignments", metavar="FILE", multiple=True, help="Forced alignments (see: glowtron align).")
+@alignments_option
 @lexicon_option
 @click.option("--mels", metavar="FOLDER", help="A vocoder or a postnet learns from these (see: glowtron mels).")
 @click.option("--init-from", metavar="RUN|VOICE", help="Fine-tune these weights; of a postnet, its acoustic model.")
@@ -114,7 +121,7 @@ def train(
     init_distributed(device)
     corpora = Corpora(sources, Path(cache) if cache else folder / "cache", Path(root) if root else None, quiet)
     options = TaskOptions(
-        [Path(path) for path in alignments],
+        alignment_files(alignments),
         Path(lexicon) if lexicon else None,
         Path(mels) if mels else None,
         model_folder(init_from) if init_from else None,
@@ -144,7 +151,7 @@ def _limits(max_steps: int | None, max_epochs: float | None) -> list[str]:
 class TaskOptions(NamedTuple):
     """Options that only some kinds of runs have."""
 
-    alignments: list[Path]
+    alignments: list[Path | tuple[str, Path]]
     lexicon: Path | None
     mels: Path | None
     init_from: Path | None

@@ -1,14 +1,16 @@
-"""Measured alignments as the acoustic model uses them: frames that each symbol lasts."""
+"""Forced alignments as acoustic models use them: the frames that each symbol lasts."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from glowtron.config import MelConfig
+from glowtron.data.manifest import Clip
 from glowtron.errors import InputError, reason
 
 SLACK_S = 0.1
@@ -42,6 +44,29 @@ def read_alignments(path: str | Path) -> dict[str, Alignment]:
                 raise InputError(f"{path}, line {number}: clip '{name}' was there before")
             alignments[name] = alignment
     return alignments
+
+
+def read_alignments_of(clips: Sequence[Clip], files: Sequence[Path | tuple[str, Path]]) -> dict[str, Alignment]:
+    """Alignments of the clips that have one, by clip id; `files` may be pairs of the speaker they are of, and a path.
+
+    Of several files that hold a clip, the last counts. Raises InputError if clips of several speakers have one id and
+    a file does not say whose it is.
+    """
+    pairs = [file if isinstance(file, tuple) else (None, file) for file in files]
+    tables = [(speaker, path, read_alignments(path)) for speaker, path in pairs]
+    found: dict[str, Alignment] = {}
+    for clip in clips:
+        for speaker, path, table in tables:
+            one = table.get(clip.id) or (table.get(clip.own_id) if clip.own_id else None)
+            if one is None or speaker not in (None, clip.speaker):
+                continue
+            if clip.own_id and clip.id not in table and speaker is None:
+                raise InputError(
+                    f"{path}: clips of several speakers are called '{clip.own_id}'; say whose these are: --alignments "
+                    f"{clip.speaker}={path}"
+                )
+            found[clip.id] = one
+    return found
 
 
 def durations(alignment: Alignment, n_frames: int, config: MelConfig) -> list[int]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 from unicodedata import normalize
 
-from glowtron.data.manifest import read_lines, read_text
+from glowtron.data.manifest import METADATA, METADATA_JSON, json_row, names_speakers, read_lines, read_text
 from glowtron.errors import InputError, reason
 
 SOUND_SUFFIXES = tuple(
@@ -22,10 +22,10 @@ SOUND_SUFFIXES = tuple(
 )
 """What is taken for a recording; the last five cannot be read and are reported."""
 TEXT_SUFFIXES = (".txt", ".lab", ".TXT", ".LAB")
-COLUMNS = ("id|text", "id|text|normalised", "id|text|speaker", "id|text|normalised|speaker")
-"""What the columns of a transcript may mean; the first may be a path instead."""
+COLUMNS = ("id|text", "id|text|normalised", "id|text|speaker", "id|speaker|text", "id|text|normalised|speaker")
+"""Meanings of the columns of a transcript; the first may be a path instead."""
 
-_TRANSCRIPT = "metadata.csv"
+_TRANSCRIPT = METADATA
 _WAVS = "wavs"
 """The folder in which LJSpeech's layout keeps recordings, which says nothing of them."""
 
@@ -80,6 +80,8 @@ def find_recordings(
         raise InputError(f"{folder}: holds no recordings; give a folder of .wav, .flac or .mp3 files with their texts")
     if transcript is None and folder / _TRANSCRIPT in transcripts:
         transcript = folder / _TRANSCRIPT
+    elif transcript is None and (folder / METADATA_JSON).is_file():
+        transcript = folder / METADATA_JSON
     if transcript is not None:
         found = _read(folder, transcript, columns, sounds, partial)
         speakers = ["speaker"] * len(found)
@@ -144,10 +146,7 @@ def _beside(audio: Path) -> str:
 
 def _read(home: Path, path: Path, columns: str | None, sounds: Sequence[Path], partial: bool) -> list[_Line]:
     """Lines of a transcript, then recordings that none of them names."""
-    rows = [
-        (where, [_plain(cell) for cell in line.split("|")]) for where, line in read_lines(path, "give lines of id|text")
-    ]
-    names = _names_of_columns(rows, path, columns)
+    rows, names = _table(path, columns)
     index = _Index(home, sounds)
     lines: list[_Line] = []
     named: dict[Path, str] = {}
@@ -174,6 +173,18 @@ def _read(home: Path, path: Path, columns: str | None, sounds: Sequence[Path], p
     return lines + [_Line(str(sound), sound.stem, sound, "", "", None) for sound in sounds if sound not in named]
 
 
+def _table(path: Path, columns: str | None) -> tuple[list[tuple[str, list[str]]], list[str]]:
+    """Lines of a transcript, each with its place, and what their columns are called."""
+    lines = list(read_lines(path, "give lines of id|text"))
+    if lines and lines[0][1].lstrip().startswith("{"):
+        found = [json_row(where, line) for where, line in lines]
+        named = any(row.speaker is not None for row in found)
+        cells = [(row.where, [row.name, _plain(row.text), *([row.speaker or ""] if named else [])]) for row in found]
+        return cells, ["id", "text", *(["speaker"] if named else [])]
+    rows = [(where, [_plain(cell) for cell in line.split("|")]) for where, line in lines]
+    return rows, _names_of_columns(rows, path, columns)
+
+
 class _Index:
     """Recordings by what transcripts call them: by path or name, with suffix or without, in either form of Unicode."""
 
@@ -192,6 +203,8 @@ class _Index:
             if _is_file(place / name):
                 # The same file may be given by a path that goes another way round.
                 return self._real.get(os.path.realpath(place / name), place / name)
+        if "\\" in name and not Path(name).parts[1:]:
+            name = PureWindowsPath(name).as_posix()
         parts = Path(name).parts
         # Leading folders may be another machine's, but a name that has some never means a file in yet another folder.
         tries = [Path(*parts[k:]) for k in range(len(parts))] + [Path("*", name)] * (len(parts) == 1)
@@ -226,6 +239,8 @@ def _names_of_columns(rows: Sequence[tuple[str, list[str]]], path: Path, columns
         return ["id", "text"]
     if len(first) != 3:
         raise InputError(f"{where}: {len(first)} columns between '|'; say with --columns what they are")
+    if names_speakers([row[1:] for _, row in rows]):
+        return ["id", "speaker", "text"]
     thirds = [row[2] for _, row in rows if len(row) == 3 and row[2]]
     like_names = len(set(thirds)) <= len(thirds) / 2 and not any(" " in cell for cell in thirds)
     # Names read as texts would train a voice on nonsense, and texts read as names make a crowd.

@@ -178,7 +178,7 @@ def _held_out(voice: Voice, clips: Sequence[Clip], settings: Settings) -> list[C
     """The clips that the voice's training kept out, or some, if the voice says nothing of it."""
     if not voice.config.held_out:
         return split(clips, settings.n_held_out, TrainingConfig().seed)[1]
-    held_out = [clip for clip in clips if f"{clip.speaker}/{clip.id}" in voice.config.held_out]
+    held_out = [clip for clip in clips if clip.label in voice.config.held_out]
     if not held_out:
         speaker, folder = clips[0].speaker, clips[0].audio.parent.parent
         raise InputError(

@@ -13,7 +13,7 @@ from glowtron.audio import Audio
 from glowtron.config import AcousticRun, GriffinLimConfig
 from glowtron.data.cache import Cache
 from glowtron.data.dataset import AcousticBatch, AcousticDataset, AcousticItem, collate_acoustic
-from glowtron.data.durations import Alignment, read_alignments
+from glowtron.data.durations import Alignment, read_alignments_of
 from glowtron.data.manifest import Clip
 from glowtron.data.sampler import Key
 from glowtron.errors import InputError
@@ -75,7 +75,7 @@ def acoustic_task(
     config: AcousticRun,
     corpora: Corpora,
     *,
-    alignments: Sequence[Path] = (),
+    alignments: Sequence[Path | tuple[str, Path]] = (),
     lexicon: Path | None = None,
     init_from: InitFrom | None = None,
 ) -> AcousticTask:
@@ -84,7 +84,8 @@ def acoustic_task(
     Args:
         config: The configuration of the run.
         corpora: The recordings.
-        alignments: Files of forced alignments, for an attention that is supervised by them (see `glowtron align`).
+        alignments: Files of forced alignments, for an attention that is supervised by them (see `glowtron align`). A
+            pair of a speaker's name and a file holds those of that speaker's clips.
         lexicon: The user's own pronunciations, the same as the alignments were made with.
         init_from: Weights to fine-tune.
 
@@ -97,9 +98,9 @@ def acoustic_task(
     if alignments and not measured:
         raise InputError(f"alignments teach nothing with guide '{config.guide}'; give --set guide=measured too")
     clips = corpora.clips()
-    merged = {name: one for path in alignments for name, one in read_alignments(path).items()}
+    forced = read_alignments_of(clips, alignments) if measured else None
     cache = corpora.decode(clips, config.acoustic.mel)
-    task = AcousticTask(config, clips, cache, merged if measured else None, lexicon)
+    task = AcousticTask(config, clips, cache, forced, lexicon)
     task.init_from = init_from
     return task
 

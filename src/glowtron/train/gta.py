@@ -17,7 +17,7 @@ from torch import Tensor
 from glowtron.checkpoint import load_voice
 from glowtron.config import AcousticConfig, PostnetRun, VocoderRun
 from glowtron.data.dataset import AcousticBatch, AcousticDataset, collate_acoustic
-from glowtron.data.durations import read_alignments
+from glowtron.data.durations import read_alignments_of
 from glowtron.data.manifest import Clip
 from glowtron.data.precomputed_mels import write_mel
 from glowtron.data.sampler import Key
@@ -73,7 +73,7 @@ def write_gta_mels(
     corpora: Corpora,
     folder: Path,
     *,
-    alignments: Sequence[Path] = (),
+    alignments: Sequence[Path | tuple[str, Path]] = (),
     lexicon: Path | None = None,
     free_running: bool = False,
     before_postnet: bool = False,
@@ -88,8 +88,8 @@ def write_gta_mels(
         source: A run or a voice.
         corpora: The recordings.
         folder: Where the mels go.
-        alignments: Files of forced alignments, which the decoder then attends by; clips without one are left out. If
-            there are none, the model's own attention is used.
+        alignments: Files of forced alignments, as in `acoustic_task`, which the decoder then attends by; clips without
+            one are left out. If there are no files, the model's own attention is used.
         lexicon: The user's own pronunciations.
         free_running: The decoder gets its own frames, not the recording's, as in synthesis. This needs alignments.
         before_postnet: Write the mels before the postnet.
@@ -105,13 +105,14 @@ def write_gta_mels(
         )
     config, model, _ = load_acoustic(source)
     model = model.to(device or torch.device("cpu"))
-    clips = _with_speakers(corpora.clips(), config.speakers)
-    forced = {name: one for path in alignments for name, one in read_alignments(path).items()} if alignments else None
+    clips = corpora.clips()
+    forced = read_alignments_of(clips, alignments) if alignments else None
     left_out = {} if forced is None else {c.id: "it could not be aligned" for c in clips if c.id not in forced}
     clips = [clip for clip in clips if clip.id not in left_out]
     if not clips:
         raise InputError("none of the clips has an alignment; give the --alignments of this data")
     cache = corpora.decode(clips, config.mel)
+    clips = _with_speakers(clips, config.speakers)
     clips.sort(key=lambda clip: len(cache.entry(clip).mel))
     encode = make_frontend(config.text, lexicon).ids
     dataset = AcousticDataset(clips, cache, encode=encode, speakers=config.speakers, alignments=forced)

@@ -21,7 +21,8 @@ _MEND = "choose another run folder"
 def lock_run_dir(run: Path, config: RunConfig, data: Mapping[str, Any]) -> Iterator[None]:
     """Make the run folder or check that it holds this very run, and lock it inside the block.
 
-    A folder without a checkpoint becomes this run's, whatever else it holds. Raises InputError if the folder is another
+    A folder without a checkpoint becomes this run's, whatever else it holds. A run that has reached the end of its
+    schedule may get a later end. Raises InputError if the folder is another
     run's, if another process trains in it, and if it cannot be written.
     """
     with hold(run, "another process is training there; wait for it, or give another --run", _MEND):
@@ -46,16 +47,14 @@ def file_lock(folder: Path) -> Iterator[None]:
 
 def _claim(run: Path, files: Mapping[str, Any]) -> None:
     begun = bool(checkpoints.steps(run))
-    for name, now in files.items():
-        path = run / name
-        if begun:
-            _check_same(path, now)
-            continue
-        write_json(path, now, mend=_MEND)
+    changed = [name for name, now in files.items() if _differs(run / name, now)] if begun else list(files)
+    for name in changed:
+        write_json(run / name, files[name], mend=_MEND)
     checkpoints.clear_partial(run)
 
 
-def _check_same(path: Path, now: dict[str, Any]) -> None:
+def _differs(path: Path, now: dict[str, Any]) -> bool:
+    """Whether a begun run's file has to be written anew. Raises InputError if it is another run's."""
     run = path.parent
     if not path.exists():
         raise InputError(f"{run} holds checkpoints but no {path.name}; restore the file, or give another --run")
@@ -72,10 +71,26 @@ def _check_same(path: Path, now: dict[str, Any]) -> None:
         if isinstance(then, dict) and then.get("type") == now["type"]:
             # Through its class, so that a key of a newer version counts with the default it has.
             then = configuration.to_dict(configuration.from_dict(then, kind, str(path)))
+            if then != now and _is_longer(run, then, now):
+                return True
     if differing := differences(then, now):
         raise InputError(
             f"{run} holds a run with {what}: {'; '.join(differing)}; give the same to go on with it, or another --run"
         )
+    return False
+
+
+def _is_longer(run: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether the run has reached the end of its schedule, and nothing but a later end is asked for now."""
+    try:
+        result = json.loads((run / "result.json").read_text(encoding="utf-8"))
+        at_end = result["ended_by"] in ("max_steps", "max_epochs") and result["step"] == checkpoints.steps(run)[-1]
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+    ends = {name: now["training"][name] for name in ("max_steps", "max_epochs")}
+    same = {**then, "training": {**then["training"], **ends}} == now
+    done = {"max_steps": result["step"], "max_epochs": result["epochs"]}
+    return bool(at_end and same and all(end is None or end > done[name] for name, end in ends.items()))
 
 
 def differences(then: Any, now: Any, path: str = "") -> list[str]:

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,9 +20,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from glowtron.audio import read_header
 from glowtron.config import MelConfig, RunConfig
 from glowtron.data.cache import Cache
-from glowtron.data.manifest import Clip, read_corpora, split
+from glowtron.data.manifest import Clip, over_clips, read_corpora, split
 from glowtron.data.sampler import BatchOrder, FixedOrder, Key
 from glowtron.errors import InputError
 from glowtron.train.distributed import Shard
@@ -127,7 +129,7 @@ class ClipTask(Task):
         speakers = sorted({clip.speaker for clip in self.clips})
         return {
             "clips": {speaker: sum(clip.speaker == speaker for clip in self.clips) for speaker in speakers},
-            "held_out": [f"{clip.speaker}/{clip.id}" for clip in self.validation_clips],
+            "held_out": [clip.label for clip in self.validation_clips],
         }
 
     def batches(self, first_step: int, shard: Shard) -> Iterator[Batch]:
@@ -175,12 +177,23 @@ class Corpora(NamedTuple):
     def decode(self, clips: Sequence[Clip], mel: MelConfig) -> Cache:
         """Decode the clips into the cache. Raises InputError that names all that cannot be read."""
         cache = Cache(self.cache, mel)
-        # torchrun starts several processes; one of them shows its progress.
-        shown = not self.quiet and sys.stderr.isatty() and os.environ.get("RANK", "0") == "0"
-        bar = tqdm(total=len(clips), unit="clip", desc="reading", disable=not shown, leave=False)
+        is_main = os.environ.get("RANK", "0") == "0"  # torchrun starts several processes.
+        hidden = self.quiet or not sys.stderr.isatty() or not is_main
+        bar = tqdm(total=len(clips), unit="clip", desc="reading", disable=hidden, leave=False)
         with bar, file_lock(cache.folder):
             cache.fill(clips, lambda done: bar.update(done - bar.n))
+        if is_main and not self.quiet:
+            _print_resampling(clips, mel.sample_rate)
         return cache
+
+
+def _print_resampling(clips: Sequence[Clip], sample_rate: int) -> None:
+    """Say in one line which clips have another rate than the model's, and are resampled."""
+    rates = over_clips(clips, lambda clip: read_header(clip.audio).sample_rate)
+    others = Counter(rate for rate in rates if rate != sample_rate)
+    if others:
+        listed = ", ".join(f"{count} of {rate} Hz" for rate, count in sorted(others.items()))
+        sys.stderr.write(f"{others.total()} of {len(clips)} clips are resampled to {sample_rate} Hz: {listed}\n")
 
 
 def load_batches(
