@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from glowtron.config import AcousticRun, RunConfig, VocoderRun
+from glowtron.config import AcousticRun, FastSpeech2Run, RunConfig, VocoderRun
 from glowtron.train.acoustic_task import acoustic_task
+from glowtron.train.fastspeech2_task import fastspeech2_task
 from glowtron.train.init_from import InitFrom
 from glowtron.train.loop import Outcome, train
 from glowtron.train.postnet_task import postnet_task
@@ -30,6 +31,8 @@ def run_training(
     start = InitFrom(init_from, reinit) if init_from is not None else None
     if isinstance(config, AcousticRun):
         task = acoustic_task(config, corpora, init_from=start, **options)
+    elif isinstance(config, FastSpeech2Run):
+        task = fastspeech2_task(config, corpora, init_from=start, **options)
     elif isinstance(config, VocoderRun):
         task = vocoder_task(config, corpora, init_from=start, **options)
     else:

@@ -9,10 +9,12 @@ from glowtron.train.recipe import names, recipe
 
 KINDS = {
     "compact-acoustic": "acoustic",
+    "compact-fastspeech2": "fastspeech2",
     "compact-postnet": "postnet",
     "compact-vocoder": "vocoder",
     "tacotron2": "acoustic",
     "waveglow": "vocoder",
+    "waveglow-on-sound": "vocoder",
 }
 
 

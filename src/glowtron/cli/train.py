@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["acoustic", "vocoder", "postnet"]))
+@click.argument("kind", type=click.Choice(["acoustic", "fastspeech2", "vocoder", "postnet"]))
 @click.option(
     "--config",
     metavar="NAME|FILE",
     required=True,
-    help="A recipe that ships (compact-acoustic, -postnet or -vocoder, tacotron2, waveglow), or a JSON file.",
+    help="A recipe that ships (compact-fastspeech2, -vocoder, -acoustic or -postnet, tacotron2, waveglow), or a JSON "
+    "file.",
 )
 @click.option(
     "--data",
@@ -87,8 +88,9 @@ def train(
 ) -> None:
     """Train an acoustic model, its postnet, or a vocoder.
 
-    An acoustic model turns text into mels, a vocoder mels into sound. A postnet that is trained once more, against a
-    network that tells made mels from recorded ones, makes mels less smooth.
+    An acoustic model turns text into mels, a vocoder mels into sound: `acoustic` is Tacotron 2, `fastspeech2` predicts
+    durations, pitch and energy. A postnet that is trained once more, against a network that tells made mels from
+    recorded ones, makes Tacotron 2's mels less smooth.
 
     Control-C leaves a checkpoint, and the same command goes on from it. Metrics, sounds and pictures are in the run
     folder, for TensorBoard too. Every change by --set is a key's path in the configuration and a JSON value.
@@ -96,6 +98,7 @@ def train(
     \b
     Examples:
       glowtron train vocoder --config compact-vocoder --data LJSpeech-1.1 --run runs/vocoder
+      glowtron train fastspeech2 --config compact-fastspeech2 --data corpus --alignments corpus.jsonl --run runs/fs2
       glowtron train acoustic --config my.json --data lj=LJSpeech-1.1 --run runs/acoustic
       glowtron train postnet --config compact-postnet --data corpus --init-from am --mels gta --run pn
       glowtron train vocoder --config waveglow --data corpus --run runs/big --set training.seed=7
@@ -160,24 +163,28 @@ class TaskOptions(NamedTuple):
 
 def make_task(config: RunConfig, corpora: Corpora, options: TaskOptions) -> Task:
     """The task of a run. Raises InputError for options that its kind does not have."""
-    from glowtron.config import AcousticRun, VocoderRun
+    from glowtron.config import AcousticRun, FastSpeech2Run, VocoderRun
     from glowtron.train.acoustic_task import acoustic_task
+    from glowtron.train.fastspeech2_task import fastspeech2_task
     from glowtron.train.init_from import InitFrom
     from glowtron.train.postnet_task import postnet_task
     from glowtron.train.vocoder_task import vocoder_task
 
     alignments, lexicon, mels, source, reinit = options
-    if alignments and not isinstance(config, AcousticRun):
+    reads_text = isinstance(config, AcousticRun | FastSpeech2Run)
+    if alignments and not reads_text:
         raise InputError(f"--alignments is for acoustic models; a {config.type} needs none")
-    if lexicon is not None and not isinstance(config, AcousticRun):
+    if lexicon is not None and not reads_text:
         raise InputError(f"--lexicon is for acoustic models; a {config.type} reads no text")
-    if mels is not None and isinstance(config, AcousticRun):
+    if mels is not None and reads_text:
         raise InputError("--mels is for vocoders and postnets; an acoustic model learns the recordings' own")
     if reinit and (source is None or config.type == "postnet"):
         raise InputError("--reinit names parts of an acoustic model or a vocoder to begin anew; give --init-from too")
     init_from = InitFrom(source, reinit) if source is not None else None
     if isinstance(config, AcousticRun):
         return acoustic_task(config, corpora, alignments=alignments, lexicon=lexicon, init_from=init_from)
+    if isinstance(config, FastSpeech2Run):
+        return fastspeech2_task(config, corpora, alignments=alignments, lexicon=lexicon, init_from=init_from)
     if isinstance(config, VocoderRun):
         return vocoder_task(config, corpora, mels=mels, init_from=init_from)
     if source is None or mels is None:
@@ -189,9 +196,9 @@ def _for_speakers(config: RunConfig, names: list[str]) -> RunConfig:
     """The configuration for the speakers that the data names; a recipe's own names are only those it was made with."""
     from dataclasses import replace
 
-    from glowtron.config import AcousticRun
+    from glowtron.config import AcousticRun, FastSpeech2Run
 
-    if not isinstance(config, AcousticRun) or set(names) == set(config.acoustic.speakers):
+    if not isinstance(config, AcousticRun | FastSpeech2Run) or set(names) == set(config.acoustic.speakers):
         return config
     speakers = tuple(dict.fromkeys(names))
     model = replace(config.acoustic.model, n_speakers=len(speakers))

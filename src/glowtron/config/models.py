@@ -272,6 +272,8 @@ class ProsodyOptions:
 
     rate: float = 1.0
     """Durations are divided by this."""
+    pause: float = 1.0
+    """Durations of marks and spaces are multiplied by this."""
     pitch: float = 0.0
     """Semitones by which the voice speaks higher."""
     pitch_range: float = 1.0
@@ -281,12 +283,13 @@ class ProsodyOptions:
 
     def __post_init__(self) -> None:
         positive(self, "rate")
-        not_negative(self, "pitch_range")
+        not_negative(self, "pause", "pitch_range")
 
     def on_top_of(self, base: ProsodyOptions) -> ProsodyOptions:
         """These changes of speech that `base` has changed already."""
         return ProsodyOptions(
             rate=self.rate * base.rate,
+            pause=self.pause * base.pause,
             pitch=self.pitch + base.pitch,
             pitch_range=self.pitch_range * base.pitch_range,
             energy=self.energy + base.energy,

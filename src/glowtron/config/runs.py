@@ -72,11 +72,9 @@ class SoundConfig:
     """Weight of being taken for a recording (hinge loss: Lim & Ye 2017)."""
     feature_weight: float = 3.2
     """Weight of the mean absolute difference between the discriminators' features of both."""
-    lr_share: float = 0.3
-    """The learning rate of this stage, as a share of the run's."""
 
     def __post_init__(self) -> None:
-        positive(self, "sigma", "lr_share")
+        positive(self, "sigma")
         not_negative(self, "from_step", "stft_weight", "mel_weight", "adversarial_weight", "feature_weight")
 
 
@@ -261,10 +259,10 @@ class FastSpeech2Run:
         require(isinstance(self.acoustic.model, FastSpeech2Config), 'acoustic.model.type must be "fastspeech2"')
 
 
-RunConfig: TypeAlias = AcousticRun | VocoderRun | PostnetRun
+RunConfig: TypeAlias = AcousticRun | VocoderRun | PostnetRun | FastSpeech2Run
 
 
-def run_class(kind: str) -> type[AcousticRun] | type[VocoderRun] | type[PostnetRun] | None:
+def run_class(kind: str) -> type[RunConfig] | None:
     """The class of a run's configuration, by its `type`; None for an unknown one."""
-    classes = (AcousticRun, VocoderRun, PostnetRun)
+    classes: tuple[type[RunConfig], ...] = (AcousticRun, VocoderRun, PostnetRun, FastSpeech2Run)
     return next((one for one in classes if one.type == kind), None)

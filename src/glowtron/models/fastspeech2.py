@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from glowtron.config import FastSpeech2Config, ProsodyOptions
+from glowtron.text.symbols import FIRST_SOUND
 
 MEL_MEAN, MEL_SCALE = -5.5, 2.5
 """The decoder predicts log-mels that are shifted and scaled by these, to about zero mean and unit variance."""
@@ -252,6 +253,7 @@ class FastSpeech2(nn.Module):
         """
         encoded, mask = self.encode(ids, id_lengths, speaker)
         frames_each = (self.duration(encoded, mask).float().exp() - 1).clamp(min=0) * mask / prosody.rate
+        frames_each = torch.where(ids < FIRST_SOUND, frames_each * prosody.pause, frames_each)
         # The ends are rounded, not the durations, so that a text is as long as the sum of what was predicted.
         ends = frames_each.cumsum(1).round().clamp(max=max_frames).long()
         ends[:, -1].clamp_(min=1)

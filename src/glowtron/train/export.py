@@ -11,9 +11,19 @@ from typing import Any, NamedTuple
 import torch
 
 from glowtron import config as configuration
-from glowtron.checkpoint import StoredVoice, VoiceFile, load_voice, save_voice
-from glowtron.config import LappedConfig, PostnetRun, RunConfig, VocoderRun, VocodingConfig, run_class
+from glowtron.checkpoint import StoredVoice, VoiceFile, load_voice, new_acoustic, save_voice
+from glowtron.config import (
+    AcousticRun,
+    FastSpeech2Run,
+    LappedConfig,
+    PostnetRun,
+    RunConfig,
+    VocoderRun,
+    VocodingConfig,
+    run_class,
+)
 from glowtron.errors import InputError, reason
+from glowtron.models.fastspeech2 import FastSpeech2
 from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 from glowtron.models.waveglow import WaveGlow
 from glowtron.train import checkpoints
@@ -26,7 +36,7 @@ class Trained(NamedTuple):
     """The trained model of a run."""
 
     config: RunConfig
-    model: Tacotron2 | WaveGlow
+    model: Tacotron2 | FastSpeech2 | WaveGlow
     """On CPU, in float32 and evaluation mode; with the EMA of the weights if there is one."""
     step: int
     data: dict[str, Any]
@@ -52,15 +62,18 @@ def load_run(run: Path, step: int | None = None) -> Trained:
     state = checkpoints.read_tensors(checkpoint, "model")
     if config.training.ema_decay:
         state.update(checkpoints.read_tensors(checkpoint, "average"))
-    model: Tacotron2 | WaveGlow
-    if isinstance(config, VocoderRun):
-        model = WaveGlow(config.vocoder)
-    else:
-        model = Tacotron2(config.acoustic.tacotron2, config.acoustic.mel.n_mels)
-    if isinstance(config, PostnetRun):  # Only the acoustic model; the discriminator is no longer needed.
-        state = {name.removeprefix("acoustic."): weight for name, weight in state.items() if "acoustic." in name}
+    model = WaveGlow(config.vocoder) if isinstance(config, VocoderRun) else new_acoustic(config.acoustic)
+    if prefix := _model_prefix(config):  # The rest is a discriminator, which is no longer needed.
+        state = {name.removeprefix(prefix): weight for name, weight in state.items() if name.startswith(prefix)}
     model.load_state_dict(state)
     return Trained(config, model.eval(), step, data, _validation(run, step))
+
+
+def _model_prefix(config: RunConfig) -> str:
+    """The beginning of its parameters' names where the model was trained beside a discriminator; else empty."""
+    if isinstance(config, VocoderRun):
+        return "" if config.sound is None else "vocoder."
+    return "" if isinstance(config, AcousticRun) else "acoustic."
 
 
 def export(
@@ -107,7 +120,10 @@ def _with(voice: StoredVoice, trained: Trained) -> StoredVoice:
         lapped = isinstance(config.vocoder.analysis, LappedConfig)
         vocoding = LAPPED_VOCODING if lapped else VocodingConfig()
         return replace(voice, config=replace(voice.config, vocoder=config.vocoder, vocoding=vocoding), vocoder=model)
-    assert isinstance(model, Tacotron2)
+    assert not isinstance(model, WaveGlow)
+    if isinstance(config, FastSpeech2Run):  # Its alignment only moves forward, and is trimmed and streamed as such.
+        decoding = DecodingOptions(monotonic=True)
+        return replace(voice, config=replace(voice.config, acoustic=config.acoustic, decoding=decoding), acoustic=model)
     # Attention that was supervised by forced alignments works best with monotonic decoding.
     monotonic = config.monotonic if isinstance(config, PostnetRun) else config.guide == "measured"
     decoding = DecodingOptions(monotonic=monotonic)

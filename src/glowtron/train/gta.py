@@ -15,16 +15,19 @@ from accelerate.utils import send_to_device
 from torch import Tensor
 
 from glowtron.checkpoint import load_voice
-from glowtron.config import AcousticConfig, PostnetRun, VocoderRun
+from glowtron.config import AcousticConfig, FastSpeech2Run, PostnetRun, VocoderRun
 from glowtron.data.dataset import AcousticBatch, AcousticDataset, collate_acoustic
 from glowtron.data.durations import read_alignments_of
 from glowtron.data.manifest import Clip
 from glowtron.data.precomputed_mels import write_mel
+from glowtron.data.prosody import ProsodyBatch, ProsodyDataset, ProsodyStatistics, collate_prosody
 from glowtron.data.sampler import Key
 from glowtron.errors import InputError
+from glowtron.models.fastspeech2 import FastSpeech2, Prosody, draw_noise
 from glowtron.models.following import follow
 from glowtron.models.tacotron2 import Tacotron2, Tacotron2Output, real
 from glowtron.models.tacotron2_loss import symbols_of_steps
+from glowtron.models.waveglow import WaveGlow
 from glowtron.text.frontend import make_frontend
 from glowtron.train.export import load_run
 from glowtron.train.schedule import step_seed
@@ -61,11 +64,35 @@ def load_acoustic(source: Path) -> Acoustic:
         return Acoustic(voice.config.acoustic, voice.acoustic.eval(), voice.config.decoding.monotonic)
     trained = load_run(source)
     if not isinstance(trained.model, Tacotron2):
-        raise InputError(f"{source}: is the run of a vocoder; give that of an acoustic model")
-    assert not isinstance(trained.config, VocoderRun)
+        raise InputError(f"{source}: is the run of a {trained.config.type}; give that of a Tacotron 2")
+    assert not isinstance(trained.config, VocoderRun | FastSpeech2Run)
     config = trained.config
     monotonic = config.monotonic if isinstance(config, PostnetRun) else config.guide == "measured"
     return Acoustic(config.acoustic, trained.model, monotonic)
+
+
+def statistics_of(model: FastSpeech2) -> ProsodyStatistics:
+    """The statistics that a model was trained with."""
+    return ProsodyStatistics(
+        tuple(model.pitch_mean.tolist()),
+        tuple(model.pitch_std.tolist()),
+        model.energy_mean.item(),
+        model.energy_std.item(),
+    )
+
+
+def _load(source: Path) -> tuple[AcousticConfig, Tacotron2 | FastSpeech2]:
+    """The acoustic model of either kind of a run's or a voice's folder. Raises InputError if it has none."""
+    if (source / "voice.json").exists():
+        voice = load_voice(source)
+        if voice.config.acoustic is None or voice.acoustic is None:
+            raise InputError(f"{source}: has no acoustic model; give a voice or a run that has one")
+        return voice.config.acoustic, voice.acoustic
+    trained = load_run(source)
+    if isinstance(trained.config, VocoderRun):
+        raise InputError(f"{source}: is the run of a vocoder; give that of an acoustic model")
+    assert not isinstance(trained.model, WaveGlow)
+    return trained.config.acoustic, trained.model
 
 
 def write_gta_mels(
@@ -82,7 +109,8 @@ def write_gta_mels(
 ) -> GtaMels:
     """Write a mel (M, T) of each clip, as long as the recording's own, into `folder` as `id.npy`.
 
-    Prenet dropout is drawn as in synthesis, from a fixed seed.
+    Prenet dropout is drawn as in synthesis, from a fixed seed. A FastSpeech 2 gets the recording's durations, pitch and
+    energy, which keep its mels in step.
 
     Args:
         source: A run or a voice.
@@ -103,7 +131,11 @@ def write_gta_mels(
         raise InputError(
             "free running needs alignments, or the mels would drift from the recordings; give --alignments"
         )
-    config, model, _ = load_acoustic(source)
+    config, model = _load(source)
+    if isinstance(model, FastSpeech2) and (not alignments or free_running or before_postnet):
+        raise InputError(
+            f"{source}: a FastSpeech 2 needs alignments, and has neither frames of its own to hear nor a postnet"
+        )
     model = model.to(device or torch.device("cpu"))
     clips = corpora.clips()
     forced = read_alignments_of(clips, alignments) if alignments else None
@@ -115,6 +147,23 @@ def write_gta_mels(
     clips = _with_speakers(clips, config.speakers)
     clips.sort(key=lambda clip: len(cache.entry(clip).mel))
     encode = make_frontend(config.text, lexicon).ids
+    if isinstance(model, FastSpeech2):
+        assert forced is not None
+        whole = ProsodyDataset(
+            clips,
+            cache,
+            encode=encode,
+            speakers=config.speakers,
+            alignments=forced,
+            segment_frames=None,
+            seed=0,
+            statistics=statistics_of(model),
+        )
+        for place, clip in enumerate(clips):
+            write_mel(folder, clip.id, _fastspeech2_mel(model, collate_prosody([whole[Key(0, place)]]), place).numpy())
+            if progress is not None:
+                progress(place + 1, len(clips))
+        return GtaMels(len(clips), left_out)
     dataset = AcousticDataset(clips, cache, encode=encode, speakers=config.speakers, alignments=forced)
     for start in range(0, len(clips), _BATCH):
         together = clips[start : start + _BATCH]
@@ -126,6 +175,18 @@ def write_gta_mels(
         if progress is not None:
             progress(start + len(together), len(clips))
     return GtaMels(len(clips), left_out)
+
+
+@torch.inference_mode()
+def _fastspeech2_mel(model: FastSpeech2, batch: ProsodyBatch, place: int) -> Tensor:
+    """(M, T) on CPU, of one clip with measured prosody."""
+    device = next(model.parameters()).device
+    batch = send_to_device(batch, device)
+    generator = torch.Generator(device).manual_seed(step_seed(0, "forced", place))
+    noise = draw_noise(model.config, batch.durations.sum(1), [generator])
+    prosody = Prosody(batch.durations, batch.pitch, batch.voiced, batch.energy)
+    mel: Tensor = model(batch.ids, batch.id_lengths, prosody, batch.speaker, noise).mel
+    return mel[0].float().cpu()
 
 
 @torch.inference_mode()

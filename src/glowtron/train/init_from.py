@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from glowtron.checkpoint import ACOUSTIC, VOCODER, load_voice
-from glowtron.config import AcousticConfig, AcousticRun, RunConfig, VocoderRun, WaveGlowConfig, to_dict
+from glowtron.config import AcousticConfig, AcousticRun, FastSpeech2Run, RunConfig, VocoderRun, WaveGlowConfig, to_dict
 from glowtron.errors import InputError, nearest
 from glowtron.files import sha256
+from glowtron.models.fastspeech2 import FastSpeech2
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
 from glowtron.train import checkpoints
@@ -28,14 +29,14 @@ class Source(NamedTuple):
     """A model that is there already."""
 
     config: AcousticConfig | WaveGlowConfig
-    model: Tacotron2 | WaveGlow
+    model: Tacotron2 | FastSpeech2 | WaveGlow
     """On CPU, in evaluation mode."""
     files: list[Path]
     """Its weights."""
 
 
 def read_source(folder: Path, kind: str) -> Source:
-    """The model of a kind, `acoustic` or `vocoder`, in a voice's folder or a run's: its best, averaged if it has that.
+    """The model of a kind (`acoustic`, `fastspeech2`, `vocoder`) in a voice's folder or a run's: its best, averaged.
 
     Raises InputError if there is none.
     """
@@ -43,18 +44,24 @@ def read_source(folder: Path, kind: str) -> Source:
         raise InputError(f"{folder}: is a file; make a voice folder of it first: glowtron import {folder} -o FOLDER")
     if not (folder / "voice.json").exists():
         trained = load_run(folder)
-        if isinstance(trained.config, VocoderRun) != (kind == "vocoder"):
+        if _kind(trained.model) != kind:
             raise InputError(f"{folder}: is a run of kind '{trained.config.type}'; a {kind} model needs one of its own")
         checkpoint = checkpoints.folder(folder, trained.step)
         files = [path for name in ("model", "average") if (path := checkpoint / f"{name}.safetensors").exists()]
         config = trained.config.vocoder if isinstance(trained.config, VocoderRun) else trained.config.acoustic
         return Source(config, trained.model, files)
     voice = load_voice(folder)
-    if kind == "acoustic" and isinstance(voice.acoustic, Tacotron2) and voice.config.acoustic is not None:
+    if voice.acoustic is not None and _kind(voice.acoustic) == kind and voice.config.acoustic is not None:
         return Source(voice.config.acoustic, voice.acoustic, [folder / ACOUSTIC])
     if kind == "vocoder" and voice.vocoder is not None and isinstance(voice.config.vocoder, WaveGlowConfig):
         return Source(voice.config.vocoder, voice.vocoder, [folder / VOCODER])
     raise InputError(f"{folder}: this voice has no {kind} model with weights; give one that has")
+
+
+def _kind(model: nn.Module) -> str:
+    """The kind of run that trains such a model."""
+    kinds = {Tacotron2: "acoustic", FastSpeech2: "fastspeech2", WaveGlow: "vocoder"}
+    return next(kind for type_, kind in kinds.items() if isinstance(model, type_))
 
 
 class InitFrom(NamedTuple):
@@ -72,10 +79,12 @@ class InitFrom(NamedTuple):
         for a source that cannot be read, for a prefix of nothing, and for tensors of other shapes, unless they are
         under `reinit`.
         """
-        assert isinstance(config, AcousticRun | VocoderRun)
+        assert isinstance(config, AcousticRun | FastSpeech2Run | VocoderRun)
         source = read_source(self.folder, config.type)
         fresh = model.state_dict()
         theirs = _unfolded(source).state_dict()
+        if isinstance(model, FastSpeech2):  # What it is trained on decides what is normalised by.
+            theirs |= dict(model.named_buffers())
         for prefix in self.reinit:
             if not any(_under(name, [prefix]) for name in (*fresh, *theirs)):
                 raise InputError(f"reinit {prefix}: names no part of the model{nearest(prefix, _parts(fresh))}")
@@ -95,7 +104,7 @@ class InitFrom(NamedTuple):
         }
 
 
-def _model_config(config: AcousticRun | VocoderRun) -> AcousticConfig | WaveGlowConfig:
+def _model_config(config: AcousticRun | FastSpeech2Run | VocoderRun) -> AcousticConfig | WaveGlowConfig:
     return config.vocoder if isinstance(config, VocoderRun) else config.acoustic
 
 

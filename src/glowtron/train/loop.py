@@ -253,7 +253,7 @@ def open_run(task: Task, run: Path, device: str) -> Iterator[tuple[Accelerator, 
         check_batch_size(task.config.training, accelerator.num_processes)
         data = dict(task.data())
         if task.init_from is not None and not checkpoints.steps(run):
-            data["from"] = task.init_from.apply(task.model, task.config)
+            data["from"] = task.init_from.apply(task.pretrained_part, task.config)
         lock = lock_run_dir(run, task.config, data) if accelerator.is_main_process else nullcontext()
         with lock, peers_alive(accelerator, run):
             accelerator.wait_for_everyone()

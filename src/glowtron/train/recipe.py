@@ -12,7 +12,7 @@ from glowtron import config as configuration
 from glowtron.config import RunConfig, run_class
 from glowtron.errors import InputError, nearest, reason
 
-Kind = Literal["acoustic", "vocoder", "postnet"]
+Kind = Literal["acoustic", "fastspeech2", "vocoder", "postnet"]
 
 
 def names() -> list[str]:

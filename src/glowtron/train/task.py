@@ -53,6 +53,11 @@ class Task(ABC):
     """Weights that a new run begins with; None: random ones."""
 
     @property
+    def pretrained_part(self) -> nn.Module:
+        """The part of the model that `init_from` gives weights, and a voice is made of."""
+        return self.model
+
+    @property
     @abstractmethod
     def n_items(self) -> int:
         """Clips in an epoch."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +19,10 @@ from glowtron.data.manifest import Clip
 from glowtron.data.precomputed_mels import PrecomputedMels
 from glowtron.data.sampler import Key
 from glowtron.mel import log_mel
-from glowtron.models.waveglow import WaveGlow, flow_loss
+from glowtron.models.adversarial import adversarial_losses
+from glowtron.models.spectral_discriminator import SpectralDiscriminator, multi_resolution_stft_loss
+from glowtron.models.waveglow import Flow, WaveGlow, flow_loss
+from glowtron.train.distributed import Shard
 from glowtron.train.init_from import InitFrom
 from glowtron.train.log import Picture, ValidationSamples
 from glowtron.train.task import Batch, ClipTask, Corpora
@@ -56,6 +59,46 @@ def vocoder_task(
     return task
 
 
+class AdversarialWaveGlow(nn.Module):
+    """A WaveGlow, and the discriminator that its sound is trained against, as one module with one optimizer."""
+
+    def __init__(self, vocoder: WaveGlow, discriminator: SpectralDiscriminator) -> None:
+        super().__init__()
+        self.vocoder, self.discriminator = vocoder, discriminator
+
+    def forward(self, batch: VocoderBatch, noise: Tensor | None, *, recompute: bool = False) -> Flow | SoundLosses:
+        """Losses of the sound that the inverse pass makes of `noise` (B, C, G); without noise, the forward pass.
+
+        One method for both, since several processes share gradients through the call of the whole module.
+        """
+        if noise is None:
+            flow: Flow = self.vocoder(batch.wave, batch.mel, batch.speaker, recompute=recompute)
+            return flow
+        mel_config = self.vocoder.config.mel
+        fake: Tensor = self.vocoder.inverse(noise, batch.mel, batch.speaker).float()
+        fake, real = fake[:, : batch.wave.shape[1]], batch.wave
+        n_frames = fake.shape[1] // mel_config.hop_length
+        # The last frames of a mel of a segment would see the reflected end.
+        mels = [log_mel(wave.clamp(-1, 1), mel_config)[..., :n_frames] for wave in (fake, real)]
+        between = adversarial_losses(self.discriminator, fake, real, kind="hinge")
+        return SoundLosses(multi_resolution_stft_loss(fake, real), (mels[0] - mels[1]).abs().mean(), *between)
+
+
+class SoundLosses(NamedTuple):
+    """Of one batch, each a scalar."""
+
+    stft: Tensor
+    """Multi-resolution STFT loss."""
+    mel_l1: Tensor
+    """Mean absolute error of the log-mel."""
+    d_loss: Tensor
+    """Of the discriminator."""
+    g_loss: Tensor
+    """Of the flow, to be taken for a recording."""
+    features: Tensor
+    """Mean absolute difference of the discriminator's features."""
+
+
 class VocoderTask(ClipTask):
     """WaveGlow on segments of recordings.
 
@@ -71,8 +114,14 @@ class VocoderTask(ClipTask):
         self.mels = mels
         super().__init__(config, clips, cache)
 
-    def make_model(self) -> WaveGlow:
-        return WaveGlow(self.config.vocoder)
+    def make_model(self) -> WaveGlow | AdversarialWaveGlow:
+        vocoder, sound = WaveGlow(self.config.vocoder), self.config.sound
+        return vocoder if sound is None else AdversarialWaveGlow(vocoder, SpectralDiscriminator(sound.discriminator))
+
+    @property
+    def pretrained_part(self) -> nn.Module:
+        """The flow; a discriminator begins anew."""
+        return self.model.vocoder if isinstance(self.model, AdversarialWaveGlow) else self.model
 
     def make_dataset(self, clips: Sequence[Clip], *, validation: bool = False) -> VocoderDataset:
         config = self.config
@@ -114,17 +163,55 @@ class VocoderTask(ClipTask):
         size = self.config.training.batch_size
         return [keys[start : start + size] for start in range(0, len(keys), size)]
 
+    def batches(self, first_step: int, shard: Shard) -> Iterator[Batch]:
+        """As of all tasks; with a stage on sound the content also tells whether the step is of that stage."""
+        sound, parts = self.config.sound, self.config.training.accumulate
+        for place, batch in enumerate(super().batches(first_step, shard)):
+            if sound is None:
+                yield batch
+            else:
+                on_sound = torch.tensor(first_step + place // parts >= sound.from_step)
+                yield batch._replace(content=(batch.content, on_sound))
+
     def losses(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """Negative log-likelihood, in nats a sample without the Gaussian's constant."""
-        wave, mel, speaker = batch.content
-        flow = model(wave, mel, speaker, recompute=self.config.recompute_flows)
-        return {"loss": flow_loss(flow, self.config.sigma)}
+        """Negative log-likelihood, in nats a sample without the Gaussian's constant; or the losses of the sound.
+
+        A run with a stage on sound has no total in validation: that stage makes the likelihood worse and the sound
+        better, so the newest checkpoint is exported.
+        """
+        config = self.config
+        if config.sound is None:
+            flow = model(*batch.content, recompute=config.recompute_flows)
+            return {"loss": flow_loss(flow, config.sigma)}
+        if not model.training:
+            nll = flow_loss(model(batch.content, None), config.sigma)
+            return {"nll": nll, **model(batch.content, self._noise(batch.content, generator))._asdict()}
+        content, on_sound = batch.content
+        if not on_sound:
+            return {"loss": flow_loss(model(content, None, recompute=config.recompute_flows), config.sigma)}
+        return self._sound_losses(model(content, self._noise(content, generator)))
+
+    def _noise(self, batch: VocoderBatch, generator: torch.Generator) -> Tensor:
+        assert self.config.sound is not None
+        n_batch, n_samples = batch.wave.shape
+        n_channels = self.config.vocoder.n_channels
+        shape = (n_batch, n_channels, -(-n_samples // n_channels))
+        return self.config.sound.sigma * torch.randn(shape, generator=generator, device=batch.wave.device)
+
+    def _sound_losses(self, parts: SoundLosses) -> dict[str, Tensor]:
+        sound = self.config.sound
+        assert sound is not None
+        total = parts.d_loss + sound.stft_weight * parts.stft + sound.mel_weight * parts.mel_l1
+        total = total + sound.adversarial_weight * parts.g_loss + sound.feature_weight * parts.features
+        return {"loss": total, **parts._asdict()}
 
     def n_units(self, batch: Batch) -> int:
-        return int(batch.content.wave.numel())
+        content = batch.content if isinstance(batch.content, VocoderBatch) else batch.content[0]
+        return int(content.wave.numel())
 
     def samples(self, model: nn.Module) -> ValidationSamples:
         """Validation clips, vocoded from their mels, and the distance of the result's mels from these."""
+        model = model.vocoder if isinstance(model, AdversarialWaveGlow) else model
         assert isinstance(model, WaveGlow)
         audio: dict[str, Audio] = {}
         pictures: dict[str, Picture] = {}
