@@ -92,32 +92,32 @@ class Power:
 
     def read(self) -> dict[str, float]:
         """Watts since it was last read (`cpu_w`) or just now (`gpu_w`, when it is time to look)."""
-        now_s, told = time.monotonic(), {}
+        now_s, watts_of = time.monotonic(), {}
         if self._counters:
             energy = [_microjoules(path) for path in self._counters]
             joules = sum(
                 _gone(before, after, path)
                 for before, after, path in zip(self._energy, energy, self._counters, strict=True)
             )
-            told["cpu_w"] = joules / max(now_s - self._last_s, 1e-9)
+            watts_of["cpu_w"] = joules / max(now_s - self._last_s, 1e-9)
             self._joules, self._energy, self._last_s = self._joules + joules, energy, now_s
         if self._gpu and now_s - self._gpu_last_s >= _GPU_EVERY_S:
             self._gpu_last_s = now_s
             watts = _gpu_power_w()
             if watts is not None:
                 self._gpu_seen.append(watts)
-                told["gpu_w"] = watts
-        return told
+                watts_of["gpu_w"] = watts
+        return watts_of
 
     def mean(self) -> dict[str, float | str]:
         """Watts since the start, or why they are not known."""
         self.read()
-        told: dict[str, float | str] = dict(self.missing)
+        means: dict[str, float | str] = dict(self.missing)
         if self._counters:
-            told["cpu_w"] = self._joules / max(self._last_s - self._start_s, 1e-9)
+            means["cpu_w"] = self._joules / max(self._last_s - self._start_s, 1e-9)
         if self._gpu_seen:
-            told["gpu_w"] = sum(self._gpu_seen) / len(self._gpu_seen)
-        return told
+            means["gpu_w"] = sum(self._gpu_seen) / len(self._gpu_seen)
+        return means
 
 
 def _packages(powercap: Path) -> list[Path]:
@@ -146,8 +146,8 @@ def _gpu_power_w() -> float | None:
     which = ["-i", visible] if visible else []
     command = ["nvidia-smi", *which, "--query-gpu=power.draw", "--format=csv,noheader,nounits"]
     try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
-        return sum(_numbers(told.splitlines()))
+        output = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+        return sum(_numbers(output.splitlines()))
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
 

@@ -1,4 +1,4 @@
-"""`glowtron align`: when each sound of a recording's text is heard."""
+"""`glowtron align`: forced alignment of texts and recordings."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from glowtron.errors import InputError
 @click.option("-o", "--output", metavar="FILE", help="Where the alignments go.  [default: alignments.jsonl there]")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only.")
 def align(data: str, root: str | None, lexicon: str | None, output: str | None, quiet: bool) -> None:
-    """Measure when each phone of recorded texts is heard.
+    """Find when each phone of recorded texts is spoken (forced alignment).
 
     FOLDER has the layout of LJSpeech, metadata.csv and wavs/; a LIST has lines of path|text.
 
-    The file teaches an acoustic model where to look (train acoustic, --alignments). Clips that do not fit their text
-    are named and left out. An interrupted run goes on where it stopped. What is aligned with a --lexicon is trained
-    with the same.
+    The alignments supervise the attention of an acoustic model (train acoustic, --alignments). Clips that do not fit
+    their text are named and left out. An interrupted run goes on where it stopped. Train with the same --lexicon as
+    you align.
 
     \b
     Examples:

@@ -88,12 +88,12 @@ def train(
 ) -> None:
     """Train an acoustic model, its postnet, or a vocoder.
 
-    An acoustic model turns text into mels, a vocoder mels into sound: `acoustic` is Tacotron 2, `fastspeech2` predicts
-    durations, pitch and energy. A postnet that is trained once more, against a network that tells made mels from
-    recorded ones, makes Tacotron 2's mels less smooth.
+    An acoustic model turns text into mels, and a vocoder turns mels into sound. `acoustic` is Tacotron 2; `fastspeech2`
+    predicts durations, pitch and energy. Tacotron 2's postnet can be trained once more, against a discriminator, so
+    that its mels are less smooth.
 
-    Control-C leaves a checkpoint, and the same command goes on from it. Metrics, sounds and pictures are in the run
-    folder, for TensorBoard too. Every change by --set is a key's path in the configuration and a JSON value.
+    Control-C writes a checkpoint, and the same command resumes the run. Metrics, sounds and pictures are in the run
+    folder, for TensorBoard too. --set takes a key's path in the configuration and a JSON value.
 
     \b
     Examples:

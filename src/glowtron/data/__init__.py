@@ -1,1 +1,1 @@
-"""Recorded speech: lists of clips, their mels, the order they come in, and where in them each symbol is heard."""
+"""Recorded speech: lists of clips, cached mels, datasets, the order of training, and forced alignments."""

@@ -1,11 +1,11 @@
-"""Measured alignments: when each symbol of a clip's text is heard, found by a speech recogniser that knows the text.
+"""Forced alignment: the time of each symbol of a clip's text, by a speech recogniser that knows the text.
 
-PocketSphinx (extra `align`; its package carries an English acoustic model) looks for the best path through exactly the
-phones that the text frontend gives the acoustic model, stress left out, with optional silence between words. What it
-finds is the teacher of the acoustic model's attention.
+PocketSphinx (extra `align`; its package carries an English acoustic model) finds the best path through exactly the
+phones that the text frontend gives the acoustic model, without stress, with optional silence between words. The
+alignment supervises the acoustic model's attention.
 
 Every moment of a clip belongs to one symbol. Silence between words belongs to the punctuation there, else to the space;
-where no silence is heard these last 0 s. Silence before the first word belongs to the first symbol, whatever it is
+without silence these last 0 s. Silence before the first word belongs to the first symbol, whatever it is
 (texts have no start symbol), and silence after the last word to the final punctuation, or to the last phone where a
 text ends without.
 """
@@ -40,29 +40,29 @@ _MARGIN_S = 0.3
 _QUIET = SAMPLE_RATE // 40
 """Samples over which the background's loudness is measured."""
 _BEAMS = (1e-60, 1e-120, 1e-240)
-"""How unlikely a path may become and still be followed; wider when the narrower one lost the way."""
+"""Beam widths of the search, tried in turn: the next is wider, if the one before found no path."""
 _SAVED_EVERY = 100
 """Clips that a killed run may lose."""
 _RANKS = (".!?", ",;:", "-()", "'", " ")
-"""Who gets the silence between two words, first come first."""
+"""Symbols that get the silence between two words, those of the first group first."""
 
 _PHONE_OF = {i: symbol.strip("{012}") for i, symbol in enumerate(SYMBOLS) if symbol.startswith("{")}
 """Phone without stress of each symbol that is one."""
 
 
 class AlignmentReport(NamedTuple):
-    """What became of the clips."""
+    """The result for all clips."""
 
     aligned: int
     """Clips in the file now."""
     reused: int
-    """Of these, taken over from an earlier run, since text and length are unchanged."""
+    """Those of them that an earlier run aligned, with the same text and length."""
     failed: dict[str, str]
-    """Why the others are missing, by clip id."""
+    """Why the others could not be aligned, by clip id."""
 
 
 class Aligner:
-    """Finds phones in recordings."""
+    """A forced aligner."""
 
     def __init__(self) -> None:
         """Raises InputError if PocketSphinx is not installed."""
@@ -92,7 +92,7 @@ class Aligner:
         raise InputError("the recording does not fit its text; mend the text or leave the clip out")
 
     def _find(self, pcm: bytes, words: list[list[str]], beam: float) -> list[tuple[str, float, float]] | None:
-        """(phone, start, end) of each phone in the order heard, in seconds; None if the search lost its way."""
+        """(phone, start, end) of each phone in order, in seconds; None if no path was found."""
         decoder = self._decoder(beam)
         names = ["_".join(word) for word in words]  # A pronunciation is its own name, so no word means two.
         for name, word in zip(names, words, strict=True):

@@ -75,7 +75,7 @@ class VocoderDataset(Dataset[VocoderBatch]):
         else:
             wave = torch.from_numpy(np.pad(as_float(entry.wave), (0, -spare)))
             mel = log_mel(wave[None], self.cache.mel)[0]
-            if self.mels is not None:  # Silence is silence; only what is heard was made elsewhere.
+            if self.mels is not None:  # The padding is silence in any case.
                 mel[:, : len(frames)] = torch.from_numpy(np.array(frames.T, np.float32))
         if self.dither:
             wave = wave + self.dither * torch.from_numpy(rng.standard_normal(length, dtype=np.float32))

@@ -18,7 +18,7 @@ SLACK_S = 0.1
 
 
 class Alignment(NamedTuple):
-    """When each symbol of a clip's text ends."""
+    """The end of each symbol of a clip's text."""
 
     symbols: tuple[int, ...]
     """Symbol ids as the text frontend gives them."""

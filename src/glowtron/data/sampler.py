@@ -17,7 +17,7 @@ from glowtron.errors import InputError
 
 
 class Key(NamedTuple):
-    """What a dataset is asked for: an item, and the epoch its randomness is drawn for."""
+    """An item of a dataset, and the epoch, on which its random segment depends."""
 
     epoch: int
     item: int
@@ -45,11 +45,11 @@ class BatchOrder:
     world_size: int = 1
     """Processes that train together; each gets an equal share of every batch."""
     rank: int = 0
-    """Which of them this one is."""
+    """The number of this one."""
     parts: int = 1
     """Equal parts that a process takes its share in, one after the other."""
     first_step: int = 0
-    """Where iteration begins, counting from 0: a resumed run gives the number of steps done."""
+    """First step, counting from 0: a resumed run gives the number of steps done."""
 
     def __post_init__(self) -> None:
         if self.n_items < 1:

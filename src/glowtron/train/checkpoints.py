@@ -75,7 +75,7 @@ class Progress:
 
 
 def folder(run: Path, step: int) -> Path:
-    """Where the checkpoint after `step` steps lies."""
+    """The folder of the checkpoint after `step` steps."""
     return run / f"step-{step:07d}"
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from glowtron.errors import InputError
 
 _PEER_LOST = ("connection closed", "connection reset", "connection refused", "broken pipe", "timed out", "socket")
-"""What the transports say when the other side is gone."""
+"""Parts of the transports' error messages when the other side is gone."""
 DDP_OPTIONS: dict[str, Any] = {"gradient_as_bucket_view": True}
 """Options of DistributedDataParallel: gradients stay where they are summed, so that none is copied or kept twice."""
 
@@ -69,7 +69,7 @@ def reduce_sum(accelerator: Accelerator, values: Sequence[float]) -> list[float]
 
 
 def reduce_any(accelerator: Accelerator, flags: Sequence[bool]) -> list[bool]:
-    """Whether each flag is set in any process, so that all do the same after the same step."""
+    """For each flag, if it is set in any process, so that all do the same after the same step."""
     return [count > 0 for count in reduce_sum(accelerator, [float(flag) for flag in flags])]
 
 

@@ -292,7 +292,7 @@ def stopping_reason(context: RunContext, progress: Progress, late: bool | None =
 
 
 def is_late(context: RunContext) -> bool:
-    """Whether the run has spent its hours, by the clock of the first process."""
+    """True if the run has spent its hours, by the clock of the first process."""
     hours = context.stopping.max_hours
     return context.accelerator.is_main_process and hours is not None and context.clock.hours >= hours
 

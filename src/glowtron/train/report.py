@@ -1,4 +1,4 @@
-"""What a run reports: its start, `result.json` at its end, and `report.json` with the same figures for comparison.
+"""Reports of a run: its start, `result.json` at its end, and `report.json` with the same figures for comparison.
 
 Every figure that could not be measured has the reason in its place.
 """

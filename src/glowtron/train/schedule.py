@@ -1,4 +1,4 @@
-"""What depends on the step alone: learning rate and random seed. So a resumed run repeats an uninterrupted one."""
+"""Learning rate and random seed as functions of the step, so that a resumed run repeats an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from glowtron.config import OptimizerConfig, TrainingConfig
 
 
 def last_step(training: TrainingConfig, n_items: int) -> int:
-    """Steps after which a run on `n_items` clips is over."""
+    """The number of steps of a run on `n_items` clips."""
     ends = [] if training.max_steps is None else [training.max_steps]
     if training.max_epochs is not None:
         # Rounded first: 3 epochs of 7 clips are not to end a step late for the last bit of 3.0 * 7 / 2.
@@ -35,6 +35,6 @@ def learning_rate(step: int, config: OptimizerConfig, last: int, steps_per_epoch
 
 
 def step_seed(seed: int, *place: int | str) -> int:
-    """Seed of the noise drawn at one place of a run (a step and a process, say), 63 bits, unlike at any other place."""
+    """Seed of 63 bits for the noise at one place of a run, such as a step and a process; each place has another."""
     name = ":".join(str(part) for part in (seed, *place))
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little") >> 1

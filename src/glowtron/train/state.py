@@ -30,7 +30,7 @@ class StoppingCriteria(NamedTuple):
 
 
 class RunContext(NamedTuple):
-    """What stays the same over the steps of a run."""
+    """Everything that stays the same over the steps of a run."""
 
     task: Task
     run: Path
@@ -45,7 +45,7 @@ class RunContext(NamedTuple):
 
 
 class TrainState(NamedTuple):
-    """What a step changes."""
+    """Everything that a step changes."""
 
     model: nn.Module
     """The task's model, wrapped for several processes; `task.model` holds the same weights."""
