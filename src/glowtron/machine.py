@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 POWERCAP = Path("/sys/class/powercap")
-"""Where Linux counts the energy of processor packages, if it lets anyone read it."""
+"""Energy counters of processor packages on Linux."""
 _GPU_EVERY_S = 10.0
 """Asking for the power of GPUs starts a program, so it is not done at every line of metrics."""
 

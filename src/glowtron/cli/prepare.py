@@ -161,7 +161,7 @@ def from_folder(
 
 
 def _result(report: CorpusReport, out: Path) -> str:
-    """What has been made, and what to do with it."""
+    """A summary of the corpus and the next command."""
     from glowtron.data.folder import LIST
 
     n = len(report.kept) + len(report.left_out)

@@ -74,7 +74,7 @@ class Aligner:
         self._decoders: dict[float, Any] = {}
 
     def align(self, audio: Audio, symbols: Sequence[int]) -> Alignment:
-        """When each of `symbols` ends in `audio` (at `SAMPLE_RATE`).
+        """Times at which `symbols` end in `audio` (at `SAMPLE_RATE`).
 
         Raises InputError if the symbols hold no phones, or if they cannot be found in the audio, which happens when it
         says something else, or is cut short.
@@ -137,7 +137,7 @@ def align_clips(
 
     Clips that cannot be aligned are left out and named in the report. Clips that `out` has already, with the same
     symbols and length, are not aligned again. An interrupted run leaves what it found beside `out`, for the next one
-    to go on from. `progress` is told after each clip how many are done. Raises InputError if PocketSphinx is missing or
+    to go on from. `progress` gets the number of clips done after each. Raises InputError if PocketSphinx is missing or
     `out` cannot be written.
     """
     aligner = Aligner()

@@ -23,8 +23,9 @@ def unpack(archive: Path, folder: Path, progress: Progress | None = None) -> Non
 
     Files that are there already stay, and `metadata.csv` comes last, so where it is, all is. No file is ever written
     under a path that the archive chose: whatever is none of these is passed over, and a link, a device or a name that
-    leads out of the archive's folder is refused. `progress` is told of the archive's bytes. Raises InputError if the
-    archive is damaged, holds other things or cannot be read, and if the folder cannot be written.
+    leads out of the archive's folder is refused. `progress` gets the archive's bytes read and all of
+    them. Raises InputError if the archive is damaged, holds other things or cannot be read, and if the folder cannot be
+    written.
     """
     metadata = None
     try:
@@ -50,7 +51,7 @@ def unpack(archive: Path, folder: Path, progress: Progress | None = None) -> Non
 
 
 def _place(member: tarfile.TarInfo, archive: Path) -> str | None:
-    """Where in the corpus a member belongs, None for what is not needed. Raises InputError for what is not safe."""
+    """Path of a member in the corpus; None if it is not needed. Raises InputError for an unsafe one."""
     parts = PurePosixPath(member.name).parts
     usual = (member.isfile() or member.isdir()) and member.size <= _LARGEST
     if member.name.startswith("/") or ".." in parts or not usual:

@@ -51,7 +51,7 @@ class Cache:
     def fill(self, clips: Sequence[Clip], progress: Callable[[int], None] | None = None) -> list[int]:
         """Make all missing entries and return each clip's length in mel frames.
 
-        `progress` is told after each clip how many are done. Raises one InputError that names each clip that cannot be
+        `progress` gets the number of clips done after each. Raises one InputError that names each clip that cannot be
         used, with its reason, or that says why the folder cannot be written.
         """
         try:

@@ -1,4 +1,4 @@
-"""What became of a folder of recordings: which make clips, which do not and why, and what the clips are like."""
+"""Report on a folder of recordings: those that make clips, those that do not and why, and figures of the clips."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ KIND = "prepared recordings"
 _ODD = 2.0
 """Times the speaker's median rate of speech, or one over it, from which on a text may not be what is said."""
 _FEWEST = 10
-"""Clips of a speaker under which a median says nothing."""
+"""A median over fewer clips of a speaker is not used."""
 _QUIET_DB = 20.0
-"""What is raised by more than this brings its background along."""
+"""With more gain than this, the background noise is raised too."""
 _MOST_NAMED = 200
 """Recordings listed one by one in a section; report.json has all."""
 
@@ -32,9 +32,9 @@ class KeptClip(NamedTuple):
     id: str
     speaker: str
     file: str
-    """Where it is, in the corpus."""
+    """Path in the corpus."""
     source: str
-    """Where it came from, in the folder of recordings."""
+    """Path of the recording in its folder."""
     raw: str
     text: str
     seconds: float
@@ -46,7 +46,7 @@ class KeptClip(NamedTuple):
     """LUFS, before levelling."""
     gain_db: float
     limited: bool
-    """Whether a peak kept it from the loudness that was asked for."""
+    """True if the true peak limited the gain."""
 
     @property
     def rate(self) -> float:
@@ -58,7 +58,7 @@ class LeftOut(NamedTuple):
     """A recording, or a text, that has not."""
 
     name: str
-    """Where it is, in the folder of recordings."""
+    """Path in the folder of recordings."""
     speaker: str
     reason: str
     detail: str
@@ -87,7 +87,7 @@ class CorpusReport(NamedTuple):
         return sum(clip.seconds for clip in self.kept)
 
     def symbols(self) -> Counter[str]:
-        """How often each letter and sign is in the texts, capitals counted as small letters."""
+        """Counts of letters and signs in the texts; capitals count as small letters."""
         return Counter(letter for clip in self.kept for letter in clip.text.lower())
 
     def figures(self) -> dict[str, dict[str, Any]]:
@@ -233,7 +233,7 @@ def _rounded(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _code(symbol: str) -> str:
-    """One symbol, that it may be told from what is around it."""
+    """One symbol in quotation marks."""
     return symbol if len(symbol) > 1 else f"`` {symbol} ``" if symbol == "`" else f"`{symbol}`"
 
 

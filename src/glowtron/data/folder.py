@@ -110,7 +110,7 @@ def _require_folder_names(speakers: Set[str]) -> None:
 
 
 def _fault(recording: Recording) -> Fault | None:
-    """What can be said against a recording without listening to it."""
+    """A fault of a recording that can be found without reading it."""
     if recording.audio is None:
         return Fault("no recording", "there is a text of this name only")
     if not any(letter.isalnum() for letter in recording.text):
@@ -121,7 +121,7 @@ def _fault(recording: Recording) -> Fault | None:
 
 
 def _place(recording: Recording, source: Path) -> str:
-    """Where a recording is, in the folder of recordings, in characters that can be written anywhere."""
+    """Path of a recording in its folder, in characters that any terminal and file can hold."""
     audio = recording.audio
     if audio is None:
         return recording.id
@@ -135,7 +135,7 @@ def _home(speaker: str, several: bool) -> str:
 
 
 def _file(clip: Clip, several: bool) -> str:
-    """Where a clip goes, in the corpus."""
+    """Path of a clip in the corpus."""
     return f"{_home(clip.speaker, several)}wavs/{clip.id}.wav"
 
 
@@ -170,7 +170,7 @@ def _claim(out: Path, planned: Set[str]) -> tuple[bytes | None, Set[str]]:
 
 
 def _is_inside(path: PurePosixPath) -> bool:
-    """Whether a report that someone has changed cannot make us delete things elsewhere."""
+    """True if a path stays inside the corpus, so that a changed report cannot make us delete other files."""
     return not path.is_absolute() and ".." not in path.parts
 
 

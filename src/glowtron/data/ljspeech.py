@@ -30,7 +30,7 @@ Progress = Callable[[str, int, int], None]
 
 
 class Prepared(NamedTuple):
-    """What has been made."""
+    """The result of preparing the corpus."""
 
     corpus: Path
     """The folder in LJSpeech's layout."""
@@ -101,7 +101,7 @@ def beside_published(here: Statistics) -> str:
 
 
 def _whole(corpus: Path) -> bool:
-    """Whether the corpus has a recording for each transcript."""
+    """True if the corpus has a recording for each transcript."""
     if not (corpus / METADATA).is_file():
         return False
     try:

@@ -1,4 +1,4 @@
-"""How loud a recording sounds, and how high it reaches, after ITU-R BS.1770-4 (2015), of mono sound.
+"""Loudness and true peak of mono sound after ITU-R BS.1770-4 (2015).
 
 Integrated loudness (annex 1), in LUFS: the sound is weighted as the head and the ear weight it (a high shelf and a
 high-pass), its power taken in blocks of 0.4 s that overlap by three quarters, and the mean taken of the blocks that are

@@ -316,7 +316,7 @@ def _read_metadata(path: Path, wavs: Path) -> list[Row]:
 
 
 def names_speakers(table: Sequence[Sequence[str]]) -> bool:
-    """Whether the first of two columns holds speakers and the second texts, not a text and its normalised form.
+    """True if the first of two columns holds speakers and the second texts, not a text and its normalised form.
 
     Names are few, each is on two lines at least on average, and they are one word; texts are mostly several words.
     """

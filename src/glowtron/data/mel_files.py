@@ -25,8 +25,8 @@ MelFormat = Literal["npy", "pt"]
 def write_mels(clips: Sequence[Clip], folder: Path, kind: MelFormat, progress: Progress | None = None) -> list[float]:
     """Write the log-mel (M, T) float32 of each clip as `id.npy` or `id.pt`, unless it is there and newer than the clip.
 
-    Returns the clips' lengths in seconds. `progress` is told of clips. Raises one InputError that names each clip that
-    cannot be read or that is not at the mel's rate, which all of LJSpeech is.
+    Returns the clips' lengths in seconds. `progress` gets the number of clips done and of all. Raises one InputError
+    that names each clip that cannot be read or that is not at the mel's rate, which all of LJSpeech is.
     """
     config = MelConfig()
 
@@ -48,7 +48,7 @@ def write_mels(clips: Sequence[Clip], folder: Path, kind: MelFormat, progress: P
 
 
 def _newer(path: Path, recording: Path, n_bytes: int) -> bool:
-    """Whether a file was made after the recording and holds more than `n_bytes`: its own head and all values."""
+    """True if a file is newer than the recording and longer than `n_bytes`: its header and all values."""
     try:
         made = path.stat()
     except FileNotFoundError:

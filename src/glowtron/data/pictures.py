@@ -17,7 +17,7 @@ _BINS = 30
 _MOST_SYMBOLS = 45
 """Bars whose names can still be read."""
 _MOST_SPEAKERS = 8
-"""Colours that can be told apart; the rest are drawn as one."""
+"""Distinct colours; all further speakers share one."""
 
 
 def draw(report: CorpusReport) -> bytes:

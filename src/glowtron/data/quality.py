@@ -30,7 +30,7 @@ _LOUD_ENOUGH = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What clips have to be like."""
+    """Requirements of clips."""
 
     sample_rate: int = 22_050
     """Hz."""
@@ -70,9 +70,9 @@ class Examined(NamedTuple):
     loudness: float
     """LUFS, before levelling."""
     gain_db: float
-    """What levelling added."""
+    """Gain of levelling."""
     limited: bool
-    """Whether a peak kept it from the level that was asked for."""
+    """True if the true peak limited the gain."""
 
 
 def examine(clip: Clip, rules: Rules) -> Examined | Fault:

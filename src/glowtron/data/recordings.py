@@ -1,6 +1,6 @@
-"""Recordings of one's own and what is said in them, found in a folder and everything below it.
+"""Recordings and their texts, found in a folder and everything below it.
 
-Texts stand in `metadata.csv`, in another file that is named, or beside each recording in a file of its name with `.txt`
+Texts are in `metadata.csv`, in another file that is named, or beside each recording in a file of its name with `.txt`
 or `.lab`. Several speakers have a column, or a folder each.
 """
 
@@ -20,14 +20,14 @@ SOUND_SUFFIXES = tuple(
     f".{name}"
     for name in "wav wave flac ogg oga opus mp3 aif aiff aifc au snd caf w64 rf64 sph voc m4a aac wma webm mp4".split()
 )
-"""What is taken for a recording; the last five cannot be read and are reported."""
+"""Suffixes of recordings; files of the last five cannot be read and are reported."""
 TEXT_SUFFIXES = (".txt", ".lab", ".TXT", ".LAB")
 COLUMNS = ("id|text", "id|text|normalised", "id|text|speaker", "id|speaker|text", "id|text|normalised|speaker")
 """Meanings of the columns of a transcript; the first may be a path instead."""
 
 _TRANSCRIPT = METADATA
 _WAVS = "wavs"
-"""The folder in which LJSpeech's layout keeps recordings, which says nothing of them."""
+"""The folder for recordings in LJSpeech's layout. Its name is never a speaker's."""
 
 
 class Recording(NamedTuple):
@@ -37,14 +37,14 @@ class Recording(NamedTuple):
     """Names its clip: the file's name without suffix, after those of its folders where files share one."""
     audio: Path | None
     raw: str
-    """What is said, as it is written."""
+    """The text as it is written."""
     text: str
     """The same spelled out, where there is such a column."""
     speaker: str
 
 
 class _Line(NamedTuple):
-    """What a transcript says of a recording."""
+    """A line of a transcript."""
 
     where: str
     name: str
@@ -131,7 +131,7 @@ def _home(path: Path, folder: Path) -> Path:
 
 
 def _read_home(home: Path, columns: str | None, sounds: Sequence[Path], partial: bool) -> list[_Line]:
-    """Recordings of one folder, told of by its own transcript or by files beside them."""
+    """Recordings of one folder, with texts from its own transcript or from files beside them."""
     if (home / _TRANSCRIPT).is_file():
         return _read(home, home / _TRANSCRIPT, columns, sounds, partial)
     texts = [_beside(sound) for sound in sounds]
@@ -254,7 +254,7 @@ def _names_of_columns(rows: Sequence[tuple[str, list[str]]], path: Path, columns
 
 
 def _names(folder: Path, lines: Sequence[_Line]) -> list[str]:
-    """What each line's clip is called. Raises InputError for two of one name."""
+    """Names of the clips of all lines. Raises InputError for two of one name."""
     short = [_clean(line.audio.stem if line.audio else line.name) for line in lines]
     alike = len(set(short)) < len(short)
     names = [_clean(_long_name(line.audio, folder)) for line in lines if line.audio] if alike else short
@@ -286,7 +286,7 @@ def _plain(text: str) -> str:
 
 
 def _untold(folder: Path, n: int) -> str:
-    """What to say where no recording has a text."""
+    """The error message if no recording has a text."""
     lists = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in (".txt", ".csv", ".tsv"))
     hint = f", such as {folder / lists[0]}" if lists else ""
     return (

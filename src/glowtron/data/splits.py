@@ -30,7 +30,7 @@ def published_split() -> dict[str, frozenset[str]]:
 
 
 def list_files(clips: Sequence[Clip], mel_suffix: str) -> dict[str, str]:
-    """What the 15 list files hold, lines of `path|text`, by their names.
+    """Content of the 15 list files, lines of `path|text`, by their names.
 
     Paths begin with the corpus's folder, as the published programs are used to: `LJSpeech-1.1/wavs/LJ001-0001.wav`.
     Where the corpus lacks clips, lists lack them too.

@@ -1,4 +1,4 @@
-"""What a corpus amounts to: how many clips, words and hours, as LJSpeech's own README counts them."""
+"""Statistics of a corpus: clips, words and hours, as LJSpeech's own README counts them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ LJSPEECH = Statistics(
     shortest_s=1.11,
     longest_s=10.10,
 )
-"""What is published with LJSpeech 1.1. Its rule for words is not; ours finds 225,961, of them 13,771 distinct."""
+"""Published with LJSpeech 1.1, without its rule for words; ours finds 225,961, of them 13,771 distinct."""
 
 
 def statistics(texts: Sequence[str], seconds: Sequence[float]) -> Statistics:

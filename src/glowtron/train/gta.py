@@ -52,7 +52,7 @@ class Acoustic(NamedTuple):
     model: Tacotron2
     """On CPU, in float32 and evaluation mode."""
     monotonic: bool
-    """Whether it synthesizes with monotonic attention."""
+    """True if it synthesizes with monotonic attention."""
 
 
 def load_acoustic(source: Path) -> Acoustic:

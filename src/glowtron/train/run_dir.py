@@ -54,7 +54,7 @@ def _claim(run: Path, files: Mapping[str, Any]) -> None:
 
 
 def _differs(path: Path, now: dict[str, Any]) -> bool:
-    """Whether a begun run's file has to be written anew. Raises InputError if it is another run's."""
+    """True if a begun run's file has to be written anew. Raises InputError if it is another run's."""
     run = path.parent
     if not path.exists():
         raise InputError(f"{run} holds checkpoints but no {path.name}; restore the file, or give another --run")
@@ -81,7 +81,7 @@ def _differs(path: Path, now: dict[str, Any]) -> bool:
 
 
 def _is_longer(run: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Whether the run has reached the end of its schedule, and nothing but a later end is asked for now."""
+    """True if the run has reached the end of its schedule, and nothing but a later end is asked for now."""
     try:
         result = json.loads((run / "result.json").read_text(encoding="utf-8"))
         at_end = result["ended_by"] in ("max_steps", "max_epochs") and result["step"] == checkpoints.steps(run)[-1]

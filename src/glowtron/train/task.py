@@ -48,7 +48,7 @@ class Task(ABC):
     config: RunConfig
     model: nn.Module
     unit: str
-    """What `n_units` counts, in the plural."""
+    """Name of the units that `n_units` counts, in the plural."""
     init_from: InitFrom | None = None
     """Weights that a new run begins with; None: random ones."""
 
@@ -171,7 +171,7 @@ class Corpora(NamedTuple):
     root: Path | None = None
     """Folder in which the paths of lists begin."""
     quiet: bool = True
-    """Whether to show no progress."""
+    """True to show no progress."""
 
     def clips(self, *, needs_text: bool = True) -> list[Clip]:
         """All clips. Raises InputError for lists that cannot be read and recordings that are missing."""
