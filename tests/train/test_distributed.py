@@ -111,8 +111,8 @@ def test_no_thread_of_the_group_is_left_to_abort_a_program_that_ends(tmp_path):
 def test_a_run_is_gone_on_with_by_another_number_of_processes(alone, tmp_path, first):
     run = tmp_path / "run"
 
-    def by_one(stops):
-        train(Uneven(changed(precision="fp32"), held_batch=3), run, stops=stops, device="cpu", quiet=True)
+    def by_one(stopping):
+        train(Uneven(changed(precision="fp32"), held_batch=3), run, stopping=stopping, device="cpu", quiet=True)
 
     if first == 1:
         by_one(StoppingCriteria(max_hours=1e-9))

@@ -100,10 +100,10 @@ def ljspeech(
 @click.option(
     "--columns",
     metavar="NAMES",
-    help="What the transcript's columns are: 'id|text', then '|normalised', '|speaker' or both.  [default: a third is "
-    "the normalised text in metadata.csv, else the speaker]",
+    help="Columns of the transcript: 'id|text', then '|normalised', '|speaker' or both, or 'id|speaker|text'.  "
+    "[default: a third is the normalised text in metadata.csv, else the speaker; Piper's is recognised]",
 )
-@click.option("--speaker", metavar="NAME", help="Who speaks, where no column says.  [default: whom the folder names]")
+@click.option("--speaker", metavar="NAME", help="The speaker, if no column names one.  [default: the folder's name]")
 @click.option("--partial", is_flag=True, help="Go on where the transcript names recordings that are missing.")
 @click.option("--sample-rate", type=int, metavar="HZ", default=22_050, show_default=True, help="Of the clips.")
 @click.option("--shortest", type=float, metavar="SECONDS", default=0.5, show_default=True, help="Shorter clips go.")
