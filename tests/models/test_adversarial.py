@@ -16,11 +16,11 @@ def test_each_loss_reaches_its_own_network_only(kind: Kind) -> None:
     discriminator = SpectralDiscriminator(SpectralDiscriminatorConfig(channels=4))
     generator = nn.Linear(8, 4096)
     losses = adversarial_losses(discriminator, generator(torch.randn(2, 8)), torch.randn(2, 4096), kind=kind)
-    losses.discriminator.backward(retain_graph=True)
+    losses.d_loss.backward(retain_graph=True)
     assert generator.weight.grad is None
     assert all(weight.grad is not None for weight in discriminator.parameters())
     discriminator.zero_grad(set_to_none=True)
-    (losses.generator + losses.features).backward()
+    (losses.g_loss + losses.feature_matching).backward()
     assert generator.weight.grad is not None
     assert all(weight.grad is None for weight in discriminator.parameters())
 
@@ -30,8 +30,8 @@ def test_a_discriminator_of_mels_is_told_the_speaker() -> None:
     discriminator = PatchDiscriminator(PatchDiscriminatorConfig(channels=2), 8, 2)
     mels = torch.randn(2, 16, 8)
     same = adversarial_losses(discriminator, mels, mels, torch.tensor([0, 1]))
-    assert same.features.item() == 0
-    assert same.generator.item() > 0
+    assert same.feature_matching.item() == 0
+    assert same.g_loss.item() > 0
 
 
 def test_the_spectral_loss_is_zero_for_the_same_sound_alone() -> None:

@@ -83,7 +83,7 @@ def test_losses_before_and_after_it_joins(make_task) -> None:
     batches = task.batches(2, Shard())
     before, after = (task.losses(task.model.train(), next(batches), torch.Generator()) for _ in range(2))
     assert "d_loss" not in before
-    assert {"d_loss", "g_loss", "features"} <= after.keys()
+    assert {"d_loss", "g_loss", "feature_matching"} <= after.keys()
     assert all(value.isfinite() for value in after.values())
     validation = task.losses(task.model.eval(), next(iter(task.validation_batches())), torch.Generator())
     assert "loss" not in validation and "mel" in validation

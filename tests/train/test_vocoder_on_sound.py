@@ -32,7 +32,7 @@ def test_likelihood_comes_first_and_then_sound(task: VocoderTask) -> None:
     batches = task.batches(2, Shard())
     likelihood, sound = (task.losses(task.model.train(), next(batches), torch.Generator()) for _ in range(2))
     assert likelihood.keys() == {"loss"}
-    assert {"stft", "mel_l1", "d_loss", "g_loss", "features"} < sound.keys()
+    assert {"stft", "mel_l1", "d_loss", "g_loss", "feature_matching"} < sound.keys()
     assert all(value.isfinite() for value in sound.values())
 
 

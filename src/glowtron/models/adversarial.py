@@ -30,11 +30,11 @@ class Verdict(Protocol):
 class AdversarialLosses(NamedTuple):
     """Of one batch, each a scalar."""
 
-    discriminator: Tensor
-    """What the discriminator minimises."""
-    generator: Tensor
-    """What the generator minimises to be taken for a recording."""
-    features: Tensor
+    d_loss: Tensor
+    """Of the discriminator."""
+    g_loss: Tensor
+    """Of the generator, to be taken for a recording."""
+    feature_matching: Tensor
     """Mean absolute difference of the discriminator's features of both (Larsen et al. 2016, sec. 3.2)."""
 
 

@@ -189,9 +189,9 @@ class FastSpeech2Task(ClipTask):
         adversarial = self.config.adversarial
         if between is not None:
             assert adversarial is not None
-            values |= {"d_loss": between.discriminator, "g_loss": between.generator, "features": between.features}
-            total = total + between.discriminator + adversarial.weight * between.generator
-            total = total + adversarial.feature_weight * between.features
+            values |= between._asdict()
+            total = total + between.d_loss + adversarial.weight * between.g_loss
+            total = total + adversarial.feature_weight * between.feature_matching
         if not model.training and adversarial is not None:
             return values
         return {"loss": total, **values}

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from glowtron.config import PostnetRun
 from glowtron.data.cache import Cache
 from glowtron.data.manifest import Clip
 from glowtron.data.mel_pairs import MelPairDataset, MelPairs, collate_mel_pairs
 from glowtron.data.precomputed_mels import PrecomputedMels
-from glowtron.models.patch_discriminator import Judgement, PatchDiscriminator
+from glowtron.models.adversarial import adversarial_losses
+from glowtron.models.patch_discriminator import PatchDiscriminator
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.train.gta import load_acoustic
 from glowtron.train.log import Picture, ValidationSamples
@@ -31,15 +31,15 @@ SAMPLE_CLIPS = 4
 """Validation clips shown at each validation."""
 
 
-class AdversarialLosses(NamedTuple):
-    """Losses of one batch, each a scalar."""
+class PostnetLosses(NamedTuple):
+    """Losses of one batch, each a scalar: those of `AdversarialLosses`, by least squares, and one more."""
 
     d_loss: Tensor
-    """Of the discriminator: least squares against 1 for real and 0 for fake mels (Mao et al. 2017, eq. 9)."""
+    """Of the discriminator."""
     g_loss: Tensor
-    """Of the postnet, the generator: least squares of the fake mels' score against 1."""
+    """Of the postnet, the generator."""
     feature_matching: Tensor
-    """Mean absolute difference of the discriminator's features of fake and real mels (Larsen et al. 2016, sec. 3.2)."""
+    """Mean absolute difference of the discriminator's features of fake and real mels."""
     reconstruction: Tensor
     """Mean absolute difference of the mels themselves."""
 
@@ -62,21 +62,14 @@ class AdversarialPostnet(nn.Module):
         refined: Tensor = x + self.acoustic.postnet(x, None).float()
         return refined.transpose(1, 2)
 
-    def forward(self, mel_before: Tensor, real: Tensor, speaker: Tensor) -> AdversarialLosses:
+    def forward(self, mel_before: Tensor, real: Tensor, speaker: Tensor) -> PostnetLosses:
         """mel_before: (B, M, T) before the postnet; real: (B, M, T) of the recordings; speaker: (B,).
 
-        Each loss has a gradient for its own network only: the discriminator sees the fake mel detached, and its weights
-        are detached where the postnet's loss passes through it. So the sum of all losses can be minimised at once.
+        Each loss has a gradient for its own network only, so the sum of all can be minimised at once.
         """
         real, fake = real.transpose(1, 2), self.refine(mel_before).transpose(1, 2)
-        of_real, of_fake = self.discriminator(real, speaker), self.discriminator(fake.detach(), speaker)
-        d_loss = (of_real.score.float() - 1).square().mean() + of_fake.score.float().square().mean()
-        frozen = {name: weight.detach() for name, weight in self.discriminator.named_parameters()}
-        through: Judgement = functional_call(self.discriminator, frozen, (fake, speaker))
-        g_loss = (through.score.float() - 1).square().mean()
-        pairs = zip(through.features, of_real.features, strict=True)
-        matching = torch.stack([(a.float() - b.detach().float()).abs().mean() for a, b in pairs]).mean()
-        return AdversarialLosses(d_loss, g_loss, matching, (fake - real).abs().mean())
+        between = adversarial_losses(self.discriminator, fake, real, speaker)
+        return PostnetLosses(*between, (fake - real).abs().mean())
 
 
 def postnet_task(config: PostnetRun, corpora: Corpora, *, acoustic: Path, mels: Path) -> PostnetTask:

@@ -95,7 +95,7 @@ class SoundLosses(NamedTuple):
     """Of the discriminator."""
     g_loss: Tensor
     """Of the flow, to be taken for a recording."""
-    features: Tensor
+    feature_matching: Tensor
     """Mean absolute difference of the discriminator's features."""
 
 
@@ -202,7 +202,7 @@ class VocoderTask(ClipTask):
         sound = self.config.sound
         assert sound is not None
         total = parts.d_loss + sound.stft_weight * parts.stft + sound.mel_weight * parts.mel_l1
-        total = total + sound.adversarial_weight * parts.g_loss + sound.feature_weight * parts.features
+        total = total + sound.adversarial_weight * parts.g_loss + sound.feature_weight * parts.feature_matching
         return {"loss": total, **parts._asdict()}
 
     def n_units(self, batch: Batch) -> int:
