@@ -19,7 +19,7 @@ from torch import Tensor
 
 from glowtron.bench.weights import realistic_acoustic_weights
 from glowtron.config import Tacotron2Config
-from glowtron.engines import tacotron2 as fast_tacotron2
+from glowtron.engines import cpu_tacotron2 as fast_tacotron2
 from glowtron.engines.cpu_tacotron2 import accelerate_tacotron2, choose
 from glowtron.engines.kernel import Found, find_kernel
 from glowtron.engines.monotonic import Place

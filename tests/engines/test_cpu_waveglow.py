@@ -125,7 +125,7 @@ def test_speakers(config: WaveGlowConfig, precision: str, exact: int, monkeypatc
     assert signal_to_noise(wanted, torch.cat(waves, dim=1)) > exact
     monkeypatch.setattr(FastWaveGlow, "piece_rows", 2 * z.shape[2])  # Two items at a time, the last one.
     assert signal_to_noise(wanted, fast.inverse(z, mel, whose)) > exact
-    with pytest.raises(AssertionError, match="has to be told which"):
+    with pytest.raises(AssertionError, match="needs `speaker`"):
         fast.inverse(z, mel)
 
 

@@ -26,7 +26,6 @@ from small_models import (
 from glowtron.engines.cuda_decoder import CudaTacotron2, NarrowRecurrence, accelerate_tacotron2_on_cuda
 from glowtron.engines.cuda_launches import Launches, Tensors
 from glowtron.errors import InputError
-from glowtron.models.recurrence import Recurrence
 from glowtron.models.tacotron2 import DecodingOptions, Spoken, Tacotron2
 
 SOFT = DecodingOptions(max_frames=147, stop_threshold=0.7)
@@ -137,7 +136,7 @@ def test_without_a_compiler_it_is_the_model_and_says_so() -> None:
 
 
 def test_lstm_in_half_precision() -> None:
-    cell, x, state = Recurrence(6, 5), torch.randn(3, 6), (torch.randn(3, 5), torch.randn(3, 5))
+    cell, x, state = torch.nn.LSTMCell(6, 5), torch.randn(3, 6), (torch.randn(3, 5), torch.randn(3, 5))
     for dtype, tolerance in ((torch.float32, 1e-6), (torch.float16, 2e-3), (torch.bfloat16, 2e-2)):
         for found, wanted in zip(NarrowRecurrence(cell, dtype)(x, state), cell(x, state), strict=True):
             assert found.dtype == torch.float32

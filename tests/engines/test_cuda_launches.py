@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from small_models import CARD, no_compiler, record
 from torch import Tensor
 
-from glowtron.engines import launches
+from glowtron.engines import cuda_launches as launches
 from glowtron.engines.cuda_launches import Fused, Launches, Recorded, Tensors, agree, bucket, find_launches
 
 

@@ -111,7 +111,7 @@ def test_speakers(config: WaveGlowConfig, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(CudaWaveGlow, "piece_rows", 2 * z.shape[2])  # Two items at a time, the last one.
     assert torch.allclose(ours.inverse(z, mel, whose), wanted, atol=1e-5)
     assert torch.allclose(ours.inverse(z, mel, torch.tensor([1])), all_alike, atol=1e-5)
-    with pytest.raises(AssertionError, match="has to be told which"):
+    with pytest.raises(AssertionError, match="needs `speaker`"):
         ours.inverse(z, mel)
 
 

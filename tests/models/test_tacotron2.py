@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from glowtron.config import Tacotron2Config
+from glowtron.engines.convolutions import MatrixConvolution, shifted_views
 from glowtron.importers import read_published
-from glowtron.models.convolution import Convolution, matrix_from_taps, shifted_views
-from glowtron.models.dropout import draw_mask
+from glowtron.models.convolution import Convolution, matrix_from_taps
 from glowtron.models.monotonic import REACH, finish, longest_dwells, move_on
 from glowtron.models.published_tacotron2 import config_from_published, from_published
 from glowtron.models.tacotron2 import DecodingOptions, Memory, Tacotron2, Tacotron2Output
@@ -169,9 +169,7 @@ def test_reading_at_measured_symbols_equals_walking_with_that_attention() -> Non
     at_once = model(ids, id_lengths, mel, mel_lengths, symbols=symbols, generator=torch.Generator().manual_seed(3))
     memory = model.encode(ids, id_lengths)
     previous = torch.nn.functional.pad(mel.transpose(1, 2)[:, 1::2], (0, 0, 1, -1))
-    shape = (2, 3, 6, model.prenet.channels)
-    keep = draw_mask(shape, model.prenet.dropout, previous, torch.Generator().manual_seed(3))
-    squeezed = model.prenet(previous, keep)
+    squeezed = model.squeeze(previous, torch.Generator().manual_seed(3))
     chosen = torch.nn.functional.one_hot(symbols, ids.shape[1]).float()
     state = model.start(memory)
     for i in range(6):
@@ -250,13 +248,13 @@ def test_same_generator_same_mel_and_another_generator_another_mel() -> None:
 
 @pytest.mark.parametrize("in_channels", [2, 16])
 def test_convolution_is_conv1d(in_channels: int) -> None:
-    """Narrow inputs take another way to the same values."""
+    """So is the matrix product that training uses; narrow inputs take another way to the same values."""
     torch.manual_seed(0)
     reference = torch.nn.Conv1d(in_channels, 6, 5, padding=2)
-    ours = Convolution(in_channels, 6, 5)
-    ours.load_state_dict({"weight": matrix_from_taps(reference.weight), "bias": reference.bias})
     x = torch.randn(2, 11, in_channels)
-    torch.testing.assert_close(ours(x), reference(x.transpose(1, 2)).transpose(1, 2), atol=1e-5, rtol=1e-5)
+    for ours in (Convolution(in_channels, 6, 5), MatrixConvolution(in_channels, 6, 5)):
+        ours.load_state_dict({"weight": matrix_from_taps(reference.weight), "bias": reference.bias})
+        torch.testing.assert_close(ours(x), reference(x.transpose(1, 2)).transpose(1, 2), atol=1e-5, rtol=1e-5)
 
 
 def test_loss_counts_a_stop_at_the_last_step_only() -> None:

@@ -17,7 +17,7 @@ from glowtron.config import GroupingConfig, WaveGlowConfig, WaveNetConfig
 from glowtron.errors import InputError
 from glowtron.importers.published import read_published
 from glowtron.models.published_waveglow import config_from_published, from_published
-from glowtron.models.waveglow import WaveGlow, draw_noise, flow_loss, mix
+from glowtron.models.waveglow import WaveGlow, draw_noise, flow_loss, inv_conv
 
 WAVENET = WaveNetConfig(n_layers=2, n_channels=8, dilation_cycle=2)
 KINDS = waveglow_kinds(WAVENET, "grouped", "lapped", "lapped, hop of the mel", "swapped halves")
@@ -151,7 +151,7 @@ def test_generating_from_the_noise_of_forward_gives_the_audio_back(config: WaveG
     mel = mel[:, :, :5]
     with torch.no_grad():
         z = model(wave, mel).z
-    parts = z.split([n for n in model.leaving if n] + [model.channels[-1]], dim=1)
+    parts = z.split([n for n in model.early if n] + [model.channels[-1]], dim=1)
     assert torch.allclose(model.generate(mel, 1.0, noise=parts[::-1]), wave, atol=1e-4)
 
 
@@ -266,7 +266,7 @@ def test_speakers_are_told_apart_and_several_share_a_batch(config: WaveGlowConfi
         assert torch.equal(model(wave, mel, torch.tensor([1])).z, model(wave, mel, torch.tensor([1, 1, 1])).z)
     assert torch.allclose(again[:, :96], wave, atol=1e-4)
     assert ((of_others[:, :96] - wave).square().mean(1) > 1e-6).all()
-    with pytest.raises(AssertionError, match="has to be told which"):
+    with pytest.raises(AssertionError, match="needs `speaker`"):
         model(wave, mel)
 
 
@@ -294,7 +294,7 @@ def test_log_determinants_are_finite_whatever_their_sign(seed: int, negative: bo
     matrix = torch.randn(6, 6, generator=torch.Generator().manual_seed(seed))
     if negative != bool(torch.linalg.det(matrix) < 0):
         matrix[0] = -matrix[0]
-    _, log_det = mix(torch.zeros(2, 5, 6), matrix)
+    _, log_det = inv_conv(torch.zeros(2, 5, 6), matrix)
     assert log_det.isfinite()
     assert log_det.item() == pytest.approx(10 * torch.linalg.det(matrix.double()).abs().log().item(), abs=1e-3)
 

@@ -18,8 +18,7 @@ from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
 from glowtron.config import GroupingConfig, WaveGlowConfig
 from glowtron.errors import InputError
-from glowtron.models.waveglow import Grouping, WaveGlow
-from glowtron.models.wavenet import NormedLinear, WaveNet
+from glowtron.models.waveglow import WN, Squeeze, WaveGlow, WeightNormConv
 
 
 class PlainWaveNet(nn.Module):
@@ -125,7 +124,7 @@ class PlainWaveGlow(nn.Module):
     @torch.no_grad()
     def copy_weights(self, model: WaveGlow) -> None:
         """Take over Glowtron's weights, so that both compute the same function."""
-        assert isinstance(model.analysis, Grouping)
+        assert isinstance(model.analysis, Squeeze)
         hops = self.config.mel.hop_length // self.group_size
         weight = model.analysis.upsample.weight.unflatten(0, (hops, self.config.mel.n_mels, self.group_size))
         weight = weight.unflatten(3, (-1, self.config.mel.n_mels))
@@ -134,17 +133,17 @@ class PlainWaveGlow(nn.Module):
         for mine, theirs in zip(self.mixing, model.mixing, strict=True):
             mine.copy_(theirs)
         for net, other in zip(self.wavenets, model.wavenets, strict=True):
-            assert isinstance(net, PlainWaveNet) and isinstance(other, WaveNet)
+            assert isinstance(net, PlainWaveNet) and isinstance(other, WN)
             net.end.weight.copy_(other.end.weight[:, :, None])
             cast(Tensor, net.end.bias).copy_(other.end.bias)
             pairs: list[tuple[nn.Module, nn.Module]] = [(net.start, other.start), (net.condition, other.condition)]
             pairs += [*zip(net.dilated, other.dilated, strict=True), *zip(net.res_skip, other.res_skip, strict=True)]
             for convolution, layer in pairs:
-                assert isinstance(convolution, nn.Conv1d) and isinstance(layer, NormedLinear)
+                assert isinstance(convolution, nn.Conv1d) and isinstance(layer, WeightNormConv)
                 _copy(convolution, layer)
 
 
-def _copy(convolution: nn.Conv1d, layer: NormedLinear) -> None:
+def _copy(convolution: nn.Conv1d, layer: WeightNormConv) -> None:
     cast(Tensor, convolution.bias).copy_(layer.bias)
     if layer.weight is None:
         g, v = layer.weight_g, layer.weight_v

@@ -18,6 +18,7 @@ from glowtron.bench.plain_waveglow import PlainWaveGlow
 from glowtron.bench.weights import realistic_weights
 from glowtron.config import AcousticRun, VocoderRun
 from glowtron.data.dataset import AcousticBatch
+from glowtron.engines.training import accelerate_training
 from glowtron.errors import InputError, reason
 from glowtron.mel import log_mel
 from glowtron.models.tacotron2 import Tacotron2
@@ -98,7 +99,7 @@ def draw_step(config: VocoderRun | AcousticRun, work: TrainingWork, shard: Shard
         wave, mel = (tensor[part] for tensor in segments(config, work))
         return Step(draw_waveglow(config, work.seed), partial(_flow_loss, config, wave, mel))
     batch = with_alignment(config, *(tensor[part] for tensor in clips(config, work.batch, work.frames, work.seed)))
-    model = Tacotron2(config.acoustic.tacotron2, config.acoustic.mel.n_mels).train()
+    model = accelerate_training(Tacotron2(config.acoustic.tacotron2, config.acoustic.mel.n_mels)).train()
     return Step(model, partial(_acoustic_loss, config, batch, work.seed))
 
 
@@ -128,7 +129,7 @@ def _acoustic_loss(config: AcousticRun, batch: AcousticBatch, seed: int, model: 
 
 def draw_waveglow(config: VocoderRun, seed: int) -> WaveGlow:
     """Weights at the scale of trained ones: new ones end in zeros, which hides what lies before them."""
-    return realistic_weights(WaveGlow(config.vocoder), torch.Generator().manual_seed(seed)).train()
+    return accelerate_training(realistic_weights(WaveGlow(config.vocoder), torch.Generator().manual_seed(seed))).train()
 
 
 def segments(config: VocoderRun, work: TrainingWork) -> tuple[Tensor, Tensor]:

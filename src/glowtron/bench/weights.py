@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from glowtron.models.tacotron2 import Tacotron2
-from glowtron.models.waveglow import Grouping, WaveGlow
-from glowtron.models.wavenet import NormedLinear, WaveNet
+from glowtron.models.waveglow import WN, Squeeze, WaveGlow, WeightNormConv
 
 MEL_RMS = 6.0
 """Root mean square of a log-mel of speech."""
@@ -25,7 +24,7 @@ def realistic_weights(model: WaveGlow, generator: torch.Generator) -> WaveGlow:
     change a sample this makes noise as loud as speech. The 1x1 convolutions stay the rotations they are.
     """
     for net in model.wavenets:
-        assert isinstance(net, WaveNet)
+        assert isinstance(net, WN)
         _draw(net.start, 1.0, generator)
         _draw(net.condition, 0.7, generator)
         for dilated in net.dilated:
@@ -34,7 +33,7 @@ def realistic_weights(model: WaveGlow, generator: torch.Generator) -> WaveGlow:
             _draw(res_skip, 1.0, generator)
         _draw(net.end, 0.3, generator)
         net.end.bias[len(net.end.bias) // 2 :] += 0.3
-    if isinstance(model.analysis, Grouping):
+    if isinstance(model.analysis, Squeeze):
         _draw(model.analysis.upsample, 1 / MEL_RMS, generator)
         model.analysis.bias.zero_()
     else:
@@ -81,7 +80,7 @@ def realistic_acoustic_weights(model: Tacotron2, generator: torch.Generator) -> 
 def _draw(layer: nn.Module, gain: float, generator: torch.Generator) -> None:
     weight, bias = _weight(layer), layer.bias
     weight.normal_(std=gain / math.sqrt(weight.shape[1]), generator=generator)
-    if isinstance(layer, NormedLinear) and layer.weight is None:
+    if isinstance(layer, WeightNormConv) and layer.weight is None:
         layer.weight_g.copy_(weight.norm(dim=1, keepdim=True))
     if isinstance(bias, Tensor):
         bias.normal_(std=0.05, generator=generator)

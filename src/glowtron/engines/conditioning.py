@@ -8,17 +8,22 @@ import math
 from torch import Tensor
 
 from glowtron.config import MelConfig
-from glowtron.models.waveglow import Grouping, Lapped
+from glowtron.engines.convolutions import MatrixConvolution
+from glowtron.engines.modules import replace_modules
+from glowtron.models.convolution import Convolution
+from glowtron.models.waveglow import MdctFrontEnd, Squeeze
 
 AT_ONCE = 64
 """Mel frames whose conditioning is computed at once: the published upsampling makes 80 kB of each."""
 
 
 class Analysis:
-    """A `Grouping` or a `Lapped`, and how far it looks. Everything is time-major: (T, B, M), (G, B, C)."""
+    """A `Squeeze` or a `MdctFrontEnd`, and how far it looks. Everything is time-major: (T, B, M), (G, B, C)."""
 
-    def __init__(self, analysis: Grouping | Lapped, mel: MelConfig) -> None:
-        self._analysis = copy.deepcopy(analysis).requires_grad_(False)
+    def __init__(self, analysis: Squeeze | MdctFrontEnd, mel: MelConfig) -> None:
+        self._analysis = replace_modules(copy.deepcopy(analysis), {Convolution: MatrixConvolution}).requires_grad_(
+            False
+        )
         self.n_channels, self.hop_length, self.n_conditioning = (
             analysis.n_channels,
             mel.hop_length,
@@ -26,9 +31,9 @@ class Analysis:
         )
         # Groups begin where frames do only every so many frames.
         self._step = math.lcm(self.hop_length, self.n_channels) // self.hop_length
-        self.is_lapped = isinstance(analysis, Lapped)
+        self.is_lapped = isinstance(analysis, MdctFrontEnd)
         """Whether the mel is needed again, and exactly, to make samples of the flow's channels."""
-        if isinstance(analysis, Lapped):
+        if isinstance(analysis, MdctFrontEnd):
             # Interpolation looks at the next frame, the transform at its neighbours, through the scale they have.
             layers = (*analysis.scale, analysis.scale_out)
             self.reach = 1 + sum((layer.kernel_size - 1) // 2 for layer in layers)

@@ -18,7 +18,7 @@ from glowtron.engines.precision import Capabilities, Precision, choose_precision
 from glowtron.engines.products import Kind, bfloat16_is_packed, int8_is_exact
 from glowtron.errors import InputError, nearest
 from glowtron.models.monotonic import longest_dwells
-from glowtron.models.tacotron2 import DecodingOptions, Memory, Prenet, Spoken, Tacotron2, real
+from glowtron.models.tacotron2 import DecodingOptions, Memory, Prenet, Spoken, Tacotron2, sequence_mask
 
 PRECISIONS = ("auto", "int8", "bf16", "fp32")
 
@@ -237,7 +237,7 @@ class FastTacotron2:
 
     def encode(self, ids: Tensor, id_lengths: Tensor, speaker: Tensor | None) -> Memory:
         """As `Tacotron2.encode`."""
-        mask = real(id_lengths, ids.shape[1])
+        mask = sequence_mask(id_lengths, ids.shape[1])
         masked = mask if self.config.mask_padding and not bool(mask.all()) else None
         x = self._embedding(ids)
         if masked is not None:
@@ -248,15 +248,15 @@ class FastTacotron2:
         for row, symbols, length in zip(values, x, id_lengths.tolist(), strict=True):
             row[:length] = self._lstm(symbols[None, :length])[0][0]
         if self._speaker is not None:
-            assert speaker is not None, "a model of several speakers has to be told which"
+            assert speaker is not None, "a model of several speakers needs `speaker`"
             values = values + self._speaker(speaker)[:, None]
         return Memory(values, self._key(values), mask)
 
     def refine(self, before: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, M) and lengths (B,) -> (B, T, M) with the postnet's addition, zero behind each text."""
-        mel = before * real(lengths, before.shape[1])[..., None]
+        mel = before * sequence_mask(lengths, before.shape[1])[..., None]
         if not self.config.mask_padding:
-            return mel + self._postnet(before, None) * real(lengths, before.shape[1])[..., None]
+            return mel + self._postnet(before, None) * sequence_mask(lengths, before.shape[1])[..., None]
         # One by one, so that each text is convolved as long as it is.
         for row, length in zip(mel, lengths.tolist(), strict=True):
             row[:length] += self._postnet(row[None, :length], None)[0]

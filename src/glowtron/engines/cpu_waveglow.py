@@ -17,8 +17,7 @@ from glowtron.engines.cpu_wavenet import CONSTANT, FastWaveNet, Workspace
 from glowtron.engines.inversion import Inversion
 from glowtron.engines.pipeline import Stage, Window, run_stages
 from glowtron.engines.precision import Capabilities, Precision, choose_precision
-from glowtron.models.waveglow import WaveGlow, unmix
-from glowtron.models.wavenet import WaveNet
+from glowtron.models.waveglow import WN, WaveGlow, inv_conv_inverse
 
 
 def accelerate_waveglow(
@@ -38,12 +37,12 @@ class Coupling:
 
     def __init__(self, model: WaveGlow, k: int, dtype: torch.dtype) -> None:
         net, matrix = model.wavenets[k], model.mixing[k].detach().float()
-        assert isinstance(net, WaveNet)
+        assert isinstance(net, WN)
         self.net = FastWaveNet(net, dtype)
         self.swapped = model.config.alternate_halves and k % 2 == 1
-        self.unmixing = unmix(torch.eye(len(matrix), device=matrix.device), matrix)
+        self.unmixing = inv_conv_inverse(torch.eye(len(matrix), device=matrix.device), matrix)
         stop = model.config.n_channels - model.channels[k]
-        self.joining = slice(stop - model.leaving[k], stop)
+        self.joining = slice(stop - model.early[k], stop)
         """Which channels of the noise left before this flow."""
 
     def __call__(self, x: Tensor, conditioning: Tensor, z: Tensor, space: Workspace) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from glowtron.engines.dilated import Dilated, PairedDilated
 from glowtron.engines.rows import made_up, make_up
-from glowtron.models.wavenet import NormedLinear, WaveNet
+from glowtron.models.waveglow import WN, WeightNormConv
 
 CONSTANT = 8
 """Channels, the first of them 1, that carry a bias: products like a multiple of eight."""
@@ -68,7 +68,7 @@ class FastWaveNet:
     """The same function as a `WaveNet`; never changed, so that any number of calls may share it."""
 
     @torch.no_grad()
-    def __init__(self, net: WaveNet, dtype: torch.dtype) -> None:
+    def __init__(self, net: WN, dtype: torch.dtype) -> None:
         width, n_layers, taps = net.n_channels, len(net.dilations), net.kernel_size
         self.width, self.dtype, self.dilations, self.n_taps = width, dtype, net.dilations, taps
         self.reach = sum(net.dilations) * (taps // 2)
@@ -86,7 +86,7 @@ class FastWaveNet:
         self.layers: list[_Layer] = []
         for i in range(n_layers):
             dilated, res_skip = net.dilated[i], net.res_skip[i]
-            assert isinstance(dilated, NormedLinear) and isinstance(res_skip, NormedLinear)
+            assert isinstance(dilated, WeightNormConv) and isinstance(res_skip, WeightNormConv)
             weight, out, bias = dilated.effective_weight(), res_skip.effective_weight(), res_skip.bias[:, None]
             out = torch.cat((out / 2, bias), dim=1)
             if end_first:

@@ -22,7 +22,7 @@ from glowtron.engines.cuda_info import Card, choose_on_card, exact_float32, find
 from glowtron.engines.cuda_launches import Fused, Launches, Recorded, Tensors, bucket, find_launches
 from glowtron.engines.precision import Precision
 from glowtron.models.monotonic import finish, longest_dwells
-from glowtron.models.tacotron2 import DecoderState, DecodingOptions, Memory, Spoken, Tacotron2, real
+from glowtron.models.tacotron2 import DecoderState, DecodingOptions, Memory, Spoken, Tacotron2, sequence_mask
 
 STEPS = 32
 """Decoder steps between looks at what has ended."""
@@ -137,11 +137,11 @@ class CudaTacotron2:
         n_taken = int(n_steps.max())
         mel_lengths = (lengths * r).clamp(max=options.max_frames)
         before, alignment = before[:, : n_taken * r], alignment[:, :n_taken]
-        mask = real(mel_lengths, before.shape[1])
+        mask = sequence_mask(mel_lengths, before.shape[1])
         with exact_float32(), torch.autocast(ids.device.type, self._dtype, enabled=not is_exact):
             after = self._model.refine(before, mask).float()
         mel = (after * mask[..., None])[:, : int(mel_lengths.max())].transpose(1, 2)
-        return Spoken(mel, mel_lengths, alignment * real(n_steps, n_taken)[..., None], stopped)
+        return Spoken(mel, mel_lengths, alignment * sequence_mask(n_steps, n_taken)[..., None], stopped)
 
     def _speak(
         self,

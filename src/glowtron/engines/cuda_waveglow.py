@@ -21,8 +21,7 @@ from glowtron.engines.cuda_info import Card, choose_on_card, exact_float32, find
 from glowtron.engines.cuda_launches import Fused, Launches, Recorded, Tensors, bucket, find_launches
 from glowtron.engines.inversion import Inversion
 from glowtron.engines.precision import Precision
-from glowtron.models.waveglow import WaveGlow, unmix
-from glowtron.models.wavenet import NormedLinear, WaveNet
+from glowtron.models.waveglow import WN, WaveGlow, WeightNormConv, inv_conv_inverse
 
 SMALLEST = 256
 """Rows to which less is padded: eight frames of one published sound."""
@@ -84,14 +83,14 @@ class _Coupling:
 
     def __init__(self, model: WaveGlow, k: int, dtype: torch.dtype, layer: Fused) -> None:
         net, matrix = model.wavenets[k], model.mixing[k].detach().float()
-        assert isinstance(net, WaveNet)
+        assert isinstance(net, WN)
         self.gated_layer, self.dtype, self.dilations, self.width = layer, dtype, net.dilations, net.n_channels
         self.reach = sum(net.dilations) * (net.kernel_size // 2)
         """Groups on either side that an output depends on."""
         self.swapped = model.config.alternate_halves and k % 2 == 1
-        self.unmixing = unmix(torch.eye(len(matrix), device=matrix.device), matrix)
+        self.unmixing = inv_conv_inverse(torch.eye(len(matrix), device=matrix.device), matrix)
         stop = model.config.n_channels - model.channels[k]
-        self.joining = slice(stop - model.leaving[k], stop)
+        self.joining = slice(stop - model.early[k], stop)
         """Which channels of the noise left before this flow."""
         self.start = net.start.effective_weight().detach().clone()
         self.start_bias, self.end_bias = net.start.bias.detach().clone(), net.end.bias.detach().clone()
@@ -101,9 +100,9 @@ class _Coupling:
         self.n_skip = len(end) if end_first else self.width
         self.layers = [self._pack(net, i, end if end_first else None) for i in range(len(net.dilations))]
 
-    def _pack(self, net: WaveNet, i: int, end: Tensor | None) -> _Layer:
+    def _pack(self, net: WN, i: int, end: Tensor | None) -> _Layer:
         dilated, res_skip, width = net.dilated[i], net.res_skip[i], self.width
-        assert isinstance(dilated, NormedLinear) and isinstance(res_skip, NormedLinear)
+        assert isinstance(dilated, WeightNormConv) and isinstance(res_skip, WeightNormConv)
         out: Tensor = res_skip.effective_weight()
         out_bias: Tensor = res_skip.bias
         if end is not None:

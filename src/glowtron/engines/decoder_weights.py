@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from glowtron.engines.products import Kind, Rows, round_rows
-from glowtron.models.recurrence import Recurrence
 from glowtron.models.tacotron2 import Tacotron2
 
 
@@ -58,7 +57,7 @@ def exact_rows(weight: Tensor, bias: Tensor | None = None) -> Rows:
     return round_rows(weight, weight.new_zeros(len(weight)) if bias is None else bias, "fp32")
 
 
-def gate_rows(cell: Recurrence, weight: Tensor, kind: Kind) -> Rows:
+def gate_rows(cell: nn.LSTMCell, weight: Tensor, kind: Kind) -> Rows:
     """An LSTM's matrix (4 H, K) and biases with the three sigmoid gates side by side: input, forget, output, cell."""
     order = torch.arange(4 * cell.hidden_size).unflatten(0, (4, -1))[[0, 1, 3, 2]].flatten()
     return round_rows(weight[order], (cell.bias_ih + cell.bias_hh)[order], kind)

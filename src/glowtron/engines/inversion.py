@@ -75,5 +75,5 @@ class Inversion(ABC):
         """What speakers (B,), or one for all, add to the conditioning: (B, K), or (1, K); None: there is one voice."""
         if self._speakers is None:
             return None
-        assert speaker is not None, "a model of several speakers has to be told which"
+        assert speaker is not None, "a model of several speakers needs `speaker`"
         return self._speakers[speaker]

@@ -59,7 +59,7 @@ class PatchDiscriminator(nn.Module):
         """mel: (B, T, M); speaker: (B,) indices, needed with several speakers."""
         x = ((mel - MEL_MEAN) / MEL_SPREAD)[:, None]
         if self.n_speakers > 1:
-            assert speaker is not None, "a discriminator of several speakers has to be told which"
+            assert speaker is not None, "a discriminator of several speakers needs `speaker`"
             x = torch.cat((x, self.speaker(speaker)[:, None, None].expand_as(x)), dim=1)
         features: list[Tensor] = []
         *hidden, last = self.layers

@@ -6,9 +6,11 @@ beside the context, the prenet has no bias, and the attention is that of Chorows
 cumulative weights. Two things are added, and change nothing where they are not asked for: several frames a decoder step
 (`reduction_factor`), and several speakers.
 
-Read order: parts (encoder, prenet, attention, postnet), then the whole, which `step` defines; training takes all steps
-in `attention_walk` and `recurrence`, with the same results. Inside, everything is time-major (B, T, C).
-Letters: B batch, N symbols, T mel frames, S decoder steps, M mel bands, C channels.
+Read order: parts (encoder, prenet, attention, postnet), then the whole, which `step` defines. Inside, everything is
+time-major (B, T, C). `engines.training` makes training fast, `engines.cpu_tacotron2` inference.
+
+Letters: B batch, N symbols, T mel frames, S decoder steps, r frames a step, M mel bands, C channels, H hidden
+channels of an LSTM, P of the prenet, E width of the attention.
 """
 
 from __future__ import annotations
@@ -23,11 +25,8 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from glowtron.config import ProsodyOptions, Tacotron2Config
-from glowtron.models.attention_walk import Reading, walk
 from glowtron.models.convolution import Convolution
-from glowtron.models.dropout import draw_mask, dropout
 from glowtron.models.monotonic import finish, longest_dwells, move_on
-from glowtron.models.recurrence import Recurrence
 
 STOP_LOGIT_OF_PADDING = 1000.0
 
@@ -38,7 +37,7 @@ class Memory(NamedTuple):
     values: Tensor
     """(B, N, C) the encoder's output."""
     keys: Tensor
-    """(B, N, A) the same, as queries are compared with it."""
+    """(B, N, E) the same, as queries are compared with it."""
     mask: Tensor
     """(B, N) whether a symbol is real."""
 
@@ -51,9 +50,9 @@ class DecoderState(NamedTuple):
     decoder_h: Tensor
     decoder_c: Tensor
     context: Tensor
-    """(B, C) what the attention read in the last step."""
+    """(B, C) of the last step."""
     weights: Tensor
-    """(B, N) where it read."""
+    """(B, N) attention weights of the last step."""
     cumulative: Tensor
     """(B, N) sum of the weights so far."""
     survival: Tensor
@@ -123,7 +122,7 @@ class Encoder(nn.Module):
 
     def __init__(self, config: Tacotron2Config):
         super().__init__()
-        self.dropout = config.encoder_dropout
+        self.dropout = nn.Dropout(config.encoder_dropout)
         widths = [config.embedding_channels] + [config.encoder_channels] * config.encoder_layers
         self.convolutions = nn.ModuleList(
             Convolution(a, b, config.encoder_kernel, gain=nn.init.calculate_gain("relu"))
@@ -135,7 +134,7 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor, mask: Tensor | None) -> Tensor:
         """x: (B, N, E) embeddings; lengths: (B,). Returns (B, N, C), zero in padding."""
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = dropout(norm(convolution(x), mask).relu(), self.dropout, self.training)
+            x = self.dropout(norm(convolution(x), mask).relu())
         # Packing makes the backward direction start at each text's own end. Lengths of a packed sequence live on CPU.
         packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
         return pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=x.shape[1])[0]
@@ -180,18 +179,12 @@ class Attention(nn.Module):
             nn.init.xavier_uniform_(layer.weight, gain)
 
     def keys(self, values: Tensor) -> Tensor:
-        """(B, N, C) -> (B, N, A), encoded symbols as queries are compared with them."""
+        """(B, N, C) -> (B, N, E), encoded symbols as queries are compared with them."""
         keys: Tensor = self.key(F.dropout(values, self.dropout, self.training))
         return keys
 
-    def reading(self, memory: Memory) -> Reading:
-        """All that `walk` needs to do as `forward` does."""
-        with torch.autocast(memory.keys.device.type, enabled=False):
-            location = self.location_dense.weight @ self.location.weight
-        return Reading(self.query.weight, location, self.energy.weight[0], memory.keys, memory.values)
-
     def forward(self, query: Tensor, weights: Tensor, cumulative: Tensor, memory: Memory) -> Tensor:
-        """Where to read, for each of S steps whose history is known.
+        """Attention weights of S steps whose history is known.
 
         query: (B, S, H); weights, cumulative: (B, S, N) of the step before. Returns log-weights (B, S, N) in float32.
         """
@@ -204,11 +197,11 @@ class Attention(nn.Module):
 
 
 class Postnet(nn.Module):
-    """Convolutions that add to the mel what the decoder could not foresee (sec. 2.2)."""
+    """Convolutions that predict a residual to add to the mel (sec. 2.2)."""
 
     def __init__(self, n_mels: int, config: Tacotron2Config):
         super().__init__()
-        self.dropout = config.postnet_dropout
+        self.dropout = nn.Dropout(config.postnet_dropout)
         widths = [n_mels] + [config.postnet_channels] * (config.postnet_layers - 1) + [n_mels]
         gains = [nn.init.calculate_gain("tanh")] * (config.postnet_layers - 1) + [1.0]
         self.convolutions = nn.ModuleList(
@@ -218,11 +211,11 @@ class Postnet(nn.Module):
         self.norms = nn.ModuleList(MaskedBatchNorm(width) for width in widths[1:])
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """x: (B, T, M); mask: (B, T) real frames. Returns what to add to x."""
+        """x: (B, T, M); mask: (B, T) real frames. Returns the residual (B, T, M)."""
         last = len(self.convolutions) - 1
         for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             x = norm(convolution(x), mask)
-            x = dropout(x.tanh() if i < last else x, self.dropout, self.training)
+            x = self.dropout(x.tanh() if i < last else x)
         return x
 
 
@@ -238,15 +231,18 @@ class Tacotron2(nn.Module):
         nn.init.uniform_(self.embedding.weight, -bound, bound)
         self.encoder = Encoder(config)
         self.prenet = Prenet(n_mels, config)
-        self.attention_rnn = Recurrence(config.prenet_channels + config.encoder_channels, config.attention_rnn_channels)
+        self.attention_rnn = nn.LSTMCell(
+            config.prenet_channels + config.encoder_channels, config.attention_rnn_channels
+        )
         self.attention = Attention(config)
-        self.decoder_rnn = Recurrence(
+        self.decoder_rnn = nn.LSTMCell(
             config.attention_rnn_channels + config.encoder_channels, config.decoder_rnn_channels
         )
         decoded = config.decoder_rnn_channels + config.encoder_channels
         self.projection = nn.Linear(decoded, n_mels * config.reduction_factor)
         self.stop = nn.Linear(decoded, 1)
         self.postnet = Postnet(n_mels, config)
+        self.rnn_dropout = nn.Dropout(config.rnn_dropout)
         if config.n_speakers > 1:
             self.speaker = nn.Embedding(config.n_speakers, config.encoder_channels)
             nn.init.normal_(self.speaker.weight, std=0.1)
@@ -256,14 +252,14 @@ class Tacotron2(nn.Module):
 
         ids: (B, N); id_lengths: (B,); speaker: (B,) indices, needed with several speakers.
         """
-        mask = real(id_lengths, ids.shape[1])
+        mask = sequence_mask(id_lengths, ids.shape[1])
         x = self.embedding(ids)
         conv_mask = mask if self.config.mask_padding else None
         if conv_mask is not None:
             x = x * mask[..., None]
         values = self.encoder(x, id_lengths, conv_mask)
         if self.config.n_speakers > 1:
-            assert speaker is not None, "a model of several speakers has to be told which"
+            assert speaker is not None, "a model of several speakers needs `speaker`"
             values = values + self.speaker(speaker)[:, None]
         return Memory(values, self.attention.keys(values), mask)
 
@@ -293,7 +289,7 @@ class Tacotron2(nn.Module):
         """
         x = torch.cat((squeezed, state.context), dim=-1)
         attention_h, attention_c = self.attention_rnn(x, (state.attention_h, state.attention_c))
-        attention_h = F.dropout(attention_h, self.config.rnn_dropout, self.training)
+        attention_h = self.rnn_dropout(attention_h)
         log_weights = self.attention(
             attention_h[:, None], state.weights[:, None], state.cumulative[:, None], memory
         ).squeeze(1)
@@ -305,7 +301,7 @@ class Tacotron2(nn.Module):
         context = (weights[:, None] @ memory.values).squeeze(1)
         x = torch.cat((attention_h, context), dim=-1)
         decoder_h, decoder_c = self.decoder_rnn(x, (state.decoder_h, state.decoder_c))
-        decoder_h = F.dropout(decoder_h, self.config.rnn_dropout, self.training)
+        decoder_h = self.rnn_dropout(decoder_h)
         frames, stop_logit = self.project(decoder_h, context)
         cumulative = state.cumulative + weights
         state = DecoderState(attention_h, attention_c, decoder_h, decoder_c, context, weights, cumulative, survival)
@@ -326,22 +322,21 @@ class Tacotron2(nn.Module):
         """Teacher forcing: every step sees the recorded frame before it.
 
         ids: (B, N); mel: (B, M, T), T a multiple of the reduction factor; lengths: (B,); speaker: (B,).
-        symbols: (B, S), the measured symbol of each decoder step. With it the decoder reads there, all steps run at
-        once, and `alignment` is what the attention would have chosen at each `every`-th step, so that it can be taught.
+        symbols: (B, S), the forced alignment: the symbol of each decoder step. With it the decoder attends there, all
+        steps run at once, and `alignment` holds the weights that the attention proposes at each `every`-th step, so
+        that it can be supervised.
         """
         r = self.config.reduction_factor
         assert mel.shape[2] % r == 0, f"{mel.shape[2]} frames are no multiple of the reduction factor {r}"
         memory = self.encode(ids, id_lengths, speaker)
         last_frames = mel.transpose(1, 2)[:, r - 1 :: r]  # (B, S, M)
-        previous = F.pad(last_frames, (0, 0, 1, -1))
-        shape = (2, *previous.shape[:2], self.prenet.channels)
-        squeezed = self.prenet(previous, draw_mask(shape, self.prenet.dropout, previous, generator))
+        squeezed = self.squeeze(F.pad(last_frames, (0, 0, 1, -1)), generator)
         if symbols is None:
-            frames, stop_logits, alignment = self._walk(squeezed, memory)
+            frames, stop_logits, alignment = self.teacher_force(squeezed, memory)
         else:
-            frames, stop_logits, alignment = self._read_at(symbols, every, squeezed, memory)
+            frames, stop_logits, alignment = self.force_alignment(symbols, every, squeezed, memory)
         before = frames.flatten(1, 2).to(mel.dtype)  # (B, S, r, M) -> (B, T, M)
-        mask = real(mel_lengths, mel.shape[2])
+        mask = sequence_mask(mel_lengths, mel.shape[2])
         after = self.refine(before, mask)
         step_mask = mask[:, ::r]
         return Tacotron2Output(
@@ -351,35 +346,52 @@ class Tacotron2(nn.Module):
             alignment,
         )
 
-    def _walk(self, squeezed: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
-        """`step` after step; what need not wait for the attention is done for all steps at once."""
-        config, rnn, squeezed = self.config, self.attention_rnn, squeezed.transpose(0, 1)  # (S, B, P)
-        (n_steps, batch, n_squeezed), n_hidden = squeezed.shape, rnn.hidden_size
+    def squeeze(self, frames: Tensor, generator: torch.Generator | None) -> Tensor:
+        """The prenet over frames (B, S, M) that are known: (B, S, P)."""
+        squeezed: Tensor = self.prenet(frames, self.prenet.draw(*frames.shape[:2], like=frames, generator=generator))
+        return squeezed
 
-        def mask(share: float, channels: int) -> Tensor | None:
-            return draw_mask((n_steps, batch, channels), share, self.stop.bias) if self.training and share else None
+    def teacher_force(self, squeezed: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
+        """`step` after step, squeezed (B, S, P): frames (B, S, r, M), stop logits (B, S) and weights (B, S, N)."""
+        state = self.start(memory)
+        frames, stop_logits, alignment = [], [], []
+        for x in squeezed.unbind(1):
+            frame, stop_logit, state = self.step(x, state, memory)
+            frames.append(frame)
+            stop_logits.append(stop_logit)
+            alignment.append(state.weights)
+        return torch.stack(frames, dim=1), torch.stack(stop_logits, dim=1), torch.stack(alignment, dim=1)
 
-        inputs = F.linear(squeezed, rnn.weight_ih[:, :n_squeezed], rnn.bias_ih + rnn.bias_hh)
-        weight = torch.cat((rnn.weight_hh, rnn.weight_ih[:, n_squeezed:]), dim=1)
-        keep, keep_query = mask(config.rnn_dropout, n_hidden), mask(config.attention_dropout, n_hidden)
-        x, weights = walk(inputs, weight, self.attention.reading(memory), memory.mask, keep, keep_query)
-        decoder_h = self.decoder_rnn.unroll(x, mask(config.rnn_dropout, config.decoder_rnn_channels))
-        frames, stop_logits = self.project(decoder_h, x[..., n_hidden:])
-        return frames.transpose(0, 1), stop_logits.t(), weights.transpose(0, 1)
+    def force_alignment(
+        self, symbols: Tensor, every: int, squeezed: Tensor, memory: Memory
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """All steps at once: none waits for the attention, since each step's symbol is known.
 
-    def _read_at(self, symbols: Tensor, every: int, squeezed: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
-        """All steps at once: nothing in them waits for the attention, whose every reading is known."""
+        symbols: (B, S); squeezed: (B, S, P). Returns as `teacher_force`, the weights of each `every`-th step. Dropout
+        acts on the output of an LSTM, and not on what its next step sees.
+        """
         weights = F.one_hot(symbols, memory.values.shape[1]).to(memory.values.dtype)
         before = F.pad(weights, (0, 0, 1, -1))
         contexts = weights @ memory.values
         x = torch.cat((squeezed, F.pad(contexts, (0, 0, 1, -1))), dim=-1)
-        attention_h = dropout(self.attention_rnn.sequence(x), self.config.rnn_dropout, self.training)
-        taught = slice(None, None, every)
-        log_weights = self.attention(attention_h[:, taught], before[:, taught], before.cumsum(1)[:, taught], memory)
+        attention_h = self.rnn_dropout(self.unroll(self.attention_rnn, x))
+        supervised = slice(None, None, every)
+        log_weights = self.attention(
+            attention_h[:, supervised], before[:, supervised], before.cumsum(1)[:, supervised], memory
+        )
         x = torch.cat((attention_h, contexts), dim=-1)
-        decoder_h = dropout(self.decoder_rnn.sequence(x), self.config.rnn_dropout, self.training)
+        decoder_h = self.rnn_dropout(self.unroll(self.decoder_rnn, x))
         frames, stop_logits = self.project(decoder_h, contexts)
         return frames, stop_logits, log_weights.exp()
+
+    def unroll(self, cell: nn.LSTMCell, x: Tensor) -> Tensor:
+        """An LSTM over x (B, S, C) from a state of zeros. Returns (B, S, H)."""
+        hidden = state = x.new_zeros(len(x), cell.hidden_size)
+        hiddens = []
+        for inputs in x.unbind(1):
+            hidden, state = cell(inputs, (hidden, state))
+            hiddens.append(hidden)
+        return torch.stack(hiddens, dim=1)
 
     def project(self, decoder_h: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """(..., H), (..., C) -> frames (..., r, M), stop logits (...)."""
@@ -433,7 +445,7 @@ class Tacotron2(nn.Module):
                 break
         before = torch.cat(mels, dim=1)
         mel_lengths = (lengths * r).clamp(max=options.max_frames)
-        mask = real(mel_lengths, before.shape[1])
+        mask = sequence_mask(mel_lengths, before.shape[1])
         after = self.refine(before, mask)
         mel = (after * mask[..., None])[:, : int(mel_lengths.max())].transpose(1, 2)
         return Spoken(mel, mel_lengths, torch.stack(alignment, dim=1), stopped)
@@ -446,6 +458,6 @@ class Tacotron2(nn.Module):
             yield from torch.stack(rows, dim=2).unbind(1)
 
 
-def real(lengths: Tensor, size: int) -> Tensor:
-    """(B,) -> (B, size), True before each length: where a padded batch holds something."""
+def sequence_mask(lengths: Tensor, size: int) -> Tensor:
+    """Lengths (B,) -> (B, size), True before each length: the part of a padded batch that is not padding."""
     return torch.arange(size, device=lengths.device) < lengths[:, None]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from glowtron.models.tacotron2 import Tacotron2Output, real
+from glowtron.models.tacotron2 import Tacotron2Output, sequence_mask
 
 
 class Tacotron2Loss(NamedTuple):
@@ -32,7 +32,7 @@ def loss(output: Tacotron2Output, mel: Tensor, mel_lengths: Tensor, *, count_pad
     """
     n_frames, n_steps = mel.shape[2], output.stop_logits.shape[1]
     r = n_frames // n_steps
-    mask = real(mel_lengths, n_frames)
+    mask = sequence_mask(mel_lengths, n_frames)
     target = mel.float().masked_fill(~mask[:, None], 0)
     steps = -(-mel_lengths // r)
     last = torch.arange(n_steps, device=mel.device) >= steps[:, None] - 1
@@ -52,7 +52,7 @@ def attention_loss(alignment: Tensor, symbols: Tensor, n_steps: Tensor) -> Tenso
     alignment: (B, S, N); symbols: (B, S); n_steps: (B,) real steps.
     """
     chosen = alignment.gather(2, symbols[..., None]).squeeze(-1)
-    mask = real(n_steps, alignment.shape[1])
+    mask = sequence_mask(n_steps, alignment.shape[1])
     return -(chosen.clamp(min=1e-8).log() * mask).sum() / mask.sum()
 
 
@@ -64,7 +64,7 @@ def guide_loss(alignment: Tensor, id_lengths: Tensor, n_steps: Tensor, width: fl
     steps = torch.arange(alignment.shape[1], device=alignment.device)[:, None] / n_steps[:, None, None]
     symbols = torch.arange(alignment.shape[2], device=alignment.device) / id_lengths[:, None, None]
     away = 1 - torch.exp(-((steps - symbols) ** 2) / (2 * width**2))
-    mask = real(n_steps, alignment.shape[1])
+    mask = sequence_mask(n_steps, alignment.shape[1])
     return ((alignment * away).sum(-1) * mask).sum() / mask.sum()
 
 

@@ -1,25 +1,27 @@
 """WaveGlow (Prenger, Valle & Catanzaro 2018): a flow between audio and Gaussian noise, conditioned on the mel.
 
-One network for both ways samples can enter it: grouped, as the published weights have it, or through an orthonormal
-lapped transform with a scale read off the mel, which learns from little data. Parts first, the whole at the end.
+One network for both ways in which samples can enter it: squeezed into groups, as in the paper and the published
+weights, or through an MDCT whose coefficients are divided by a scale predicted from the mel, which learns from little
+data. Read order: the loss, the two front ends, the network in each coupling (WN), the flow.
+
+Letters: B batch, L samples, G groups of samples, C channels, M mel bands, T mel frames, K conditioning channels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from glowtron.config import GroupingConfig, LappedConfig, MelConfig, WaveGlowConfig
+from glowtron.config import GroupingConfig, LappedConfig, MelConfig, WaveGlowConfig, WaveNetConfig
 from glowtron.errors import InputError
-from glowtron.models.convolution import Convolution
-from glowtron.models.lapped import LappedTransform
-from glowtron.models.wavenet import NormedLinear, WaveNet
+from glowtron.models.convolution import Convolution, taps_from_matrix
+from glowtron.models.mdct import Mdct
 
 # Mean and spread of log-mels of speech, so that the conditioning starts near zero mean and unit variance.
 MEL_MEAN, MEL_SPREAD = -5.5, 2.5
@@ -28,8 +30,8 @@ NOISE_FRAMES = 64
 """Mel frames whose noise is drawn at once."""
 
 
-class Flow(NamedTuple):
-    """Where a flow took audio, and by how much it stretched space on the way."""
+class FlowOutput(NamedTuple):
+    """Latents and log-determinants of one forward pass."""
 
     z: Tensor
     """(B, C, G) standard normal if the flow is perfect; the channels that left first come first."""
@@ -41,15 +43,15 @@ class Flow(NamedTuple):
     """(B, G, C) log of what the transform's coefficients were divided by, float32; None for grouped samples."""
 
 
-def flow_loss(flow: Flow, sigma: float = 1.0) -> Tensor:
+def flow_loss(flow: FlowOutput, sigma: float = 1.0) -> Tensor:
     """Negative log-likelihood of the audio a value, in nats, without the Gaussian's constant (sec. 2, eq. 3 ff.)."""
-    stretch = flow.log_det.sum() + torch.stack([log_s.sum() for log_s in flow.log_s]).sum()
+    log_det = flow.log_det.sum() + torch.stack([log_s.sum() for log_s in flow.log_s]).sum()
     if flow.log_scale is not None:
-        stretch = stretch - flow.log_scale.sum()
-    return (flow.z.square().sum() / (2 * sigma**2) - stretch) / flow.z.numel()
+        log_det = log_det - flow.log_scale.sum()
+    return (flow.z.square().sum() / (2 * sigma**2) - log_det) / flow.z.numel()
 
 
-class Grouping(nn.Module):
+class Squeeze(nn.Module):
     """Samples in groups of `group_size` channels, conditioned on the mel through a learned upsampling.
 
     The upsampling is a transposed convolution of `upsample_kernel` samples and the mel's hop as stride: the groups of
@@ -85,16 +87,16 @@ class Grouping(nn.Module):
         return x.flatten(1)
 
 
-class Lapped(nn.Module):
-    """Samples as coefficients of a lapped transform, each divided by a scale that a small network reads off the mel.
+class MdctFrontEnd(nn.Module):
+    """Samples as MDCT coefficients, each divided by a scale that a small network predicts from the mel.
 
-    With nothing else this is a noise-excited vocoder: the flows only learn what noise lacks.
+    With nothing else this is a noise-excited vocoder: the flows learn the rest.
     """
 
     def __init__(self, config: LappedConfig, mel: MelConfig) -> None:
         super().__init__()
         self.n_channels, self.hop_length, self.n_conditioning = config.hop_length, mel.hop_length, mel.n_mels
-        self.transform = LappedTransform(config.hop_length)
+        self.transform = Mdct(config.hop_length)
         width = config.scale_channels
         self.scale = nn.ModuleList((Convolution(mel.n_mels, width, 3), Convolution(width, width, 3)))
         self.scale_out = Convolution(width, config.hop_length, 3)
@@ -128,6 +130,94 @@ class Lapped(nn.Module):
         return wave
 
 
+class WeightNormConv(nn.Module):
+    """A centred convolution over (B, C, G) under weight norm (Salimans & Kingma 2016): weight = g * v / |v|.
+
+    `weight_v` is a matrix (n_out, kernel_size * n_in), the earliest step first, with a norm g for each output. `fold`
+    replaces g and v by the weight that they make, which is how voices are stored. States of either form load into
+    layers of either form, and the layer keeps its own.
+    """
+
+    weight: nn.Parameter | None
+
+    def __init__(self, n_in: int, n_out: int, kernel_size: int = 1, dilation: int = 1) -> None:
+        super().__init__()
+        self.kernel_size, self.dilation = kernel_size, dilation
+        plain = nn.Linear(kernel_size * n_in, n_out)
+        self.bias = nn.Parameter(plain.bias.detach())
+        self.weight_v = nn.Parameter(plain.weight.detach())
+        self.weight_g = nn.Parameter(self.weight_v.detach().norm(dim=1, keepdim=True))
+        self.register_parameter("weight", None)
+
+    def effective_weight(self) -> Tensor:
+        """(n_out, kernel_size * n_in), the matrix that `forward` convolves with."""
+        return self.weight if self.weight is not None else normalised(self.weight_g, self.weight_v)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, n_in, G). Returns (B, n_out, G)."""
+        taps = taps_from_matrix(self.effective_weight(), self.kernel_size)
+        padding = self.dilation * (self.kernel_size - 1) // 2
+        return F.conv1d(x, taps, self.bias, dilation=self.dilation, padding=padding)
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """Keep the weight only, for inference and storage. Folding twice changes nothing."""
+        if self.weight is None:
+            self.weight = nn.Parameter(self.effective_weight())
+            self.weight_g = self.weight_v = None  # type: ignore[assignment]
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
+        state = dict(state_dict)
+        folded, g, v = (prefix + name for name in ("weight", "weight_g", "weight_v"))
+        if self.weight is None and folded in state:
+            state[v] = state.pop(folded)
+            state[g] = state[v].norm(dim=1, keepdim=True)
+        elif self.weight is not None and g in state and v in state:
+            state[folded] = normalised(state.pop(g), state.pop(v))
+        super()._load_from_state_dict(state, prefix, *rest)
+
+
+def normalised(g: Tensor, v: Tensor) -> Tensor:
+    """Weight norm: rows of v (n_out, K), each scaled to the norm that g (n_out, 1) gives it."""
+    return v * (g / v.norm(dim=1, keepdim=True))
+
+
+class WN(nn.Module):
+    """The network in each coupling: a WaveNet that is not causal (sec. 2.1). Its last layer starts at zero."""
+
+    def __init__(self, n_in: int, n_out: int, n_conditioning: int, config: WaveNetConfig) -> None:
+        super().__init__()
+        self.kernel_size, self.n_channels = config.kernel_size, config.n_channels
+        self.dilations = tuple(2 ** (i % config.dilation_cycle) for i in range(config.n_layers))
+        width, n_layers = config.n_channels, config.n_layers
+        self.start = WeightNormConv(n_in, width)
+        self.condition = WeightNormConv(n_conditioning, 2 * width * n_layers)
+        self.dilated = nn.ModuleList(
+            WeightNormConv(width, 2 * width, config.kernel_size, dilation) for dilation in self.dilations
+        )
+        # Rows are residual, then skip; the last layer has no successor, only its skip output.
+        self.res_skip = nn.ModuleList(
+            WeightNormConv(width, 2 * width if i < n_layers - 1 else width) for i in range(n_layers)
+        )
+        self.end = nn.Linear(width, n_out)
+        nn.init.zeros_(self.end.weight)
+        nn.init.zeros_(self.end.bias)
+
+    def forward(self, x: Tensor, conditioning: Tensor) -> Tensor:
+        """(B, G, n_in), (B, G, K) -> (B, G, n_out)."""
+        hidden = self.start(x.transpose(1, 2))  # (B, G, C) -> (B, C, G)
+        conditions = self.condition(conditioning.transpose(1, 2)).chunk(len(self.dilations), dim=1)
+        skip = torch.zeros_like(hidden)
+        for i, (dilated, res_skip) in enumerate(zip(self.dilated, self.res_skip, strict=True)):
+            filtered, gate = dilated(hidden).add_(conditions[i]).chunk(2, dim=1)
+            out = res_skip(filtered.tanh() * gate.sigmoid())
+            if i < len(self.dilations) - 1:
+                hidden = hidden + out[:, : self.n_channels]
+            skip = skip + out[:, -self.n_channels :]
+        output: Tensor = self.end(skip.transpose(1, 2))
+        return output
+
+
 def initial_mixing(n_channels: int, index: int, kind: str) -> Tensor:
     """(C, C) matrix that the 1x1 convolution of flow `index` starts as.
 
@@ -145,18 +235,18 @@ def initial_mixing(n_channels: int, index: int, kind: str) -> Tensor:
 
 
 def schedule(config: WaveGlowConfig) -> tuple[list[int], list[int]]:
-    """How many channels leave before each flow, and how many that flow still has."""
-    leaving = [config.early_size if k and k % config.early_every == 0 else 0 for k in range(config.n_flows)]
-    return leaving, [config.n_channels - sum(leaving[: k + 1]) for k in range(config.n_flows)]
+    """Channels that leave early before each flow (sec. 2.2), and those that the flow still has."""
+    early = [config.early_size if k and k % config.early_every == 0 else 0 for k in range(config.n_flows)]
+    return early, [config.n_channels - sum(early[: k + 1]) for k in range(config.n_flows)]
 
 
 def draw_block(
     config: WaveGlowConfig, n_batch: int, generator: torch.Generator | None, device: torch.device
 ) -> list[Tensor]:
     """Standard normal parts (B, c, G) of the next `NOISE_FRAMES` frames, in the published drawing order."""
-    leaving, channels = schedule(config)
+    early, channels = schedule(config)
     n_groups = max(NOISE_FRAMES * config.mel.hop_length // config.n_channels, 1)
-    widths = (channels[-1], *(n for n in reversed(leaving) if n))
+    widths = (channels[-1], *(n for n in reversed(early) if n))
     return [torch.randn(n_batch, n, n_groups, generator=generator, device=device) for n in widths]
 
 
@@ -180,21 +270,23 @@ class WaveGlow(nn.Module):
         self.config = config
         analysis, wavenet = config.analysis, config.wavenet
         self.analysis = (
-            Lapped(analysis, config.mel) if isinstance(analysis, LappedConfig) else Grouping(analysis, config.mel)
+            MdctFrontEnd(analysis, config.mel) if isinstance(analysis, LappedConfig) else Squeeze(analysis, config.mel)
         )
-        self.leaving, self.channels = schedule(config)
+        self.early, self.channels = schedule(config)
         self.mixing = nn.ParameterList(initial_mixing(n, k, config.mixing) for k, n in enumerate(self.channels))
-        self.wavenets = nn.ModuleList(WaveNet(n // 2, n, self.analysis.n_conditioning, wavenet) for n in self.channels)
+        self.wavenets = nn.ModuleList(WN(n // 2, n, self.analysis.n_conditioning, wavenet) for n in self.channels)
         if config.n_speakers > 1:
             self.speaker = nn.Embedding(config.n_speakers, self.analysis.n_conditioning)
             nn.init.normal_(self.speaker.weight, std=0.1)
 
-    def forward(self, wave: Tensor, mel: Tensor, speaker: Tensor | None = None, *, recompute: bool = False) -> Flow:
+    def forward(
+        self, wave: Tensor, mel: Tensor, speaker: Tensor | None = None, *, recompute: bool = False
+    ) -> FlowOutput:
         """Audio (B, L) and its mel (B, M, T) -> noise and log-determinants.
 
         L is padded with zeros to whole groups, which `inverse` gives back, and the mel must cover it: T * hop_length
-        samples or more. speaker: (B,) indices, or (1,) for all, needed with several speakers. recompute: keep only what
-        enters each flow, and compute the flow again for its gradient, which is the same to the bit.
+        samples or more. speaker: (B,) indices, or (1,) for all, needed with several speakers. recompute: activation
+        checkpointing, flow by flow; the gradient is the same to the bit.
         """
         assert wave.shape[0] == mel.shape[0], f"{wave.shape[0]} waves and {mel.shape[0]} mels"
         assert mel.shape[2] * self.config.mel.hop_length >= wave.shape[1], (
@@ -207,16 +299,16 @@ class WaveGlow(nn.Module):
         left: list[Tensor] = []
         log_s: list[Tensor] = []
         log_det: list[Tensor] = []
-        # What enters a flow is as small as the audio; nothing in it is random.
+        # The input of a flow is as small as the audio; nothing in a flow is random.
         flow = partial(checkpoint, self.flow, use_reentrant=False, preserve_rng_state=False) if recompute else self.flow
         for k in range(self.config.n_flows):
-            early, x = x[..., : self.leaving[k]], x[..., self.leaving[k] :]  # (B, G, C_k)
+            early, x = x[..., : self.early[k]], x[..., self.early[k] :]  # (B, G, C_k)
             left.append(early)
             x, log_s_k, log_det_k = flow(k, x, conditioning)
             log_s.append(log_s_k)
             log_det.append(log_det_k)
         z = torch.cat((*left, x), dim=-1).transpose(1, 2)  # (B, G, C) -> (B, C, G)
-        return Flow(z, tuple(log_s), torch.stack(log_det), log_scale)
+        return FlowOutput(z, tuple(log_s), torch.stack(log_det), log_scale)
 
     def inverse(self, z: Tensor, mel: Tensor, speaker: Tensor | None = None) -> Tensor:
         """Noise (B, C, G), as `forward` gives it, and mel (B, M, T) -> audio (B, C * G): undoes `forward`."""
@@ -226,8 +318,8 @@ class WaveGlow(nn.Module):
         x = z[..., start:]
         for k in reversed(range(self.config.n_flows)):
             x, _ = self.coupling(k, x, conditioning, inverse=True)
-            x = unmix(x, self.mixing[k])
-            start, stop = start - self.leaving[k], start
+            x = inv_conv_inverse(x, self.mixing[k])
+            start, stop = start - self.early[k], start
             x = torch.cat((z[..., start:stop], x), dim=-1)
         return self.analysis.synthesise(x, conditioning)
 
@@ -250,16 +342,16 @@ class WaveGlow(nn.Module):
         return self.inverse(sigma * torch.cat(list(reversed(noise)), dim=1), mel, speaker)
 
     def condition(self, mel: Tensor, n_groups: int, speaker: Tensor | None) -> Tensor:
-        """What all flows, and the analysis, are conditioned on: mel (B, M, T) and speaker -> (B, G, K)."""
+        """The conditioning of all flows and of the front end: mel (B, M, T) and speaker -> (B, G, K)."""
         conditioning: Tensor = self.analysis.condition(mel, n_groups)
         if self.config.n_speakers > 1:
-            assert speaker is not None, "a model of several speakers has to be told which"
+            assert speaker is not None, "a model of several speakers needs `speaker`"
             conditioning = conditioning + self.speaker(speaker)[:, None]
         return conditioning
 
     def flow(self, k: int, x: Tensor, conditioning: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Flow k of (B, G, C): the same, its log-scale (B, G, C / 2) and its log-determinant, all float32."""
-        x, log_det = mix(x, self.mixing[k])
+        x, log_det = inv_conv(x, self.mixing[k])
         x, log_s = self.coupling(k, x, conditioning)
         return x, log_s, log_det
 
@@ -279,11 +371,11 @@ class WaveGlow(nn.Module):
     def fold_weight_norm(self) -> None:
         """Fold weight norm into the weights, for inference and storage."""
         for module in self.modules():
-            if isinstance(module, NormedLinear):
+            if isinstance(module, WeightNormConv):
                 module.fold()
 
 
-def mix(x: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
+def inv_conv(x: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Invertible 1x1 convolution (Kingma & Dhariwal 2018) of (B, G, C), and its log |det| over all B * G uses.
 
     In float32 whatever autocast says: the loss subtracts large numbers here.
@@ -293,8 +385,8 @@ def mix(x: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
         return F.linear(x.float(), matrix.float()), log_det
 
 
-def unmix(x: Tensor, matrix: Tensor) -> Tensor:
-    """Undo `mix`. Raises InputError for a matrix that has no inverse."""
+def inv_conv_inverse(x: Tensor, matrix: Tensor) -> Tensor:
+    """Undo `inv_conv`. Raises InputError for a matrix that has no inverse."""
     inverse, info = torch.linalg.inv_ex(matrix.double())
     if info.any() or not inverse.isfinite().all():
         raise InputError("waveglow: a 1x1 convolution of its weights has no inverse; they are damaged, take others")

@@ -24,8 +24,8 @@ from glowtron.data.prosody import ProsodyBatch, ProsodyDataset, ProsodyStatistic
 from glowtron.data.sampler import Key
 from glowtron.errors import InputError
 from glowtron.models.fastspeech2 import FastSpeech2, Prosody, draw_noise
-from glowtron.models.following import follow
-from glowtron.models.tacotron2 import Tacotron2, Tacotron2Output, real
+from glowtron.models.gta import follow
+from glowtron.models.tacotron2 import Tacotron2, Tacotron2Output, sequence_mask
 from glowtron.models.tacotron2_loss import symbols_of_steps
 from glowtron.models.waveglow import WaveGlow
 from glowtron.text.frontend import make_frontend
@@ -203,7 +203,7 @@ def _mels(model: Tacotron2, batch: AcousticBatch, place: int, free_running: bool
     if free_running:
         assert symbols is not None
         before = follow(model, batch.ids, batch.id_lengths, symbols, speaker=speaker, generator=generator)
-        mel = before if before_postnet else model.refine(before, real(batch.mel_lengths, before.shape[1]))
+        mel = before if before_postnet else model.refine(before, sequence_mask(batch.mel_lengths, before.shape[1]))
         return mel.transpose(1, 2).float().cpu()
     output: Tacotron2Output = model(
         batch.ids,

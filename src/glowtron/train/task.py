@@ -25,6 +25,7 @@ from glowtron.config import MelConfig, RunConfig
 from glowtron.data.cache import Cache
 from glowtron.data.manifest import Clip, over_clips, read_corpora, split
 from glowtron.data.sampler import BatchOrder, FixedOrder, Key
+from glowtron.engines.training import accelerate_training
 from glowtron.errors import InputError
 from glowtron.train.distributed import Shard
 from glowtron.train.init_from import InitFrom
@@ -100,7 +101,7 @@ class ClipTask(Task):
         self.dataset = self.make_dataset(self.clips)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(step_seed(config.training.seed, "weights"))
-            self.model = self.make_model()
+            self.model = accelerate_training(self.make_model())
 
     @abstractmethod
     def make_model(self) -> nn.Module:

@@ -1,10 +1,10 @@
-"""LSTMs over sequences whose inputs are known, with their gradient written out.
+"""LSTMs over sequences whose inputs are known, with a hand-written gradient.
 
-Teacher forcing knows all inputs beforehand. What they contribute to the gates is one product over all steps, and the
-loop keeps what has to wait for the step before. The gradient of the weights is one product over all steps again, where
-autograd would add up one for each step: of matrices of millions of weights that is most of the time (docs/adr/0012).
+Teacher forcing knows all inputs beforehand. Their part of the gates is one product over all steps; only the recurrent
+part is computed step by step. The gradient of the weights is one product over all steps, too, where autograd would add
+up one for each step: with matrices of millions of weights that is most of the time (docs/adr/0012).
 
-Products, and what is kept for the way back, are of the inputs' dtype; gates and cell states are float32 or wider.
+Products and tensors saved for backward have the inputs' dtype; gates and cell states are float32 or wider.
 
 Letters: S steps, B batch, H hidden channels.
 """
@@ -23,28 +23,26 @@ sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
-class Recurrence(nn.LSTMCell):
-    """An LSTM that takes one step, or a whole sequence whose inputs are all known, from a state of zeros."""
+def sequence(cell: nn.LSTMCell, x: Tensor) -> Tensor:
+    """An LSTM over a sequence whose inputs are all known, from a state of zeros. x: (B, S, C). Returns (B, S, H)."""
+    zeros = x.new_zeros(1, x.shape[0], cell.hidden_size)
+    weights = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
+    return torch.lstm(x, (zeros, zeros), weights, True, 1, 0.0, cell.training, False, True)[0]
 
-    def sequence(self, x: Tensor) -> Tensor:
-        """x: (B, S, C). Returns (B, S, H)."""
-        zeros = x.new_zeros(1, x.shape[0], self.hidden_size)
-        weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        return torch.lstm(x, (zeros, zeros), weights, True, 1, 0.0, self.training, False, True)[0]
 
-    def unroll(self, x: Tensor, keep: Tensor | None) -> Tensor:
-        """With dropout on what leaves a step, to the next one too, which torch's own LSTM does not have.
+def unroll(cell: nn.LSTMCell, x: Tensor, keep: Tensor | None) -> Tensor:
+    """As `sequence`, with dropout on each step's output, which the next step sees; torch's own LSTM does not have that.
 
-        x: (S, B, C); keep: (S, B, H), masks already divided by their mean. Returns (S, B, H).
-        """
-        return recur(F.linear(x, self.weight_ih, self.bias_ih + self.bias_hh), self.weight_hh, keep)
+    x: (S, B, C); keep: (S, B, H), masks already divided by their mean. Returns (S, B, H).
+    """
+    return recur(F.linear(x, cell.weight_ih, cell.bias_ih + cell.bias_hh), cell.weight_hh, keep)
 
 
 def recur(inputs: Tensor, weight: Tensor, keep: Tensor | None) -> Tensor:
-    """An LSTM from a state of zeros, told what its inputs contribute.
+    """An LSTM from a state of zeros, given the part of its gates that comes from its inputs.
 
     inputs: (S, B, 4H), inputs' and biases' part of the gates, in torch's order: input, forget, cell, output; weight:
-    (4H, H) of what it remembers; keep: as in `Recurrence.unroll`. Returns (S, B, H) in the inputs' dtype.
+    (4H, H) of what it remembers; keep: as in `unroll`. Returns (S, B, H) in the inputs' dtype.
     """
     hidden: Tensor = _Recurrence.apply(inputs, weight.to(inputs.dtype), keep)  # type: ignore[no-untyped-call]
     return hidden
@@ -56,8 +54,8 @@ class Gates:
     def __init__(self, like: Tensor) -> None:
         """like: (B, H)."""
         self.all = like.new_empty(like.shape[0], 4 * like.shape[1])
-        self.enter, self.forget, self.candidate, self.leave = self.all.chunk(4, dim=1)
-        self.sigmoids = (self.all[:, : 2 * like.shape[1]], self.leave)
+        self.input, self.forget, self.cell, self.output = self.all.chunk(4, dim=1)
+        self.sigmoids = (self.all[:, : 2 * like.shape[1]], self.output)
 
 
 class Unrolled:
@@ -67,7 +65,7 @@ class Unrolled:
         """gates: (S, B, 4H), each step's after sigmoid and tanh; states: (S + 1, B, H), the cells', the first zero."""
         self.gates, self.states = gates, states
         self.grad_state = torch.zeros_like(states[0])
-        # What is worked on stays in the cache, and is as wide as states are; what is kept for the way back need not be.
+        # Work buffers stay in the cache and have the states' dtype; tensors saved for backward may be narrower.
         self._now, self._grad, self._bent = Gates(states[0]), Gates(states[0]), torch.empty_like(states[0])
 
     @staticmethod
@@ -83,10 +81,10 @@ class Unrolled:
         gates.all.copy_(remembered).add_(inputs)
         for part in gates.sigmoids:
             part.sigmoid_()
-        gates.candidate.tanh_()
+        gates.cell.tanh_()
         state = torch.mul(self.states[t], gates.forget, out=self.states[t + 1])
-        state.addcmul_(gates.enter, gates.candidate)
-        torch.tanh(state, out=hidden).mul_(gates.leave)
+        state.addcmul_(gates.input, gates.cell)
+        torch.tanh(state, out=hidden).mul_(gates.output)
         if keep is not None:
             hidden.mul_(keep)
         self.gates[t] = gates.all
@@ -98,16 +96,16 @@ class Unrolled:
         if keep is not None:
             grad_hidden.mul_(keep)
         bent = torch.tanh(self.states[t + 1], out=self._bent)
-        torch.mul(grad_hidden, bent, out=grad.leave)
-        grad_hidden.mul_(gates.leave)
+        torch.mul(grad_hidden, bent, out=grad.output)
+        grad_hidden.mul_(gates.output)
         grad_state.add_(tanh_backward(grad_hidden, bent, grad_input=grad_hidden))
-        torch.mul(grad_state, gates.candidate, out=grad.enter)
+        torch.mul(grad_state, gates.cell, out=grad.input)
         torch.mul(grad_state, self.states[t], out=grad.forget)
-        torch.mul(grad_state, gates.enter, out=grad.candidate)
+        torch.mul(grad_state, gates.input, out=grad.cell)
         grad_state.mul_(gates.forget)
         for part, value in zip(grad.sigmoids, gates.sigmoids, strict=True):
             sigmoid_backward(part, value, grad_input=part)
-        tanh_backward(grad.candidate, gates.candidate, grad_input=grad.candidate)
+        tanh_backward(grad.cell, gates.cell, grad_input=grad.cell)
         grad_inputs.copy_(grad.all)
 
 

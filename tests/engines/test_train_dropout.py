@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glowtron.models.dropout import draw_mask, dropout
+from glowtron.engines.train_dropout import FastDropout, draw_mask
 
 LIKE = torch.zeros(1)
 
@@ -39,7 +39,7 @@ def test_the_share_is_kept_and_neighbours_know_nothing_of_each_other(share: floa
 def test_the_mean_stays_and_gradients_pass_where_values_do() -> None:
     torch.manual_seed(0)
     x = torch.ones(100_000, requires_grad=True)
-    y = dropout(x, 0.3, training=True)
+    y = FastDropout(0.3)(x)
     assert float(y.detach().mean()) == pytest.approx(1, abs=0.02)
     y.sum().backward()
     assert torch.equal(x.grad, y.detach())
@@ -47,5 +47,5 @@ def test_the_mean_stays_and_gradients_pass_where_values_do() -> None:
 
 def test_nothing_is_dropped_outside_training() -> None:
     x = torch.randn(7)
-    assert dropout(x, 0.5, training=False) is x
-    assert dropout(x, 0.0, training=True) is x
+    assert FastDropout(0.5).eval()(x) is x
+    assert FastDropout(0.0)(x) is x

@@ -1,4 +1,4 @@
-"""The walk of teacher forcing: the function is that of `Tacotron2.step`, the gradient is exact."""
+"""The scan of teacher forcing computes what the textbook's steps compute, and its gradient is exact."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -11,8 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from glowtron.config import Tacotron2Config
-from glowtron.models.attention_walk import Reading, walk
-from glowtron.models.tacotron2 import Memory, Tacotron2, real
+from glowtron.engines.train_attention import AttentionParams, scan
+from glowtron.engines.train_tacotron2 import TrainingTacotron2
+from glowtron.engines.training import accelerate_training
+from glowtron.models.tacotron2 import Tacotron2, sequence_mask
 from glowtron.models.tacotron2_loss import attention_loss, guide_loss, loss
 
 TINY = Tacotron2Config(
@@ -45,9 +47,9 @@ class Case(NamedTuple):
     keep: Tensor
     query_keep: Tensor
 
-    def walk(self, *inputs: Tensor, dropout: bool = True) -> tuple[Tensor, Tensor]:
+    def scan(self, *inputs: Tensor, dropout: bool = True) -> tuple[Tensor, Tensor]:
         masks = (self.keep, self.query_keep) if dropout else (None, None)
-        return walk(inputs[0], inputs[1], Reading(*inputs[2:]), self.mask, *masks)
+        return scan(inputs[0], inputs[1], AttentionParams(*inputs[2:]), self.mask, *masks)
 
 
 def case(sizes: Sizes, seed: int = 0) -> Case:
@@ -61,7 +63,7 @@ def case(sizes: Sizes, seed: int = 0) -> Case:
     lengths = torch.randint(1, n + 1, (batch,), generator=generator)
     lengths[0] = n
     keep, query_keep = ((drawn(steps, batch, a) > -0.5).double() / 0.7 for _ in range(2))
-    return Case([drawn(*shape) for shape in shapes], real(lengths, n), keep, query_keep)
+    return Case([drawn(*shape) for shape in shapes], sequence_mask(lengths, n), keep, query_keep)
 
 
 def plainly(given: Case) -> tuple[Tensor, Tensor]:
@@ -98,7 +100,7 @@ def plainly(given: Case) -> tuple[Tensor, Tensor]:
 def test_it_is_step_by_step(steps: int, batch: int, symbols: int, kernel: int, seed: int) -> None:
     given = case(Sizes(steps, batch, symbols, kernel=kernel), seed)
     learnt = []
-    for outputs, weights in (given.walk(*given.inputs), plainly(given)):
+    for outputs, weights in (given.scan(*given.inputs), plainly(given)):
         goals = (torch.linspace(-1, 1, outputs.numel()), torch.linspace(1, -2, weights.numel()))
         value = sum((x.flatten() * goal).sum() for x, goal in zip((outputs, weights), goals, strict=True))
         grads = torch.autograd.grad(value, given.inputs)
@@ -111,13 +113,13 @@ def test_it_is_step_by_step(steps: int, batch: int, symbols: int, kernel: int, s
 @pytest.mark.parametrize("sizes", [Sizes(3, 2, 4), Sizes(2, 1, 1, kernel=5)], ids=["some", "one symbol"])
 def test_gradient_against_differences(sizes: Sizes, dropout: bool) -> None:
     given = case(sizes)
-    torch.autograd.gradcheck(lambda *inputs: given.walk(*inputs, dropout=dropout), given.inputs)
+    torch.autograd.gradcheck(lambda *inputs: given.scan(*inputs, dropout=dropout), given.inputs)
 
 
 def test_what_is_not_real_is_neither_read_nor_taught() -> None:
     given = case(Sizes(4, 3, 6), seed=3)
     assert not given.mask.all()
-    outputs, weights = given.walk(*given.inputs)
+    outputs, weights = given.scan(*given.inputs)
     grads = torch.autograd.grad(outputs.square().sum() + weights.square().sum(), given.inputs[-2:])
     assert not weights.masked_select(~given.mask).any()
     torch.testing.assert_close(weights.sum(2), torch.ones_like(weights[..., 0]))
@@ -136,16 +138,6 @@ def batch(config: Tacotron2Config) -> dict[str, Tensor]:
     }
 
 
-def walk_by_steps(model: Tacotron2, squeezed: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
-    """What `Tacotron2._walk` was made of, and speaking is."""
-    state, steps = model.start(memory), []
-    for x in squeezed.unbind(1):
-        frames, stop_logit, state = model.step(x, state, memory)
-        steps.append((frames, stop_logit, state.weights))
-    frames, stops, weights = (torch.stack(tensors, dim=1) for tensors in zip(*steps, strict=True))
-    return frames, stops, weights
-
-
 @pytest.mark.parametrize("guide", ["none", "diagonal", "measured"])
 @pytest.mark.parametrize(
     "changes",
@@ -158,12 +150,12 @@ def test_teacher_forcing_learns_what_step_by_step_does(
     config = replace(TINY, **ONLY_PRENET, **changes)
     given = batch(config)
     torch.manual_seed(0)
-    model = Tacotron2(config, n_mels=5).double().train()
+    model = accelerate_training(Tacotron2(config, n_mels=5)).double().train()
     n_steps = -(-given["mel_lengths"] // config.reduction_factor)
     speaker = torch.tensor([1, 0, 1]) if config.n_speakers > 1 else None
     learnt = []
-    for way in (Tacotron2._walk, walk_by_steps):
-        monkeypatch.setattr(Tacotron2, "_walk", way)
+    for way in (TrainingTacotron2.teacher_force, Tacotron2.teacher_force):
+        monkeypatch.setattr(TrainingTacotron2, "teacher_force", way)
         output = model(**given, speaker=speaker, generator=torch.Generator().manual_seed(2))
         value = loss(output, given["mel"], given["mel_lengths"]).total
         if guide == "diagonal":
@@ -191,7 +183,7 @@ def gradient(model: Tacotron2, given: dict[str, Tensor], dtype: torch.dtype, pre
 
 def test_rounding_changes_little() -> None:
     torch.manual_seed(0)
-    model = Tacotron2(replace(TINY, **ONLY_PRENET | {"prenet_dropout": 0.0}), n_mels=5).train()
+    model = accelerate_training(Tacotron2(replace(TINY, **ONLY_PRENET | {"prenet_dropout": 0.0}), n_mels=5)).train()
     single = gradient(model, batch(TINY), torch.float32, None)
     rough = gradient(model, batch(TINY), torch.float32, torch.bfloat16)
     exact = gradient(model.double(), batch(TINY), torch.float64, None)
@@ -202,14 +194,14 @@ def test_rounding_changes_little() -> None:
 @pytest.mark.parametrize("precision", [None, torch.bfloat16], ids=["float32", "bfloat16"])
 def test_the_same_noise_gives_the_same_bits(precision: torch.dtype | None) -> None:
     torch.manual_seed(0)
-    model = Tacotron2(replace(TINY, attention_dropout=0.3), n_mels=5).train()
+    model = accelerate_training(Tacotron2(replace(TINY, attention_dropout=0.3), n_mels=5)).train()
     first, second = (gradient(model, batch(TINY), torch.float32, precision) for _ in range(2))
     assert torch.equal(first, second)
 
 
 def test_dropout_is_for_training_only() -> None:
     torch.manual_seed(0)
-    model = Tacotron2(replace(TINY, rnn_dropout=0.9, attention_dropout=0.9), n_mels=5).double()
+    model = accelerate_training(Tacotron2(replace(TINY, rnn_dropout=0.9, attention_dropout=0.9), n_mels=5)).double()
     given = batch(TINY)
     mels = [
         model.train(training)(**given, generator=torch.Generator().manual_seed(2)).mel_before.detach()

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 LANES = 4
 """Numbers of 16 bits in one of 64."""
@@ -24,6 +24,9 @@ def draw_mask(shape: Sequence[int], share: float, like: Tensor, generator: torch
     return kept.to(like.dtype).mul_(1 / (1 - share)).view(*shape)
 
 
-def dropout(x: Tensor, share: float, training: bool) -> Tensor:
-    """As `torch.nn.functional.dropout`, for tensors of many values."""
-    return x * draw_mask(x.shape, share, x) if training and share else x
+class FastDropout(nn.Dropout):
+    """`nn.Dropout` for tensors of many values."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: any shape."""
+        return x * draw_mask(x.shape, self.p, x) if self.training and self.p else x

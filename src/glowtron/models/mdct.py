@@ -1,6 +1,6 @@
-"""An orthonormal lapped transform (MDCT) between samples and frequencies.
+"""The MDCT, an orthonormal lapped transform between samples and frequencies.
 
-The sine-windowed MDCT of hop N and window 2N (Princen & Bradley 1987), written as what it is: a rotation of the samples
+The sine-windowed MDCT of hop N and window 2N (Princen & Bradley 1987), written as a rotation of the samples
 mirrored across each block boundary, followed by an orthonormal DCT-IV of each block of N. Nothing lies beyond the
 first and the last block, so there is no rotation at the outer edges: L = G * N samples become exactly G * N
 coefficients and back, and the log-determinant is 0.
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 
-class LappedTransform(nn.Module):
+class Mdct(nn.Module):
     """MDCT of blocks of `hop_length` samples; channel k of block g is a frequency near (k + 1/2) / (2 * hop_length).
 
     Block g holds the samples from g * hop_length on and is centred at (g + 1/2) * hop_length. Always computed in

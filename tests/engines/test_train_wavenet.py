@@ -1,4 +1,4 @@
-"""The WaveNet of the couplings, against the same function written with convolutions."""
+"""The WN of the couplings: the textbook's and the one for training are the network of the paper."""
 
 import pytest
 import torch
@@ -6,15 +6,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from glowtron.config import WaveNetConfig
-from glowtron.models.wavenet import NormedLinear, WaveNet
+from glowtron.engines.train_wavenet import TrainingWN
+from glowtron.models.waveglow import WN, WeightNormConv
 
 SIZES = {"n_layers": 3, "n_channels": 8, "dilation_cycle": 2}
 
 
-def make(n_out: int, **sizes: int) -> WaveNet:
-    """A random WaveNet in float64, which at the start would answer 0 only."""
+def make(n_out: int, kind: type[WN] = TrainingWN, **sizes: int) -> WN:
+    """A random WN in float64, which at the start would answer 0 only."""
     torch.manual_seed(0)
-    net = WaveNet(3, n_out, 5, WaveNetConfig(**(SIZES | sizes))).double()
+    net = kind(3, n_out, 5, WaveNetConfig(**(SIZES | sizes))).double()
     torch.nn.init.normal_(net.end.weight)
     return net
 
@@ -26,14 +27,14 @@ def inputs(n_batch: int = 2, n_steps: int = 7) -> tuple[Tensor, Tensor]:
     return x.requires_grad_(), torch.randn(*shape, 5, dtype=torch.double, generator=generator).requires_grad_()
 
 
-def conv(layer: NormedLinear, x: Tensor, kernel_size: int = 1, dilation: int = 1) -> Tensor:
+def conv(layer: WeightNormConv, x: Tensor, kernel_size: int = 1, dilation: int = 1) -> Tensor:
     """A layer as a convolution over (B, C, G), weight norm by its definition."""
     weight = layer.weight_g * layer.weight_v / layer.weight_v.norm(dim=1, keepdim=True)
     weight = weight.unflatten(1, (kernel_size, -1)).transpose(1, 2)
     return F.conv1d(x, weight, layer.bias, dilation=dilation, padding=dilation * (kernel_size - 1) // 2)
 
 
-def by_convolutions(net: WaveNet, x: Tensor, conditioning: Tensor) -> Tensor:
+def by_convolutions(net: WN, x: Tensor, conditioning: Tensor) -> Tensor:
     hidden, skip = conv(net.start, x.transpose(1, 2)), torch.zeros(())
     conditions = conv(net.condition, conditioning.transpose(1, 2)).chunk(len(net.dilated), dim=1)
     for i, dilation in enumerate(net.dilations):
@@ -51,8 +52,9 @@ def by_convolutions(net: WaveNet, x: Tensor, conditioning: Tensor) -> Tensor:
     [{}, {"kernel_size": 1}, {"kernel_size": 5}, {"n_layers": 1}, {"n_layers": 6, "dilation_cycle": 6}],
     ids=str,
 )
-def test_is_the_network_of_convolutions_and_so_is_its_gradient(n_out: int, sizes: dict[str, int]):
-    net, (x, conditioning) = make(n_out, **sizes), inputs()
+@pytest.mark.parametrize("kind", [WN, TrainingWN])
+def test_is_the_network_of_convolutions_and_so_is_its_gradient(kind: type[WN], n_out: int, sizes: dict[str, int]):
+    net, (x, conditioning) = make(n_out, kind, **sizes), inputs()
     variables = [x, conditioning, *net.parameters()]
     ours, theirs = net(x, conditioning), by_convolutions(net, x, conditioning)
     assert torch.allclose(ours, theirs, atol=1e-12)
@@ -78,7 +80,7 @@ def test_items_of_a_batch_do_not_meet():
 
 
 def test_starts_at_zero():
-    net = WaveNet(3, 4, 5, WaveNetConfig(**SIZES))
+    net = WN(3, 4, 5, WaveNetConfig(**SIZES))
     assert not net(torch.randn(1, 6, 3), torch.randn(1, 6, 5)).any()
 
 
@@ -101,7 +103,7 @@ def test_folding_keeps_the_function_and_stores_plain_weights():
     net, (x, conditioning) = make(4), inputs()
     wanted = net(x, conditioning)
     for layer in net.modules():
-        if isinstance(layer, NormedLinear):
+        if isinstance(layer, WeightNormConv):
             layer.fold()
             layer.fold()
     assert torch.allclose(net(x, conditioning), wanted, atol=1e-12)
@@ -111,9 +113,9 @@ def test_folding_keeps_the_function_and_stores_plain_weights():
 @pytest.mark.parametrize("from_folded", [True, False])
 @pytest.mark.parametrize("to_folded", [True, False])
 def test_states_of_either_form_load_into_either_form(from_folded: bool, to_folded: bool):
-    source, target = NormedLinear(5, 7), NormedLinear(5, 7)
+    source, target = WeightNormConv(5, 7), WeightNormConv(5, 7)
     torch.nn.init.uniform_(source.weight_g, 0.5, 2)
-    x = torch.randn(3, 5)
+    x = torch.randn(3, 5, 2)
     wanted = source(x)
     if from_folded:
         source.fold()
@@ -127,7 +129,7 @@ def test_states_of_either_form_load_into_either_form(from_folded: bool, to_folde
 
 
 def test_a_state_that_lacks_half_of_a_weight_is_refused():
-    state = NormedLinear(5, 7).state_dict()
+    state = WeightNormConv(5, 7).state_dict()
     del state["weight_g"]
     with pytest.raises(RuntimeError, match="weight_g"):
-        NormedLinear(5, 7).load_state_dict(state)
+        WeightNormConv(5, 7).load_state_dict(state)

@@ -1,8 +1,8 @@
-"""The attention LSTM and what it reads, over all steps of teacher forcing, with their gradient written out.
+"""The attention LSTM and its attention over all steps of teacher forcing, with a hand-written gradient.
 
-Only these have to walk: where the attention looks depends on what it read before. The prenet comes before, the decoder
-LSTM and the projections after, over all steps at once. See `models/recurrence.py` for why the gradient is ours; in what
-order it comes, and what else was tried, is in docs/adr/0012.
+Only these run step by step: the attention depends on the context that it read before. The prenet comes before, the
+decoder LSTM and the projections come after, over all steps at once. `train_recurrence.py` says why the gradient is
+written by hand; what else was tried is in docs/adr/0012.
 
 The LSTM's products are of the inputs' dtype, the attention is float32 or wider throughout.
 
@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from glowtron.models.recurrence import Unrolled, over_steps, rows_times, tanh_backward
+from glowtron.engines.train_recurrence import Unrolled, over_steps, rows_times, tanh_backward
 
 
-class Reading(NamedTuple):
-    """What is compared and what is read, the same in all steps."""
+class AttentionParams(NamedTuple):
+    """Weights, keys and values of the attention: the same in all steps."""
 
     query: Tensor
     """(E, A) makes a query of the LSTM's output."""
@@ -36,8 +36,13 @@ class Reading(NamedTuple):
     """(B, N, C)"""
 
 
-def walk(
-    inputs: Tensor, weight: Tensor, reading: Reading, mask: Tensor, keep: Tensor | None, query_keep: Tensor | None
+def scan(
+    inputs: Tensor,
+    weight: Tensor,
+    attention: AttentionParams,
+    mask: Tensor,
+    keep: Tensor | None,
+    query_keep: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """All steps from a state of zeros.
 
@@ -48,9 +53,9 @@ def walk(
     """
     wide = torch.promote_types(inputs.dtype, torch.float32)
     # Cast here, where autograd sees it: gradients come back in each tensor's own type.
-    attention = (tensor.to(wide) for tensor in reading)
+    wide_attention = (tensor.to(wide) for tensor in attention)
     outputs: Tensor
-    outputs, weights = _Walk.apply(inputs, weight.to(inputs.dtype), *attention, mask, keep, query_keep)  # type: ignore[no-untyped-call]
+    outputs, weights = _AttentionRnn.apply(inputs, weight.to(inputs.dtype), *wide_attention, mask, keep, query_keep)  # type: ignore[no-untyped-call]
     return outputs, weights
 
 
@@ -75,8 +80,8 @@ class _Comparison:
         self.features.addmm_(self.windows, self.location.t()).tanh_()
 
 
-class _Walk(torch.autograd.Function):
-    """`walk` with its gradient."""
+class _AttentionRnn(torch.autograd.Function):
+    """`scan` with its gradient."""
 
     @staticmethod
     def forward(
@@ -126,7 +131,7 @@ class _Walk(torch.autograd.Function):
         outputs, history, queries, weights, gates, states = kept
         n_steps, batch, size = len(weights), weights.shape[1], query.shape[1]
         lstm, comparison = Unrolled(gates, states), _Comparison(location, keys, history)
-        fold = _Fold(location, keys)
+        history_gradient = _HistoryGradient(location, keys)
         grad_inputs = outputs.new_empty(gates.shape)
         grad_queries, grad_contexts = torch.empty_like(queries), values.new_empty(n_steps, batch, values.shape[2])
         grad_location, grad_energy = torch.zeros_like(location), torch.zeros_like(energy)
@@ -154,7 +159,7 @@ class _Walk(torch.autograd.Function):
                 grad_asked = grad_queries[t] @ query
                 grad_hidden += grad_asked if query_keep is None else grad_asked * query_keep[t]
                 grad_location.addmm_(grad_features.flatten(0, 1).t(), comparison.windows)
-                from_next, grad_cumulative = fold(grad_features)
+                from_next, grad_cumulative = history_gradient(grad_features)
                 from_later += grad_cumulative
                 lstm.step_back(t, grad_hidden, None if keep is None else keep[t], grad_inputs[t])
                 carried = multiply(grad_inputs[t])
@@ -172,7 +177,7 @@ class _Walk(torch.autograd.Function):
             )
 
 
-class _Fold:
+class _HistoryGradient:
     """From the gradient of a step's features to that of the weights its filters saw."""
 
     def __init__(self, location: Tensor, keys: Tensor) -> None:

@@ -1,8 +1,8 @@
-"""The non-causal WaveNet inside each coupling (Prenger et al. 2018, sec. 2.1), time-major.
+"""The WN of WaveGlow's couplings for training.
 
 Every 1x1 convolution is one matrix product, and a dilated convolution is one for each tap. The products are cheap in
-bfloat16, so what surrounds them decides the speed: the gated layers carry their own gradient, which keeps little memory
-and passes over it seldom.
+bfloat16, so the operations around them decide the speed: the gated layers have a hand-written gradient, which saves
+little memory and passes over it seldom.
 """
 
 from __future__ import annotations
@@ -15,113 +15,59 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from glowtron.config import WaveNetConfig
+from glowtron.models.waveglow import WN, WeightNormConv
 
 
-class NormedLinear(nn.Module):
-    """A linear layer under weight norm (Salimans & Kingma 2016): weight = g * v / |v|, a norm for each output.
-
-    `fold` replaces g and v by the weight they make, which is how voices are stored. States of either form load into
-    layers of either form, and the layer keeps its own.
-    """
-
-    weight: nn.Parameter | None
-
-    def __init__(self, n_in: int, n_out: int) -> None:
-        super().__init__()
-        plain = nn.Linear(n_in, n_out)
-        self.bias = nn.Parameter(plain.bias.detach())
-        self.weight_v = nn.Parameter(plain.weight.detach())
-        self.weight_g = nn.Parameter(self.weight_v.detach().norm(dim=1, keepdim=True))
-        self.register_parameter("weight", None)
-
-    def effective_weight(self) -> Tensor:
-        """(n_out, n_in), the matrix that `forward` multiplies by."""
-        return self.weight if self.weight is not None else _normed(self.weight_g, self.weight_v)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.effective_weight(), self.bias)
-
-    @torch.no_grad()
-    def fold(self) -> None:
-        """Keep the weight only, for inference and storage. Folding twice changes nothing."""
-        if self.weight is None:
-            self.weight = nn.Parameter(self.effective_weight())
-            self.weight_g = self.weight_v = None  # type: ignore[assignment]
-
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
-        state = dict(state_dict)
-        folded, g, v = (prefix + name for name in ("weight", "weight_g", "weight_v"))
-        if self.weight is None and folded in state:
-            state[v] = state.pop(folded)
-            state[g] = state[v].norm(dim=1, keepdim=True)
-        elif self.weight is not None and g in state and v in state:
-            state[folded] = _normed(state.pop(g), state.pop(v))
-        super()._load_from_state_dict(state, prefix, *rest)
-
-
-def _normed(g: Tensor, v: Tensor) -> Tensor:
-    # One fused kernel each way, unlike v * (g / v.norm(...)): weights outnumber activations in small batches.
-    weight: Tensor = torch._weight_norm(v, g, 0)
-    return weight
-
-
-class WaveNet(nn.Module):
-    """Gated dilated convolutions over x, conditioned step by step; its last layer starts at zero."""
-
-    def __init__(self, n_in: int, n_out: int, n_conditioning: int, config: WaveNetConfig) -> None:
-        super().__init__()
-        self.kernel_size, self.n_channels = config.kernel_size, config.n_channels
-        self.dilations = tuple(2 ** (i % config.dilation_cycle) for i in range(config.n_layers))
-        width, n_layers = config.n_channels, config.n_layers
-        self.start = NormedLinear(n_in, width)
-        self.condition = NormedLinear(n_conditioning, 2 * width * n_layers)
-        self.dilated = nn.ModuleList(NormedLinear(config.kernel_size * width, 2 * width) for _ in range(n_layers))
-        # Rows are residual, then skip; the last layer has nothing to hand on, only its skip output.
-        self.res_skip = nn.ModuleList(
-            NormedLinear(width, 2 * width if i < n_layers - 1 else width) for i in range(n_layers)
-        )
-        self.end = nn.Linear(width, n_out)
-        nn.init.zeros_(self.end.weight)
-        nn.init.zeros_(self.end.bias)
+class TrainingWN(WN):
+    """`models.waveglow.WN`, time first, with a hand-written gradient."""
 
     def forward(self, x: Tensor, conditioning: Tensor) -> Tensor:
         """(B, G, n_in), (B, G, n_conditioning) -> (B, G, n_out)."""
         width = self.n_channels
         # Time first, (G, B, ...): a step back is then B rows back, for every item of the batch alike, and a dilated
         # convolution adds up products of plain ranges of rows. Nothing is padded, laid side by side or copied.
-        hidden, conditioning = self.start(x.transpose(0, 1)), conditioning.transpose(0, 1)
+        hidden = F.linear(x.transpose(0, 1), weight_of(self.start), self.start.bias)
+        conditioning = conditioning.transpose(0, 1)
         dilated, res_skip = _layers(self.dilated), _layers(self.res_skip)
-        outs: list[Tensor] = [layer.effective_weight() for layer in res_skip]
+        outs: list[Tensor] = [weight_of(layer) for layer in res_skip]
         out_biases: list[Tensor] = [layer.bias for layer in res_skip]
-        # The skip outputs only meet in a sum. Where the end is narrower than they are, it comes first: nothing bends
-        # between the two.
+        # The skip outputs only meet in a sum. Where the end is narrower than they are, it comes first: nothing
+        # non-linear lies between the two.
         end_first = self.end.out_features < width
         if end_first:
             with torch.autocast(x.device.type, enabled=False):
                 outs = [torch.cat((out[:-width], self.end.weight @ out[-width:])) for out in outs]
                 out_biases = [torch.cat((out[:-width], self.end.weight @ out[-width:])) for out in out_biases]
         weights = [
-            self.condition.effective_weight(),
+            weight_of(self.condition),
             # The dilated layers' and the conditioning's biases enter at the same place.
             self.condition.bias + torch.cat([layer.bias for layer in dilated]),
-            *(layer.effective_weight() for layer in dilated),
+            *(weight_of(layer) for layer in dilated),
             *outs,
             *out_biases,
         ]
         skip = gated_layers(hidden, conditioning, self.kernel_size, self.dilations, weights)
-        output = skip + self.end.bias if end_first else self.end(skip)
+        output: Tensor = skip + self.end.bias if end_first else self.end(skip)
         return output.transpose(0, 1)
 
 
-def _layers(modules: nn.ModuleList) -> list[NormedLinear]:
-    return cast("list[NormedLinear]", list(modules))
+def weight_of(layer: WeightNormConv) -> Tensor:
+    """The layer's weight matrix, weight norm applied in one fused kernel each way."""
+    if layer.weight is not None:
+        return layer.weight
+    # Unlike v * (g / v.norm(...)): weights outnumber activations in small batches.
+    weight: Tensor = torch._weight_norm(layer.weight_v, layer.weight_g, 0)
+    return weight
+
+
+def _layers(modules: nn.ModuleList) -> list[WeightNormConv]:
+    return cast("list[WeightNormConv]", list(modules))
 
 
 def gated_layers(
     hidden: Tensor, conditioning: Tensor, kernel_size: int, dilations: tuple[int, ...], weights: list[Tensor]
 ) -> Tensor:
-    """All gated layers of a WaveNet: (G, B, C), (G, B, K) -> the sum of their skip outputs (G, B, S), float32 or more.
+    """All gated layers of a WN: (G, B, C), (G, B, K) -> the sum of their skip outputs (G, B, S), float32 or more.
 
     `weights`: conditioning (n_layers * 2C, K) and all gates' bias (n_layers * 2C,); for each layer the dilated
     convolution (2C, kernel_size * C); for each layer its outputs, residual then skip (C + S, C), the last without
@@ -137,7 +83,8 @@ def gated_layers(
             skip: Tensor = _GatedLayers.apply(kernel_size, shifts, *inputs)  # type: ignore[no-untyped-call]
         else:
             skip = _run_layers(kernel_size, shifts, None, *inputs)
-    return skip.unflatten(0, hidden.shape[:2])
+    unflattened: Tensor = skip.unflatten(0, hidden.shape[:2])
+    return unflattened
 
 
 class _Weights(NamedTuple):

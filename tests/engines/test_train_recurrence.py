@@ -4,9 +4,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
-from glowtron.models.recurrence import Recurrence, recur, rows_times
+from glowtron.engines.train_recurrence import recur, rows_times, sequence, unroll
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -19,7 +19,7 @@ def mask(*shape: int, seed: int = 1) -> Tensor:
     return (drawn(*shape, seed=seed) > -0.5).double() / 0.7
 
 
-def cells(rnn: Recurrence, x: Tensor, keep: Tensor) -> Tensor:
+def cells(rnn: nn.LSTMCell, x: Tensor, keep: Tensor) -> Tensor:
     """Step by step, autograd's gradient."""
     hidden = state = x.new_zeros(x.shape[1], rnn.hidden_size)
     hiddens = []
@@ -40,11 +40,11 @@ def cells(rnn: Recurrence, x: Tensor, keep: Tensor) -> Tensor:
 )
 def test_unrolled_is_step_by_step(n_steps: int, batch: int, width: int, size: int, seed: int) -> None:
     torch.manual_seed(seed % 1000)
-    rnn = Recurrence(width, size).double()
+    rnn = nn.LSTMCell(width, size).double()
     x, keep = drawn(n_steps, batch, width, seed=seed), mask(n_steps, batch, size, seed=seed + 1)
     goal = drawn(n_steps, batch, size, seed=seed + 2)
     learnt = []
-    for hidden in (rnn.unroll(x, keep), cells(rnn, x, keep)):
+    for hidden in (unroll(rnn, x, keep), cells(rnn, x, keep)):
         grads = torch.autograd.grad((hidden * goal).sum(), [x, *rnn.parameters()])
         learnt.append([hidden, *grads])
     for ours, theirs in zip(*learnt, strict=True):
@@ -53,8 +53,8 @@ def test_unrolled_is_step_by_step(n_steps: int, batch: int, width: int, size: in
 
 def test_without_dropout_it_is_the_sequence_at_once() -> None:
     torch.manual_seed(0)
-    rnn, x = Recurrence(3, 5), torch.randn(2, 7, 3)
-    torch.testing.assert_close(rnn.unroll(x.transpose(0, 1), None).transpose(0, 1), rnn.sequence(x))
+    rnn, x = nn.LSTMCell(3, 5), torch.randn(2, 7, 3)
+    torch.testing.assert_close(unroll(rnn, x.transpose(0, 1), None).transpose(0, 1), sequence(rnn, x))
 
 
 @pytest.mark.parametrize("keep", [mask(4, 2, 3), None], ids=["dropout", "none"])
@@ -64,12 +64,12 @@ def test_gradient_against_differences(keep: Tensor | None) -> None:
 
 def test_in_bfloat16_it_is_near_and_gradients_keep_their_type() -> None:
     torch.manual_seed(0)
-    rnn, x = Recurrence(16, 32), torch.randn(30, 4, 16)
+    rnn, x = nn.LSTMCell(16, 32), torch.randn(30, 4, 16)
     with torch.autocast("cpu", torch.bfloat16):
-        rough = rnn.unroll(x, None)
+        rough = unroll(rnn, x, None)
         assert rough.dtype == torch.bfloat16
         grads = torch.autograd.grad(rough.float().square().sum(), list(rnn.parameters()))
-    exact = rnn.unroll(x, None)
+    exact = unroll(rnn, x, None)
     wanted = torch.autograd.grad(exact.square().sum(), list(rnn.parameters()))
     assert (rough - exact).norm() < 0.01 * exact.norm()
     for ours, theirs in zip(grads, wanted, strict=True):
@@ -98,7 +98,7 @@ def test_rows_are_multiplied(dtype: torch.dtype, rows: int, n_in: int, n_out: in
 
 def test_without_onednn_the_same_comes_another_way(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    rnn, x = Recurrence(5, 6), torch.randn(3, 2, 5)
-    packed = rnn.unroll(x, None)
+    rnn, x = nn.LSTMCell(5, 6), torch.randn(3, 2, 5)
+    packed = unroll(rnn, x, None)
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
-    torch.testing.assert_close(rnn.unroll(x, None), packed)
+    torch.testing.assert_close(unroll(rnn, x, None), packed)
