@@ -37,7 +37,7 @@ def model():
 
 def test_each_player_learns_from_its_own_loss_alone(model):
     made, recorded = torch.randn(2, 80, 16) - 5, torch.randn(2, 80, 16) - 5
-    model.acoustic.postnet.dropout = 0.0
+    model.acoustic.postnet.dropout.p = 0.0
 
     def gradients(loss):
         model.zero_grad()

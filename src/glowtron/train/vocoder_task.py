@@ -21,7 +21,7 @@ from glowtron.data.sampler import Key
 from glowtron.mel import log_mel
 from glowtron.models.adversarial import adversarial_losses
 from glowtron.models.spectral_discriminator import SpectralDiscriminator, multi_resolution_stft_loss
-from glowtron.models.waveglow import Flow, WaveGlow, flow_loss
+from glowtron.models.waveglow import FlowOutput, WaveGlow, flow_loss
 from glowtron.train.distributed import Shard
 from glowtron.train.init_from import InitFrom
 from glowtron.train.log import Picture, ValidationSamples
@@ -66,13 +66,15 @@ class AdversarialWaveGlow(nn.Module):
         super().__init__()
         self.vocoder, self.discriminator = vocoder, discriminator
 
-    def forward(self, batch: VocoderBatch, noise: Tensor | None, *, recompute: bool = False) -> Flow | SoundLosses:
+    def forward(
+        self, batch: VocoderBatch, noise: Tensor | None, *, recompute: bool = False
+    ) -> FlowOutput | SoundLosses:
         """Losses of the sound that the inverse pass makes of `noise` (B, C, G); without noise, the forward pass.
 
         One method for both, since several processes share gradients through the call of the whole module.
         """
         if noise is None:
-            flow: Flow = self.vocoder(batch.wave, batch.mel, batch.speaker, recompute=recompute)
+            flow: FlowOutput = self.vocoder(batch.wave, batch.mel, batch.speaker, recompute=recompute)
             return flow
         mel_config = self.vocoder.config.mel
         fake: Tensor = self.vocoder.inverse(noise, batch.mel, batch.speaker).float()
