@@ -165,6 +165,15 @@ def test_durations_need_alignments(tiny_corpus, tmp_path) -> None:
         run_training(CONFIG, [("speaker", tiny_corpus)], tmp_path / "run", alignments=[])
 
 
+def test_named_clips_are_held_out(make_task) -> None:
+    named = ("speaker/tiny-1", "speaker/tiny-6")
+    task = make_task(replace(CONFIG, training=replace(CONFIG.training, held_out=named)))
+    assert task.data()["held_out"] == list(named)
+    assert len(task.clips) == 6
+    with pytest.raises(InputError, match="no clip 'speaker/other'"):
+        make_task(replace(CONFIG, training=replace(CONFIG.training, held_out=("speaker/other",))))
+
+
 def test_the_recipe_is_of_a_fastspeech2() -> None:
     config = recipe("fastspeech2", "compact-fastspeech2")
     assert isinstance(config, FastSpeech2Run)

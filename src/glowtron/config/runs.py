@@ -142,6 +142,8 @@ class TrainingConfig:
     """Decay a step of the running average of weights that is validated and exported; 0: none is kept."""
     validation_clips: int = 20
     """Clips of each speaker kept out of training, chosen by the seed."""
+    held_out: tuple[str, ...] = ()
+    """Clips, as speaker/id, that are kept out instead, as when a voice's training goes on with more data."""
     validate_every: int = 500
     """Steps between validations, pictures and samples."""
     checkpoint_every: int = 500

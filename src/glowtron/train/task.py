@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from glowtron.audio import read_header
-from glowtron.config import MelConfig, RunConfig
+from glowtron.config import MelConfig, RunConfig, TrainingConfig
 from glowtron.data.cache import Cache
 from glowtron.data.manifest import Clip, over_clips, read_corpora, split
 from glowtron.data.sampler import BatchOrder, FixedOrder, Key
@@ -96,7 +96,7 @@ class ClipTask(Task):
         self.config, self.cache = config, cache
         self.left_out: dict[str, str] = {}
         """Why some clips are not used, by id."""
-        training, validation = split(clips, config.training.validation_clips, config.training.seed)
+        training, validation = split_clips(clips, config.training)
         self.clips, self.validation_clips = self._usable(training), self._usable(validation)
         self.dataset = self.make_dataset(self.clips)
         with torch.random.fork_rng(devices=[]):
@@ -160,6 +160,21 @@ class ClipTask(Task):
         faults = {clip.id: fault for clip in clips if (fault := self.fault(clip))}
         self.left_out |= faults
         return [clip for clip in clips if clip.id not in faults]
+
+
+def split_clips(clips: Sequence[Clip], config: TrainingConfig) -> tuple[list[Clip], list[Clip]]:
+    """Training and validation clips: those that `held_out` names, or else some of each speaker, chosen by the seed.
+
+    Raises InputError for a named clip that is not there.
+    """
+    if not config.held_out:
+        return split(clips, config.validation_clips, config.seed)
+    named = set(config.held_out)
+    if missing := sorted(named - {clip.label for clip in clips}):
+        raise InputError(
+            f"training.held_out: the data hold no clip '{missing[0]}'; give all of its data, or leave it out"
+        )
+    return [clip for clip in clips if clip.label not in named], [clip for clip in clips if clip.label in named]
 
 
 class Corpora(NamedTuple):
