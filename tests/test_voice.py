@@ -23,7 +23,7 @@ from glowtron.engines.cuda_launches import Launches
 from glowtron.engines.cuda_waveglow import accelerate_waveglow_on_cuda
 from glowtron.engines.device import find_device
 from glowtron.errors import InputError
-from glowtron.models.tacotron2 import Spoken
+from glowtron.models.decode import AcousticOutput
 from glowtron.synthesis.pipeline import noise_generator
 from glowtron.synthesis.trimming import split_at_silence
 from glowtron.voice import FaultWarning
@@ -436,7 +436,7 @@ class ScriptedAcoustic:
             alignment[i, range(len(places)), places] = 1.0
             mel[i, :, : len(places)] = torch.randn(80, len(places), generator=generators[i]) * 0.1
         lengths = torch.tensor([len(places) for places in rows])
-        return Spoken(mel, lengths, alignment, torch.ones(len(rows), dtype=torch.bool))
+        return AcousticOutput(mel, lengths, alignment, torch.ones(len(rows), dtype=torch.bool))
 
 
 def test_a_failed_sentence_is_said_again_until_it_is_whole(scripted):

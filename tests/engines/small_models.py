@@ -12,7 +12,8 @@ from glowtron.bench.weights import realistic_weights
 from glowtron.config import GroupingConfig, LappedConfig, MelConfig, Tacotron2Config, WaveGlowConfig, WaveNetConfig
 from glowtron.engines.cuda_info import Card
 from glowtron.engines.cuda_launches import Launches, Tensors
-from glowtron.models.tacotron2 import DecodingOptions, Spoken, Tacotron2
+from glowtron.models.decode import AcousticOutput
+from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 from glowtron.models.waveglow import WaveGlow
 
 MEL = MelConfig(n_mels=6, hop_length=16, n_fft=64, win_length=64)
@@ -136,7 +137,7 @@ def noise(n: int, seed: int = 0) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed + i) for i in range(n)]
 
 
-def assert_same(found: Spoken, wanted: Spoken, reduction_factor: int, atol: float = 1e-5) -> None:
+def assert_same(found: AcousticOutput, wanted: AcousticOutput, reduction_factor: int, atol: float = 1e-5) -> None:
     torch.testing.assert_close(found.mel_lengths, wanted.mel_lengths)
     torch.testing.assert_close(found.stopped, wanted.stopped)
     assert found.alignment.shape == wanted.alignment.shape, (found.alignment.shape, wanted.alignment.shape)

@@ -110,7 +110,7 @@ def test_pieces_are_the_whole(
         one = slice(row, row + 1)
         whole = fast.generate(ids[one, :n], lengths[one], options, noise(1, row), speaker=speaker[one])
         generator = noise(1, row)[0]
-        chunks = list(fast.chunks(ids[one, :n], options, generator, speaker=speaker[one], n_steps=lambda: n_steps))
+        chunks = list(fast.stream(ids[one, :n], options, generator, speaker=speaker[one], n_steps=lambda: n_steps))
         torch.testing.assert_close(torch.cat([chunk.mel for chunk in chunks], dim=2), whole.mel, atol=1e-5, rtol=1e-4)
         assert torch.equal(torch.cat([chunk.alignment for chunk in chunks], dim=1), whole.alignment)
         assert [chunk.ended for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
@@ -178,7 +178,7 @@ def test_two_threads_speak_at_once() -> None:
 def test_a_piece_comes_before_the_next_is_computed() -> None:
     fast = accelerate_tacotron2(small_tacotron2(replace(SMALL, n_speakers=1)), "fp32")
     options = DecodingOptions(max_frames=10**9, stop_threshold=1.0)
-    chunks = fast.chunks(torch.ones(1, 3, dtype=torch.long), options, noise(1)[0], n_steps=iter([16, 1, 30]).__next__)
+    chunks = fast.stream(torch.ones(1, 3, dtype=torch.long), options, noise(1)[0], n_steps=iter([16, 1, 30]).__next__)
     assert [next(chunks).mel.shape[2] for _ in range(3)] == [16 - fast.frames_behind, 1, 30]
 
 

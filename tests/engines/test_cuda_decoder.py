@@ -26,7 +26,8 @@ from small_models import (
 from glowtron.engines.cuda_decoder import CudaTacotron2, NarrowRecurrence, accelerate_tacotron2_on_cuda
 from glowtron.engines.cuda_launches import Launches, Tensors
 from glowtron.errors import InputError
-from glowtron.models.tacotron2 import DecodingOptions, Spoken, Tacotron2
+from glowtron.models.decode import AcousticOutput
+from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 
 SOFT = DecodingOptions(max_frames=147, stop_threshold=0.7)
 # Long enough for several blocks of steps: texts leave between them.
@@ -35,7 +36,7 @@ small_model = partial(small_tacotron2, n_frames=120, quantile=0.985)
 
 def speak(
     model: Tacotron2 | CudaTacotron2, options: DecodingOptions, lengths: tuple[int, ...] = LENGTHS, seed: int = 0
-) -> Spoken:
+) -> AcousticOutput:
     ids, id_lengths, speaker = texts(lengths)
     speaker = speaker if model.config.n_speakers > 1 else None
     return model.generate(ids, id_lengths, options, noise(len(lengths), seed), speaker=speaker)

@@ -68,7 +68,7 @@ def test_a_text_is_the_same_to_the_bit_in_any_company(engine: FastSpeech2Engine,
 @pytest.mark.parametrize("n_steps", [1, 7, 1000])
 def test_pieces_are_the_whole(engine: FastSpeech2Engine, ids: Tensor, n_steps: int) -> None:
     whole = engine.generate(ids[:1], LENGTHS[:1], OPTIONS, generators(1), speaker=SPEAKER[:1])
-    chunks = list(engine.chunks(ids[:1], OPTIONS, generators(1)[0], speaker=SPEAKER[:1], n_steps=lambda: n_steps))
+    chunks = list(engine.stream(ids[:1], OPTIONS, generators(1)[0], speaker=SPEAKER[:1], n_steps=lambda: n_steps))
     torch.testing.assert_close(torch.cat([chunk.mel for chunk in chunks], 2), whole.mel, atol=1e-5, rtol=1e-5)
     assert torch.equal(torch.cat([chunk.alignment for chunk in chunks], 1), whole.alignment)
     assert [chunk.ended for chunk in chunks] == [False] * (len(chunks) - 1) + [True]

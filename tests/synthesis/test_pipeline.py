@@ -121,14 +121,14 @@ def test_the_first_piece_is_small_and_none_is_large(voice: Voice) -> None:
 
 def test_the_first_piece_comes_before_the_sentence_is_decoded(voice: Voice, monkeypatch: pytest.MonkeyPatch) -> None:
     chunks = []
-    whole = voice.acoustic_engine.chunks
+    whole = voice.acoustic_engine.stream
 
     def counted(*args, **kwargs):
         for chunk in whole(*args, **kwargs):
             chunks.append(chunk)
             yield chunk
 
-    monkeypatch.setattr(voice.acoustic_engine, "chunks", counted)
+    monkeypatch.setattr(voice.acoustic_engine, "stream", counted)
     stream = voice.stream(" ".join(["A long one"] * 15) + ".")
     next(stream)
     n_before = len(chunks)

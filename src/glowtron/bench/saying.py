@@ -94,7 +94,7 @@ class Reader:
     def _parts() -> Parts:
         return {
             "reading of the text": (EnglishFrontend.split, EnglishFrontend.encode),
-            "acoustic model": (FastTacotron2.generate, FastTacotron2.chunks),
+            "acoustic model": (FastTacotron2.generate, FastTacotron2.stream),
             "silence": (trim_bounds,),
             "vocoder": (WaveStream.push,),
             "correction": (CorrectionStream.push,),

@@ -21,13 +21,12 @@ from torch.nn import functional as F
 from glowtron.engines.cuda_info import Card, choose_on_card, exact_float32, find_card
 from glowtron.engines.cuda_launches import Fused, Launches, Recorded, Tensors, bucket, find_launches
 from glowtron.engines.precision import Precision
+from glowtron.models.decode import AcousticOutput, DecoderRun, Steps, assemble, decode, step_limit
 from glowtron.models.monotonic import finish, longest_dwells
-from glowtron.models.tacotron2 import DecoderState, DecodingOptions, Memory, Spoken, Tacotron2, sequence_mask
+from glowtron.models.tacotron2 import DecoderState, DecodingOptions, Memory, Tacotron2, sequence_mask
 
 STEPS = 32
 """Decoder steps between looks at what has ended."""
-DRAWN = 64
-"""Steps whose noise is drawn at once, as the model draws it."""
 SMALLEST = 16
 """Symbols to which shorter texts are padded."""
 
@@ -122,65 +121,33 @@ class CudaTacotron2:
         generators: Sequence[torch.Generator],
         *,
         speaker: Tensor | None = None,
-    ) -> Spoken:
-        """As `Tacotron2.generate`; a text that has ended leaves, and its alignment is zero from there."""
+    ) -> AcousticOutput:
+        """As `Tacotron2.generate`; a text that has ended leaves."""
         r, is_exact = self.config.reduction_factor, self._dtype == torch.float32
         with exact_float32(), torch.autocast(ids.device.type, enabled=False):
             # In float32: it is a hundredth of the work, and its rounding would be in all that follows.
             memory = self._model.encode(ids, id_lengths, speaker)
-        with exact_float32() if is_exact else nullcontext(), torch.autocast(ids.device.type, enabled=False):
-            before, alignment, n_steps = self._speak(memory, ids, id_lengths, options, generators)
-        limit = -(-options.max_frames // r)
-        stopped = n_steps > 0
-        lengths = torch.where(stopped, n_steps - 1 + options.keep_stop_frame, limit)
-        n_steps = torch.where(stopped, n_steps, limit)
-        n_taken = int(n_steps.max())
-        mel_lengths = (lengths * r).clamp(max=options.max_frames)
-        before, alignment = before[:, : n_taken * r], alignment[:, :n_taken]
-        mask = sequence_mask(mel_lengths, before.shape[1])
-        with exact_float32(), torch.autocast(ids.device.type, self._dtype, enabled=not is_exact):
-            after = self._model.refine(before, mask).float()
-        mel = (after * mask[..., None])[:, : int(mel_lengths.max())].transpose(1, 2)
-        return Spoken(mel, mel_lengths, alignment * sequence_mask(n_steps, n_taken)[..., None], stopped)
 
-    def _speak(
-        self,
-        memory: Memory,
-        ids: Tensor,
-        id_lengths: Tensor,
-        options: DecodingOptions,
-        generators: Sequence[torch.Generator],
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Frames (B, T, M) before the postnet, alignment (B, S, N), and steps until the one that stopped (B,) or 0."""
-        (n_texts, n_symbols), limit = ids.shape, -(-options.max_frames // self.config.reduction_factor)
-        n_steps = torch.zeros_like(id_lengths)
-        threshold = 0.5 if options.monotonic else options.stop_threshold
-        batch = self._begin(memory, ids, id_lengths, options)
-        rows, generators = list(range(n_texts)), list(generators)  # Of the texts in the batch.
-        drawn = memory.values.new_zeros(0)
-        all_frames: list[Tensor] = []
-        alignment: list[Tensor] = []
-        for done in range(0, limit, STEPS):
-            if done % DRAWN == 0:
-                noise = [self._model.prenet.draw(DRAWN, like=batch[0], generator=each) for each in generators]
-                drawn = torch.stack(noise, dim=2)  # (2, DRAWN, B, P)
-            keep = drawn[:, done % DRAWN :][:, :STEPS, _filled(range(len(rows)))]
-            frames, stops, weights, *batch = self._recorded(options.monotonic, keep, *batch)
-            for of_all, new in ((all_frames, frames.flatten(2)), (alignment, weights[..., :n_symbols])):
-                of_all.append(new.new_zeros(n_texts, STEPS, new.shape[2]))
-                of_all[-1][rows] = new[:, : len(rows)].transpose(0, 1)
-            wishes = stops[: limit - done, : len(rows)].t() > threshold
-            first = torch.where(wishes.any(1), done + 1 + wishes.int().argmax(1), 0)
-            n_steps[rows] = torch.where(n_steps[rows] > 0, n_steps[rows], first)
-            going = [place for place, taken in enumerate(n_steps[rows].tolist()) if not taken]
-            if not going:
-                break
-            # Where padding leaks into what is heard, as in the published programs, it has to be spoken as well.
-            if self.config.mask_padding and len(_filled(going)) < len(_filled(rows)):
-                rows, generators = [rows[place] for place in going], [generators[place] for place in going]
-                batch, drawn = [part[_filled(going)] for part in batch], drawn[:, :, going]
-        before = torch.cat(all_frames, dim=1).unflatten(2, (-1, self.n_mels)).flatten(1, 2)
-        return before, torch.cat(alignment, dim=1), n_steps
+        def refine(before: Tensor, lengths: Tensor) -> Tensor:
+            mask = sequence_mask(lengths, before.shape[1])
+            with exact_float32(), torch.autocast(ids.device.type, self._dtype, enabled=not is_exact):
+                return self._model.refine(before, mask).float() * mask[..., None]
+
+        with exact_float32() if is_exact else nullcontext(), torch.autocast(ids.device.type, enabled=False):
+            run = _CudaRun(self, self._begin(memory, ids, id_lengths, options), len(ids), ids.shape[1], options)
+            segments = list(
+                decode(
+                    run,
+                    self._model.prenet,
+                    generators,
+                    memory.values,
+                    step_limit(options, r),
+                    # Where padding leaks into what is heard, as in the published programs, it has to be decoded too.
+                    drop_ended=self.config.mask_padding,
+                    steps_at_once=lambda: STEPS,
+                )
+            )
+        return assemble(segments, len(ids), ids.shape[1], options, r, refine)
 
     def _begin(self, memory: Memory, ids: Tensor, id_lengths: Tensor, options: DecodingOptions) -> list[Tensor]:
         """All that a step takes besides its noise, before the first one, for a batch and texts of one of few sizes."""
@@ -206,6 +173,35 @@ class CudaTacotron2:
             stops.append(stop)
             weights.append(DecoderState(*state).weights)
         return torch.stack(all_frames), torch.stack(stops), torch.stack(weights), frame, *text, *state
+
+
+class _CudaRun:
+    """A batch of texts that takes `STEPS` recorded steps at a time."""
+
+    def __init__(
+        self, engine: CudaTacotron2, batch: list[Tensor], n_texts: int, n_symbols: int, options: DecodingOptions
+    ) -> None:
+        """batch: of `CudaTacotron2._begin`; it may have more texts and symbols than n_texts and n_symbols."""
+        self._engine, self._batch, self._n_texts, self._n_symbols = engine, batch, n_texts, n_symbols
+        self._options = options
+        self._threshold = 0.5 if options.monotonic else options.stop_threshold
+
+    def advance(self, keep: Tensor, active: Sequence[bool]) -> Steps:
+        """See `DecoderRun`. A text that ends is decoded to the end of these steps."""
+        n_steps, rows = keep.shape[1], _filled(range(self._n_texts))
+        keep = F.pad(keep[:, :, rows], (0, 0, 0, 0, 0, STEPS - n_steps))
+        found = self._engine._recorded(self._options.monotonic, keep, *self._batch)
+        frames, stops, weights, *self._batch = found
+        frames, stops, weights = (part[:n_steps, : self._n_texts].transpose(0, 1) for part in (frames, stops, weights))
+        wishes = (stops > self._threshold).tolist()
+        ended = {row: wish.index(True) + 1 for row, wish in enumerate(wishes) if active[row] and True in wish}
+        n_taken = max(ended.values()) if len(ended) == sum(active) else n_steps
+        return Steps(frames[:, :n_taken], weights[:, :n_taken, : self._n_symbols], ended)
+
+    def select(self, rows: list[int]) -> DecoderRun:
+        """See `DecoderRun`."""
+        batch = [part[_filled(rows)] for part in self._batch]
+        return _CudaRun(self._engine, batch, len(rows), self._n_symbols, self._options)
 
 
 def _filled(rows: Sequence[int]) -> list[int]:

@@ -31,22 +31,17 @@ class Decoder:
         """kind: how the LSTMs' weights are held. kernel: None leaves all to torch."""
         self.weights, self.kind, self.kernel = DecoderWeights(model, kind), kind, kernel
 
-    def start(self, memory: Memory, places: Sequence[Place] | None) -> DecoderRun:
-        """A run of some texts from their beginning; places: of each, where the attention is to be monotonic."""
-        if self.kernel is not None and len(memory.values) <= FEW_TEXTS[self.kind]:
-            return KernelRun(self.weights, self.kernel, self._matrices, memory, places)
-        return TorchRun(self.weights, self._packed, memory, places)
+    def start(self, memory: Memory, places: Sequence[Place] | None, stop_threshold: float) -> DecoderRun:
+        """A run of some texts from their beginning.
 
-    def keep(self, before: DecoderRun, rows: list[int]) -> DecoderRun:
-        """The run of these texts only."""
-        n_symbols = int(before.memory.mask[rows].sum(dim=1).max())
-        memory = Memory(*(tensor[rows, :n_symbols] for tensor in before.memory))
-        run = self.start(memory, None if before.places is None else [before.places[row] for row in rows])
-        run.row.copy_(before.row[rows])
-        run.attention_c.copy_(before.attention_c[rows])
-        run.decoder_c.copy_(before.decoder_c[rows])
-        run.history.copy_(before.history[rows, :n_symbols])
-        run.frame = before.frame[rows]
+        places: of each text, where the attention is to be monotonic. stop_threshold: as a logit.
+        """
+        run: DecoderRun
+        if self.kernel is not None and len(memory.values) <= FEW_TEXTS[self.kind]:
+            run = KernelRun(self.weights, self.kernel, self._matrices, memory, places, stop_threshold)
+        else:
+            run = TorchRun(self.weights, self._packed, memory, places, stop_threshold)
+        run.begin = lambda memory, places: self.start(memory, places, stop_threshold)
         return run
 
     @cached_property

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
 
 from glowtron.engines.decoder_weights import DecoderWeights
 from glowtron.engines.monotonic import Place
+from glowtron.models.decode import Steps
 from glowtron.models.tacotron2 import Memory
 
+MORE_THAN_ANY = 1e38
+"""No activation of the prenet is as large."""
 
-class Steps(NamedTuple):
+
+class Room(NamedTuple):
     """Room for some steps of B texts."""
 
     outputs: Tensor
@@ -23,10 +27,16 @@ class Steps(NamedTuple):
 
 
 class DecoderRun(ABC):
-    """All that the decoder remembers of a batch of texts, and all the space that its steps need."""
+    """The state of a batch of texts in the decoder, and the buffers of its steps."""
 
-    def __init__(self, weights: DecoderWeights, memory: Memory, places: Sequence[Place] | None) -> None:
-        self.weights, self.memory, self.places = weights, memory, places
+    begin: Callable[[Memory, Sequence[Place] | None], DecoderRun]
+    """Makes a run of other texts; set by the `Decoder` that made this one."""
+
+    def __init__(
+        self, weights: DecoderWeights, memory: Memory, places: Sequence[Place] | None, stop_threshold: float
+    ) -> None:
+        """stop_threshold: as a logit, for attention that is soft."""
+        self.weights, self.memory, self.places, self.stop_threshold = weights, memory, places, stop_threshold
         batch, n_symbols, _ = memory.values.shape
         new = memory.values.new_zeros
         self.row = new(batch, sum(weights.sizes))
@@ -41,19 +51,37 @@ class DecoderRun(ABC):
         self.hidden = new(batch, weights.sizes[0])
         self.energies = new(batch, n_symbols)
 
-    def room(self, n_steps: int) -> Steps:
+    def room(self, n_steps: int) -> Room:
         """Space for what that many steps give."""
         batch, n_symbols, _ = self.memory.values.shape
         n_outputs = len(self.weights.projection.weight)
-        return Steps(self.row.new_empty(n_steps, batch, n_outputs), self.row.new_zeros(n_steps, batch, n_symbols))
+        return Room(self.row.new_empty(n_steps, batch, n_outputs), self.row.new_zeros(n_steps, batch, n_symbols))
+
+    def advance(self, keep: Tensor, active: Sequence[bool]) -> Steps:
+        """See `models.decode.DecoderRun`."""
+        first, second = keep * MORE_THAN_ANY
+        room = self.room(len(first))
+        n_taken, ended = self.take((first, second), room, active)
+        outputs, alignment = room
+        frames = outputs[:n_taken, :, :-1].unflatten(2, (-1, self.weights.n_mels)).transpose(0, 1)
+        return Steps(frames, alignment[:n_taken].transpose(0, 1), dict.fromkeys(ended, n_taken))
+
+    def select(self, rows: list[int]) -> DecoderRun:
+        """See `models.decode.DecoderRun`."""
+        n_symbols = int(self.memory.mask[rows].sum(dim=1).max())
+        memory = Memory(*(tensor[rows, :n_symbols] for tensor in self.memory))
+        run = self.begin(memory, None if self.places is None else [self.places[row] for row in rows])
+        run.row.copy_(self.row[rows])
+        run.attention_c.copy_(self.attention_c[rows])
+        run.decoder_c.copy_(self.decoder_c[rows])
+        run.history.copy_(self.history[rows, :n_symbols])
+        run.frame = self.frame[rows]
+        return run
 
     @abstractmethod
-    def take(
-        self, limits: tuple[Tensor, Tensor], room: Steps, speaking: Sequence[bool], stop_threshold: float
-    ) -> tuple[int, list[int]]:
-        """Take as many steps as there is room for, or until one of the texts that are `speaking` ends.
+    def take(self, limits: tuple[Tensor, Tensor], room: Room, active: Sequence[bool]) -> tuple[int, list[int]]:
+        """Take as many steps as there is room for, or until an active row ends.
 
         limits: (S, B, P) for each layer of the prenet, 0 where its dropout drops and more than any number where it
-        keeps. stop_threshold: as a logit, for attention that is soft. Returns how many steps were taken, and which
-        of the speaking texts ended with the last of them.
+        keeps. Returns how many steps were taken, and which active rows ended with the last of them.
         """

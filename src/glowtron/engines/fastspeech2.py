@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from glowtron.engines.cpu_tacotron2 import MelChunk
 from glowtron.engines.precision import Precision, choose_precision
+from glowtron.models.decode import AcousticOutput, MelChunk
 from glowtron.models.fastspeech2 import FastSpeech2, Plan, draw_noise
-from glowtron.models.tacotron2 import DecodingOptions, Spoken
+from glowtron.models.tacotron2 import DecodingOptions
 
 
 def accelerate_fastspeech2(model: FastSpeech2, precision: str = "auto") -> FastSpeech2Engine:
@@ -47,7 +47,7 @@ class FastSpeech2Engine:
         generators: Sequence[torch.Generator],
         *,
         speaker: Tensor | None = None,
-    ) -> Spoken:
+    ) -> AcousticOutput:
         """Mels of texts, ids (B, N), each with a generator of its noise.
 
         The alignment has a row for each frame, with weight 1 at its symbol. Of `options` the frame limit and the
@@ -66,10 +66,10 @@ class FastSpeech2Engine:
             mel[row, : len(frames)] = frames
             alignment[row, : len(frames), :n_ids] = hard_alignment(plan.durations)[0]
         mel_lengths = torch.tensor(lengths, device=ids.device)
-        return Spoken(mel.transpose(1, 2), mel_lengths, alignment, mel_lengths < options.max_frames)
+        return AcousticOutput(mel.transpose(1, 2), mel_lengths, alignment, mel_lengths < options.max_frames)
 
     @torch.inference_mode()
-    def chunks(
+    def stream(
         self,
         ids: Tensor,
         options: DecodingOptions,

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from glowtron.engines.decoder_run import DecoderRun, Steps
+from glowtron.engines.decoder_run import DecoderRun, Room
 from glowtron.engines.decoder_weights import DecoderWeights
 from glowtron.engines.kernel import Kernel, Matrix, PlaceState, Step, address
 from glowtron.engines.monotonic import Place
@@ -24,7 +24,7 @@ def matrices_of(weights: DecoderWeights) -> dict[str, Matrix]:
 
 
 class KernelRun(DecoderRun):
-    """Steps of our own."""
+    """Steps taken by the compiled kernel."""
 
     def __init__(
         self,
@@ -33,8 +33,9 @@ class KernelRun(DecoderRun):
         matrices: dict[str, Matrix],
         memory: Memory,
         places: Sequence[Place] | None,
+        stop_threshold: float,
     ) -> None:
-        super().__init__(weights, memory, places)
+        super().__init__(weights, memory, places, stop_threshold)
         self.kernel = kernel
         batch, n_symbols, _ = memory.values.shape
         p, a, c, d = weights.sizes
@@ -89,12 +90,10 @@ class KernelRun(DecoderRun):
             **{name: address(tensor) for name, tensor in tensors.items()},
         )
 
-    def take(
-        self, limits: tuple[Tensor, Tensor], room: Steps, speaking: Sequence[bool], stop_threshold: float
-    ) -> tuple[int, list[int]]:
+    def take(self, limits: tuple[Tensor, Tensor], room: Room, active: Sequence[bool]) -> tuple[int, list[int]]:
         """See `DecoderRun`."""
-        self.speaking.copy_(torch.tensor(speaking))
-        self.step.stop_threshold = stop_threshold
+        self.speaking.copy_(torch.tensor(active))
+        self.step.stop_threshold = self.stop_threshold
         n_taken = self.kernel.take(self.step, self.frame, limits, *room)
         self.frame = room.outputs[n_taken - 1, :, -1 - self.weights.n_mels : -1]
         if self.places is not None and self.states is not None:

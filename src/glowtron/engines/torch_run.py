@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from glowtron.engines.decoder_run import DecoderRun, Steps
+from glowtron.engines.decoder_run import DecoderRun, Room
 from glowtron.engines.decoder_weights import DecoderWeights
 from glowtron.engines.monotonic import Place
 from glowtron.engines.products import Matrix, pack
@@ -27,9 +27,14 @@ class TorchRun(DecoderRun):
     """Steps of torch's operations."""
 
     def __init__(
-        self, weights: DecoderWeights, packed: PackedWeights, memory: Memory, places: Sequence[Place] | None
+        self,
+        weights: DecoderWeights,
+        packed: PackedWeights,
+        memory: Memory,
+        places: Sequence[Place] | None,
+        stop_threshold: float,
     ) -> None:
-        super().__init__(weights, memory, places)
+        super().__init__(weights, memory, places, stop_threshold)
         self.packed = packed
         batch, n_symbols, _ = memory.values.shape
         p, a, c, _ = weights.sizes
@@ -62,17 +67,15 @@ class TorchRun(DecoderRun):
                 x.numpy() for x in (self.last, self.cumulative, self.context)
             )
 
-    def take(
-        self, limits: tuple[Tensor, Tensor], room: Steps, speaking: Sequence[bool], stop_threshold: float
-    ) -> tuple[int, list[int]]:
+    def take(self, limits: tuple[Tensor, Tensor], room: Room, active: Sequence[bool]) -> tuple[int, list[int]]:
         """See `DecoderRun`."""
         stop_logits, frames = room.outputs[..., -1].numpy(), room.outputs[..., -1 - self.weights.n_mels : -1]
         n_taken, ended = 0, []
         for first, second, outputs, alignment in zip(*limits, *room, strict=True):
             self._step((first, second), outputs, alignment)
             self.frame = frames[n_taken]
-            ending = self._ending(stop_logits[n_taken].tolist(), stop_threshold)
-            ended = [row for row in ending if speaking[row]]
+            ending = self._ending(stop_logits[n_taken].tolist())
+            ended = [row for row in ending if active[row]]
             n_taken += 1
             if ended:
                 break
@@ -116,10 +119,10 @@ class TorchRun(DecoderRun):
             self.cumulatives[row, place.symbol] += 1
             chosen[row, place.symbol] = 1
 
-    def _ending(self, stop_logits: Sequence[float], stop_threshold: float) -> list[int]:
+    def _ending(self, stop_logits: Sequence[float]) -> list[int]:
         """Rows whose text ends with the step just taken."""
         if self.places is None:
-            return [row for row, logit in enumerate(stop_logits) if logit > stop_threshold]
+            return [row for row, logit in enumerate(stop_logits) if logit > self.stop_threshold]
         return [row for row, place in enumerate(self.places) if place.finishes(stop_logits[row])]
 
 

@@ -15,7 +15,8 @@ channels of an LSTM, P of the prenet, E width of the attention.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from glowtron.config import ProsodyOptions, Tacotron2Config
 from glowtron.models.convolution import Convolution
+from glowtron.models.decode import NOISE_STEPS, AcousticOutput, DecoderRun, Steps, assemble, decode, step_limit
 from glowtron.models.monotonic import finish, longest_dwells, move_on
 
 STOP_LOGIT_OF_PADDING = 1000.0
@@ -70,19 +72,6 @@ class Tacotron2Output(NamedTuple):
     """(B, S) one a decoder step."""
     alignment: Tensor
     """(B, S, N) attention weights."""
-
-
-class Spoken(NamedTuple):
-    """What `generate` made of a batch of texts."""
-
-    mel: Tensor
-    """(B, M, T), zero behind each text's end."""
-    mel_lengths: Tensor
-    """(B,) frames."""
-    alignment: Tensor
-    """(B, S, N) attention weights."""
-    stopped: Tensor
-    """(B,) False where the frame limit ended it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -414,48 +403,76 @@ class Tacotron2(nn.Module):
         generators: Sequence[torch.Generator],
         *,
         speaker: Tensor | None = None,
-    ) -> Spoken:
-        """Speak a batch of texts, each with the noise of its own generator, so that company changes nothing.
+    ) -> AcousticOutput:
+        """Synthesise mels of texts; each has the noise of its own generator, so that company changes nothing.
 
-        ids: (B, N); id_lengths: (B,); speaker: (B,). Rows that have ended wait for the others.
+        ids: (B, N); id_lengths: (B,); speaker: (B,). Texts that have ended wait for the others.
         """
         r = self.config.reduction_factor
-        memory = self.encode(ids, id_lengths, speaker)
-        state = self.start(memory)
-        frame = memory.values.new_zeros(len(ids), self.n_mels)
-        n_steps = -(-options.max_frames // r)
-        max_dwell = longest_dwells(ids, options.max_dwell, options.max_sound_dwell) / r if options.monotonic else None
-        lengths = torch.full_like(id_lengths, n_steps)
-        stopped = torch.zeros_like(id_lengths, dtype=torch.bool)
-        mels, alignment = [], []
-        for i, keep in zip(range(n_steps), self._noise(generators, frame), strict=False):
-            frames, stop_logit, state = self.step(self.prenet(frame, keep), state, memory, max_dwell)
-            frame = frames[:, -1]
-            mels.append(frames)
-            alignment.append(state.weights)
-            stop = stop_logit.sigmoid()
-            stops = stop > options.stop_threshold
-            if max_dwell is not None:
-                stops, survival = finish(stop, state.weights, state.cumulative, state.survival, id_lengths, max_dwell)
-                state = state._replace(survival=survival)
-            stops &= ~stopped
-            lengths = torch.where(stops, i + options.keep_stop_frame, lengths)
-            stopped |= stops
-            if bool(stopped.all()):
-                break
-        before = torch.cat(mels, dim=1)
-        mel_lengths = (lengths * r).clamp(max=options.max_frames)
-        mask = sequence_mask(mel_lengths, before.shape[1])
-        after = self.refine(before, mask)
-        mel = (after * mask[..., None])[:, : int(mel_lengths.max())].transpose(1, 2)
-        return Spoken(mel, mel_lengths, torch.stack(alignment, dim=1), stopped)
+        run = _StepByStep(self, self.encode(ids, id_lengths, speaker), ids, id_lengths, options)
+        segments = decode(
+            run,
+            self.prenet,
+            generators,
+            run.frame,
+            step_limit(options, r),
+            drop_ended=False,
+            steps_at_once=lambda: NOISE_STEPS,
+        )
 
-    def _noise(self, generators: Sequence[torch.Generator], like: Tensor) -> Iterator[Tensor]:
-        """Prenet masks (2, B, P), step after step."""
-        while True:
-            # Drawn for many steps at a time: a draw costs more by the call than by the number.
-            rows = [self.prenet.draw(64, like=like, generator=generator) for generator in generators]
-            yield from torch.stack(rows, dim=2).unbind(1)
+        def refine(before: Tensor, lengths: Tensor) -> Tensor:
+            mask = sequence_mask(lengths, before.shape[1])
+            return self.refine(before, mask) * mask[..., None]
+
+        return assemble(segments, len(ids), ids.shape[1], options, r, refine)
+
+
+class _StepByStep:
+    """The textbook's `DecoderRun`: `Tacotron2.step` after step."""
+
+    def __init__(
+        self, model: Tacotron2, memory: Memory, ids: Tensor, id_lengths: Tensor, options: DecodingOptions
+    ) -> None:
+        self._model, self._memory, self._lengths, self._options = model, memory, id_lengths, options
+        self._max_dwell: Tensor | None = None
+        if options.monotonic:
+            longest = longest_dwells(ids, options.max_dwell, options.max_sound_dwell)
+            self._max_dwell = longest / model.config.reduction_factor
+        self._state = model.start(memory)
+        self.frame = memory.values.new_zeros(len(ids), model.n_mels)
+        """(B, M) the last one."""
+
+    def advance(self, keep: Tensor, active: Sequence[bool]) -> Steps:
+        """See `DecoderRun`."""
+        frames, alignment, ended = [], [], []
+        for kept in keep.unbind(1):
+            squeezed = self._model.prenet(self.frame, kept)
+            new, stop_logit, self._state = self._model.step(squeezed, self._state, self._memory, self._max_dwell)
+            self.frame = new[:, -1]
+            frames.append(new)
+            alignment.append(self._state.weights)
+            ended = [row for row, ends in enumerate(self._ends(stop_logit.sigmoid()).tolist()) if ends and active[row]]
+            if ended:
+                break
+        return Steps(torch.stack(frames, dim=1), torch.stack(alignment, dim=1), dict.fromkeys(ended, len(frames)))
+
+    def select(self, rows: list[int]) -> DecoderRun:
+        """See `DecoderRun`."""
+        run = copy.copy(self)
+        run._memory = Memory(*(tensor[rows] for tensor in self._memory))
+        run._state = DecoderState(*(tensor[rows] for tensor in self._state))
+        run._lengths, run.frame = self._lengths[rows], self.frame[rows]
+        run._max_dwell = None if self._max_dwell is None else self._max_dwell[rows]
+        return run
+
+    def _ends(self, stop: Tensor) -> Tensor:
+        """(B,) whether each text ends here, where it stops with the probability (B,)."""
+        if self._max_dwell is None:
+            return stop > self._options.stop_threshold
+        s = self._state
+        ends, survival = finish(stop, s.weights, s.cumulative, s.survival, self._lengths, self._max_dwell)
+        self._state = s._replace(survival=survival)
+        return ends
 
 
 def sequence_mask(lengths: Tensor, size: int) -> Tensor:

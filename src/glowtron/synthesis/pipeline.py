@@ -26,11 +26,12 @@ from torch.nn.utils.rnn import pad_sequence
 from glowtron.audio import Audio
 from glowtron.checkpoint import VoiceFile
 from glowtron.config import MelConfig, ProsodyOptions
-from glowtron.engines.cpu_tacotron2 import FastTacotron2, MelChunk
+from glowtron.engines.cpu_tacotron2 import FastTacotron2
 from glowtron.engines.cuda_decoder import CudaTacotron2
 from glowtron.engines.fastspeech2 import FastSpeech2Engine
 from glowtron.errors import InputError
 from glowtron.mel import FLOOR
+from glowtron.models.decode import MelChunk
 from glowtron.models.tacotron2 import DecodingOptions
 from glowtron.synthesis import speakers
 from glowtron.synthesis.alignment_checks import check_alignment, n_end_symbols
@@ -200,7 +201,7 @@ class Synthesizer:
         assert not isinstance(self._acoustic, CudaTacotron2), "monotonic attention is streamed on a CPU"
         ids = torch.tensor(sentence.encoded.ids)
         trimmer = MelTrimmer(ids, self._steps, mel_lag=self._acoustic.frames_behind, lookahead_frames=lookahead_frames)
-        chunks = self._acoustic.chunks(
+        chunks = self._acoustic.stream(
             ids[None],
             self._decoding,
             self._generator(sentence, "mel"),
