@@ -180,7 +180,7 @@ def test_words_are_found_in_the_sound(monotonic):
         first, second = monotonic.utterances("The first one. A second, then.", rate=rate)
         assert [word.text for word in first.words] == ["the", "first", "one."]
         for utterance in (first, second):
-            times = [time for word in utterance.words for time in word[1:]]
+            times = [time for word in utterance.words for time in (word.start_s, word.end_s)]
             assert times == sorted(times)
             assert times[0] >= 0 and times[-1] <= utterance.audio.duration_s + 0.02
     # Each symbol lasts 20 frames, or as long as the network says; "first" begins with the fifth symbol.
