@@ -1,14 +1,16 @@
 """WaveGlow's inverse pass trained on its sound, after likelihood, in one run."""
 
+import json
 from dataclasses import replace
 
 import pytest
 import torch
 from runs import run_training
+from test_distributed import PATIENCE_S, start
 from test_vocoder_task import CONFIG
 
 from glowtron.checkpoint import load_voice
-from glowtron.config import SoundConfig, SpectralDiscriminatorConfig
+from glowtron.config import SoundConfig, SpectralDiscriminatorConfig, to_dict
 from glowtron.data.cache import Cache
 from glowtron.data.manifest import read_manifest
 from glowtron.models.waveglow import WaveGlow
@@ -87,6 +89,25 @@ def test_resumed_is_uninterrupted_and_becomes_a_voice(tiny_corpus, tmp_path) -> 
         model.generate(mel, 0.5, torch.Generator().manual_seed(0)) for model in (vocoder.eval(), trained.eval())
     )
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_two_processes_train_both_stages_as_one_does(tiny_corpus, tmp_path) -> None:
+    config = replace(ON_SOUND, training=replace(ON_SOUND.training, max_steps=4, precision="fp32", validate_every=4))
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(to_dict(config)))
+    run_training(config, [("speaker", tiny_corpus)], tmp_path / "alone", device="cpu", quiet=True)
+    command = ["-m", "--", "glowtron", "train", "vocoder", "--config", file, "--data", tiny_corpus, "--device", "cpu"]
+    (agent,) = start([[*command, "--run", tmp_path / "two"]])
+    try:
+        said, _ = agent.communicate(timeout=PATIENCE_S)
+    finally:
+        agent.kill()
+    assert agent.returncode == 0, said
+    one, two = (checkpoints.read_tensors(tmp_path / run / "step-0000004", "model") for run in ("alone", "two"))
+    assert any(name.startswith("discriminator.") for name in one)
+    # Noise is drawn by each process for its own part of a batch, so the sound stage is not the same to the bit.
+    assert all(two[key].isfinite().all() and one[key].shape == two[key].shape for key in one)
 
 
 @pytest.mark.parametrize("name", ["compact-vocoder", "waveglow-on-sound"])

@@ -63,6 +63,11 @@ def adversarial_losses(
     )
 
 
+def idle(discriminator: nn.Module) -> Tensor:
+    """A zero to add to the loss while the discriminator takes no part: processes wait for gradients of all weights."""
+    return torch.stack([weight.sum() for weight in discriminator.parameters()]).sum() * 0
+
+
 Loss = Callable[[Tensor], Tensor]
 LOSSES: dict[Kind, tuple[Loss, Loss, Loss]] = {
     "least-squares": (lambda score: (score - 1).square(), Tensor.square, lambda score: (score - 1).square()),

@@ -24,7 +24,7 @@ from glowtron.data.prosody import ProsodyBatch, ProsodyDataset, ProsodyItem, Pro
 from glowtron.data.sampler import FixedOrder, Key
 from glowtron.errors import InputError
 from glowtron.mel import FLOOR
-from glowtron.models.adversarial import AdversarialLosses, adversarial_losses
+from glowtron.models.adversarial import AdversarialLosses, adversarial_losses, idle
 from glowtron.models.fastspeech2 import FastSpeech2, FastSpeech2Loss, Prosody, loss
 from glowtron.models.griffin_lim import GriffinLim
 from glowtron.models.patch_discriminator import PatchDiscriminator
@@ -192,6 +192,9 @@ class FastSpeech2Task(ClipTask):
             values |= between._asdict()
             total = total + between.d_loss + adversarial.weight * between.g_loss
             total = total + adversarial.feature_weight * between.feature_matching
+        elif adversarial is not None:
+            assert isinstance(self.model, AdversarialFastSpeech2) and self.model.discriminator is not None
+            total = total + idle(self.model.discriminator)
         if not model.training and adversarial is not None:
             return values
         return {"loss": total, **values}

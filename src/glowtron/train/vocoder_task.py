@@ -19,7 +19,7 @@ from glowtron.data.manifest import Clip
 from glowtron.data.precomputed_mels import PrecomputedMels
 from glowtron.data.sampler import Key
 from glowtron.mel import log_mel
-from glowtron.models.adversarial import adversarial_losses
+from glowtron.models.adversarial import adversarial_losses, idle
 from glowtron.models.spectral_discriminator import SpectralDiscriminator, multi_resolution_stft_loss
 from glowtron.models.waveglow import FlowOutput, WaveGlow, flow_loss
 from glowtron.train.distributed import Shard
@@ -190,7 +190,9 @@ class VocoderTask(ClipTask):
             return {"nll": nll, **model(batch.content, self._noise(batch.content, generator))._asdict()}
         content, on_sound = batch.content
         if not on_sound:
-            return {"loss": flow_loss(model(content, None, recompute=config.recompute_flows), config.sigma)}
+            assert isinstance(self.model, AdversarialWaveGlow)
+            nll = flow_loss(model(content, None, recompute=config.recompute_flows), config.sigma)
+            return {"loss": nll + idle(self.model.discriminator)}
         return self._sound_losses(model(content, self._noise(content, generator)))
 
     def _noise(self, batch: VocoderBatch, generator: torch.Generator) -> Tensor:
