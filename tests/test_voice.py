@@ -21,7 +21,7 @@ from glowtron.engines.cuda_decoder import accelerate_tacotron2_on_cuda
 from glowtron.engines.cuda_info import Card
 from glowtron.engines.cuda_launches import Launches
 from glowtron.engines.cuda_waveglow import accelerate_waveglow_on_cuda
-from glowtron.engines.device import find_device
+from glowtron.engines.hardware import find_device
 from glowtron.errors import InputError
 from glowtron.models.decode import AcousticOutput
 from glowtron.synthesis.pipeline import noise_generator
@@ -416,6 +416,8 @@ def scripted(voice, monkeypatch):
 
 class ScriptedAcoustic:
     """`fails`: number of symbols and a random number of the take's own, to whether the take skips."""
+
+    predicts_prosody = False
 
     def __init__(self, config, fails):
         self.config = dataclasses.replace(config, reduction_factor=1)

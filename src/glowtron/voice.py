@@ -21,15 +21,12 @@ import torch
 from glowtron import checkpoint
 from glowtron.audio import Audio
 from glowtron.checkpoint import StoredVoice, VoiceFile
-from glowtron.engines.cpu_tacotron2 import FastTacotron2, accelerate_tacotron2
-from glowtron.engines.cpu_waveglow import FastWaveGlow, accelerate_waveglow
-from glowtron.engines.cuda_decoder import CudaTacotron2, accelerate_tacotron2_on_cuda
-from glowtron.engines.cuda_waveglow import CudaWaveGlow, accelerate_waveglow_on_cuda
-from glowtron.engines.device import find_device
-from glowtron.engines.fastspeech2 import FastSpeech2Engine, accelerate_fastspeech2
+from glowtron.engines.choose import acoustic_engine, vocoder_engine
+from glowtron.engines.hardware import find_device
+from glowtron.engines.interfaces import AcousticEngine
+from glowtron.engines.waveglow import WaveGlowEngine
 from glowtron.errors import InputError, nearest
 from glowtron.mel import log_mel
-from glowtron.models.fastspeech2 import FastSpeech2
 from glowtron.synthesis import speakers
 from glowtron.synthesis.executors import ProcessPool, SerialExecutor, usable_cores
 from glowtron.synthesis.options import DEFAULTS, SynthesisOptions
@@ -285,20 +282,16 @@ class Voice:
         return make_frontend(self.config.acoustic.text, self._lexicon)
 
     @cached_property
-    def acoustic_engine(self) -> FastTacotron2 | CudaTacotron2 | FastSpeech2Engine:
+    def acoustic_engine(self) -> AcousticEngine:
         """The acoustic model as it runs fastest here; its weights are packed at the first use."""
         assert self.acoustic is not None
-        if isinstance(self.acoustic, FastSpeech2):
-            return accelerate_fastspeech2(self.acoustic, self.precision)
-        accelerate = accelerate_tacotron2 if self.device.type == "cpu" else accelerate_tacotron2_on_cuda
-        return accelerate(self.acoustic, self.precision)
+        return acoustic_engine(self.acoustic, self.device, self.precision)
 
     @cached_property
-    def vocoder_engine(self) -> FastWaveGlow | CudaWaveGlow:
+    def vocoder_engine(self) -> WaveGlowEngine:
         """The vocoder as it runs fastest here; its weights are packed at the first use."""
         assert self.vocoder is not None
-        accelerate = accelerate_waveglow if self.device.type == "cpu" else accelerate_waveglow_on_cuda
-        return accelerate(self.vocoder, self.precision)
+        return vocoder_engine(self.vocoder, self.device, self.precision)
 
     def __getstate__(self) -> dict[str, Any]:
         """Engines and frontend are made anew in another process, or for a copy: they hold what cannot be sent."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from glowtron.bench.child import Child
-from glowtron.engines.precision import choose_precision
+from glowtron.engines.hardware import choose_precision
 from glowtron.errors import InputError
 from glowtron.machine import peak_memory_gb
 

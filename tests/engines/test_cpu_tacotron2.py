@@ -20,10 +20,10 @@ from torch import Tensor
 from glowtron.bench.weights import realistic_acoustic_weights
 from glowtron.config import Tacotron2Config
 from glowtron.engines import cpu_tacotron2 as fast_tacotron2
+from glowtron.engines.cpu_decoder import Place
+from glowtron.engines.cpu_decoder_native import Found, find_kernel
 from glowtron.engines.cpu_tacotron2 import accelerate_tacotron2, choose
-from glowtron.engines.kernel import Found, find_kernel
-from glowtron.engines.monotonic import Place
-from glowtron.engines.precision import Capabilities
+from glowtron.engines.hardware import Capabilities
 from glowtron.engines.products import bfloat16_is_packed, int8_is_exact, pack, round_rows
 from glowtron.errors import InputError
 from glowtron.importers import read_published

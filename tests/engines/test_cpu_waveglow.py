@@ -21,7 +21,7 @@ from torch import Tensor
 
 from glowtron.config import WaveGlowConfig, WaveNetConfig
 from glowtron.engines.cpu_waveglow import FastWaveGlow, accelerate_waveglow
-from glowtron.engines.precision import Capabilities
+from glowtron.engines.hardware import Capabilities
 from glowtron.errors import InputError
 
 KINDS = waveglow_kinds(WAVENET)

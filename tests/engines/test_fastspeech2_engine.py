@@ -9,7 +9,7 @@ from torch import Tensor
 
 from glowtron.config import FastSpeech2Config, ProsodyOptions
 from glowtron.engines.fastspeech2 import FastSpeech2Engine, hard_alignment
-from glowtron.engines.precision import Precision
+from glowtron.engines.hardware import Precision
 from glowtron.models.fastspeech2 import FastSpeech2
 from glowtron.models.tacotron2 import DecodingOptions
 

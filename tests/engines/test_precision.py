@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from glowtron.engines import precision
-from glowtron.engines.precision import Capabilities, choose_precision, find_capabilities
+from glowtron.engines import hardware as precision
+from glowtron.engines.hardware import Capabilities, choose_precision, find_capabilities
 
 SKYLAKE = "fpu sse avx avx2 avx512f avx512bw"
 ZEN_4 = f"{SKYLAKE} avx512_vnni avx512_bf16"

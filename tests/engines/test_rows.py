@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from glowtron.config import Tacotron2Config
 from glowtron.engines.convolutions import FoldedConvolutions
-from glowtron.engines.rows import FEW, made_up
+from glowtron.engines.products import FEW, made_up
 from glowtron.models.tacotron2 import Tacotron2
 
 DTYPES = st.sampled_from([torch.float32, torch.bfloat16])

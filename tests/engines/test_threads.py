@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from glowtron.engines.threads import SMALL, suit_threads
+from glowtron.engines.hardware import SMALL, suit_threads
 
 
 @pytest.fixture(autouse=True)

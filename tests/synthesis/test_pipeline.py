@@ -15,7 +15,7 @@ import torch
 
 from glowtron import SynthesisOptions, Voice
 from glowtron.checkpoint import load_voice
-from glowtron.engines.decoder import FEW_TEXTS
+from glowtron.engines.cpu_tacotron2 import FEW_TEXTS
 from glowtron.models.tacotron2 import DecodingOptions
 from glowtron.synthesis.pipeline import BATCH, FIRST_FRAMES, MOST_FRAMES
 from glowtron.synthesis.trimming import trim_bounds

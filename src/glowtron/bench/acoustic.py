@@ -20,11 +20,11 @@ from glowtron.bench.measurement import Measured, Parts, Settings, Subject, measu
 from glowtron.bench.models import AcousticModel, find_acoustic, ids_of, n_frames_of
 from glowtron.bench.plain_tacotron2 import PlainTacotron2
 from glowtron.bench.result import compared, figures
+from glowtron.engines.cpu_decoder_native import KernelRun
+from glowtron.engines.cpu_decoder_torch import TorchRun
 from glowtron.engines.cpu_tacotron2 import FastTacotron2, accelerate_tacotron2
 from glowtron.engines.cuda_decoder import accelerate_tacotron2_on_cuda
-from glowtron.engines.device import find_device
-from glowtron.engines.kernel_run import KernelRun
-from glowtron.engines.torch_run import TorchRun
+from glowtron.engines.hardware import find_device
 from glowtron.errors import InputError
 
 

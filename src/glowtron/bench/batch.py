@@ -22,7 +22,7 @@ from glowtron.checkpoint import StoredVoice
 from glowtron.config import MelConfig
 from glowtron.engines.cpu_tacotron2 import FastTacotron2
 from glowtron.engines.cpu_waveglow import FastWaveGlow
-from glowtron.engines.threads import suit_threads
+from glowtron.engines.hardware import suit_threads
 from glowtron.synthesis.options import SynthesisOptions
 from glowtron.synthesis.parallel import choose_workers
 from glowtron.voice import Voice

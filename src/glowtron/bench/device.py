@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from glowtron.bench.measurement import Settings
-from glowtron.engines.device import find_device
+from glowtron.engines.hardware import find_device
 from glowtron.errors import InputError
 from glowtron.machine import describe, peak_memory_gb
 

@@ -32,7 +32,7 @@ from glowtron.checkpoint import StoredVoice
 from glowtron.config import MelConfig
 from glowtron.engines.cpu_tacotron2 import FastTacotron2
 from glowtron.engines.cpu_waveglow import WaveStream
-from glowtron.engines.device import find_device
+from glowtron.engines.hardware import find_device
 from glowtron.errors import InputError
 from glowtron.models.mel_correction import CorrectionStream
 from glowtron.models.tacotron2 import Tacotron2

@@ -18,7 +18,7 @@ from glowtron.bench.measurement import Measured, Parts, Settings, Subject, measu
 from glowtron.bench.result import Rates, compared, figures
 from glowtron.bench.training_step import Step, TrainingWork, clips, draw_plain_step, draw_step, find_work, segments
 from glowtron.config import AcousticRun, OptimizerConfig, VocoderRun
-from glowtron.engines.precision import choose_precision
+from glowtron.engines.hardware import choose_precision
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
 from glowtron.train.distributed import Shard

@@ -21,10 +21,9 @@ from glowtron.bench.plain_waveglow import PlainWaveGlow
 from glowtron.bench.result import compared, figures, sound_rates
 from glowtron.config import MelConfig, WaveGlowConfig
 from glowtron.engines.cpu_waveglow import WaveStream, accelerate_waveglow
-from glowtron.engines.cpu_wavenet import FastWaveNet
+from glowtron.engines.cpu_wn import Dilated, FastWaveNet
 from glowtron.engines.cuda_waveglow import accelerate_waveglow_on_cuda
-from glowtron.engines.device import find_device
-from glowtron.engines.dilated import Dilated
+from glowtron.engines.hardware import find_device
 from glowtron.models.waveglow import WaveGlow, draw_noise
 
 

@@ -70,7 +70,7 @@ def mels(
     folder = Path(output)
     check_folder(folder)
 
-    from glowtron.engines.device import find_device
+    from glowtron.engines.hardware import find_device
     from glowtron.train.gta import write_gta_mels
     from glowtron.train.task import Corpora
 

@@ -183,7 +183,7 @@ def say(
     if workers > 1 and jobs[0].path is None:
         raise InputError("a stream comes from one process; leave --workers out, or give -o a file")
 
-    from glowtron.engines.threads import suit_threads
+    from glowtron.engines.hardware import suit_threads
     from glowtron.voice import Voice
 
     voice_name, lexicon, device, quiet = (options.pop(name) for name in ("voice", "lexicon", "device", "quiet"))

@@ -35,7 +35,7 @@ def vocode(input: str, output: str, voice: str | None, device: str, quiet: bool,
     conversion = read_header(input)
     audio = read_audio(input)
 
-    from glowtron.engines.threads import suit_threads
+    from glowtron.engines.hardware import suit_threads
     from glowtron.synthesis.options import SynthesisOptions
     from glowtron.voice import Voice
 

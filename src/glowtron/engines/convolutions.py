@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from glowtron.engines.rows import make_up
+from glowtron.engines.products import make_up
 from glowtron.models.convolution import Convolution
 from glowtron.models.tacotron2 import Encoder, MaskedBatchNorm, Postnet
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import cast
 
 import torch
 from torch import Tensor
 
 from glowtron.engines.convolutions import FoldedConvolutions
-from glowtron.engines.decoder import Decoder
-from glowtron.engines.kernel import Found, find_kernel
-from glowtron.engines.monotonic import Place
-from glowtron.engines.precision import Capabilities, Precision, choose_precision, find_capabilities
+from glowtron.engines.cpu_decoder import DecoderRun, DecoderWeights, Place
+from glowtron.engines.cpu_decoder_native import Found, Kernel, KernelRun, NativeMatrix, find_kernel, matrices_of
+from glowtron.engines.cpu_decoder_torch import PackedWeights, TorchRun
+from glowtron.engines.hardware import Capabilities, Precision, choose_precision, find_capabilities
 from glowtron.engines.products import Kind, bfloat16_is_packed, int8_is_exact
 from glowtron.errors import InputError, nearest
 from glowtron.models.decode import (
@@ -34,6 +35,42 @@ PRECISIONS = ("auto", "int8", "bf16", "fp32")
 
 _LARGE = 8_000_000
 """Weights in the decoder's LSTMs from which int8 is worth its rounding: the published network has 18 million."""
+
+
+FEW_TEXTS: dict[Kind, int] = {"fp32": 8, "bf16": 16, "int8": 4}
+"""Up to so many the kernel is faster than torch, whose products like many rows, or not much slower: eight are what a
+voice says at once, and in float32 these are to be what it streams one by one."""
+
+
+class Decoder:
+    """A model's decoder, ready to run; never changed, so that any number of runs may share it."""
+
+    def __init__(self, model: Tacotron2, kind: Kind, kernel: Kernel | None) -> None:
+        """kind: how the LSTMs' weights are held. kernel: None leaves all to torch."""
+        self.weights, self.kind, self.kernel = DecoderWeights(model, kind), kind, kernel
+
+    def start(self, memory: Memory, places: Sequence[Place] | None, stop_threshold: float) -> DecoderRun:
+        """A run of some texts from their beginning.
+
+        places: of each text, where the attention is to be monotonic. stop_threshold: as a logit.
+        """
+        run: DecoderRun
+        if self.kernel is not None and len(memory.values) <= FEW_TEXTS[self.kind]:
+            run = KernelRun(self.weights, self.kernel, self._matrices, memory, places, stop_threshold)
+        else:
+            run = TorchRun(self.weights, self._packed, memory, places, stop_threshold)
+        run.begin = lambda memory, places: self.start(memory, places, stop_threshold)
+        return run
+
+    @cached_property
+    def _matrices(self) -> dict[str, NativeMatrix]:
+        """The weights for the kernel."""
+        return matrices_of(self.weights)
+
+    @cached_property
+    def _packed(self) -> PackedWeights:
+        """The weights for torch, which only batches of many need where there is a kernel."""
+        return PackedWeights(self.weights)
 
 
 def accelerate_tacotron2(
@@ -84,12 +121,14 @@ def choose(wanted: str, capabilities: Capabilities, large: bool) -> tuple[Precis
 class FastTacotron2:
     """A Tacotron 2 ready to speak; `accelerate_tacotron2` makes one. Never changed, so that threads may share it."""
 
+    predicts_prosody = False
+
     @torch.no_grad()
     def __init__(self, model: Tacotron2, precision: Precision, postnet_dtype: torch.dtype, compiled: Found) -> None:
         assert model.embedding.weight.device.type == "cpu", "this is for CPUs"
         self.config, self.n_mels = model.config, model.n_mels
         self.precision = precision.name
-        self.why = f"{precision.why}; {'compiled' if compiled.kernel else f'not compiled: {compiled.why_not}'}"
+        self._why = f"{precision.why}; {'compiled' if compiled.kernel else f'not compiled: {compiled.why_not}'}"
         self._decoder = Decoder(model, cast(Kind, precision.name), compiled.kernel)
         encoder = model.encoder
         self._postnet = FoldedConvolutions(model.postnet, "tanh", last_is_linear=True, dtype=postnet_dtype)
@@ -100,6 +139,11 @@ class FastTacotron2:
         )
         self._speaker = copy.deepcopy(model.speaker).requires_grad_(False) if self.config.n_speakers > 1 else None
         self._prenet = copy.deepcopy(model.prenet).requires_grad_(False)
+
+    @property
+    def why(self) -> str:
+        """See `AcousticEngine`."""
+        return self._why
 
     @property
     def frames_behind(self) -> int:

@@ -12,11 +12,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from glowtron.engines.conditioning import AT_ONCE
-from glowtron.engines.cpu_wavenet import CONSTANT, FastWaveNet, Workspace
-from glowtron.engines.inversion import Inversion
+from glowtron.engines.cpu_wn import CONSTANT, FastWaveNet, Workspace
+from glowtron.engines.hardware import Capabilities, Precision, choose_precision
 from glowtron.engines.pipeline import Stage, Window, run_stages
-from glowtron.engines.precision import Capabilities, Precision, choose_precision
+from glowtron.engines.waveglow import AT_ONCE, WaveGlowEngine
 from glowtron.models.waveglow import WN, WaveGlow, inv_conv_inverse
 
 
@@ -55,7 +54,7 @@ class Coupling:
         return torch.cat((z[..., self.joining], x), dim=-1)
 
 
-class FastWaveGlow(Inversion):
+class FastWaveGlow(WaveGlowEngine):
     """A WaveGlow ready to speak; `accelerate_waveglow` makes one. Never changed, so that threads may share it."""
 
     piece_rows = 2**15
@@ -65,8 +64,13 @@ class FastWaveGlow(Inversion):
     def __init__(self, model: WaveGlow, precision: Precision) -> None:
         assert model.mixing[0].device.type == "cpu", "this is for CPUs"
         super().__init__(model, precision)
-        self.why = precision.why
+        self._why = precision.why
         self.flows = [Coupling(model, k, self.dtype) for k in range(model.config.n_flows)]
+
+    @property
+    def why(self) -> str:
+        """See `WaveGlowEngine`."""
+        return self._why
 
     @property
     def piece_frames(self) -> int:

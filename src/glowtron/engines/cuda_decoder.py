@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from glowtron.engines.cuda_info import Card, choose_on_card, exact_float32, find_card
 from glowtron.engines.cuda_launches import Fused, Launches, Recorded, Tensors, bucket, find_launches
-from glowtron.engines.precision import Precision
+from glowtron.engines.hardware import Precision
 from glowtron.models.decode import AcousticOutput, DecoderRun, Steps, assemble, decode, step_limit
 from glowtron.models.monotonic import finish, longest_dwells
 from glowtron.models.tacotron2 import DecoderState, DecodingOptions, Memory, Tacotron2, sequence_mask
@@ -96,6 +96,8 @@ def take_step(
 
 class CudaTacotron2:
     """A Tacotron 2 ready to speak; `accelerate_tacotron2_on_cuda` makes one. Threads that share it take turns."""
+
+    predicts_prosody = False
 
     @torch.no_grad()
     def __init__(self, model: Tacotron2, precision: Precision, launches: Launches) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from glowtron.engines.precision import Precision
+from glowtron.engines.hardware import Precision
 from glowtron.errors import InputError, nearest
 
 PRECISIONS = ("auto", "fp16", "bf16", "fp32")

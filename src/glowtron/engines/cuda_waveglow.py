@@ -19,8 +19,8 @@ from torch.nn import functional as F
 
 from glowtron.engines.cuda_info import Card, choose_on_card, exact_float32, find_card
 from glowtron.engines.cuda_launches import Fused, Launches, Recorded, Tensors, bucket, find_launches
-from glowtron.engines.inversion import Inversion
-from glowtron.engines.precision import Precision
+from glowtron.engines.hardware import Precision
+from glowtron.engines.waveglow import WaveGlowEngine
 from glowtron.models.waveglow import WN, WaveGlow, WeightNormConv, inv_conv_inverse
 
 SMALLEST = 256
@@ -129,7 +129,7 @@ class _Coupling:
         return torch.cat((z[:, self.joining], x), dim=-1)
 
 
-class CudaWaveGlow(Inversion):
+class CudaWaveGlow(WaveGlowEngine):
     """A WaveGlow ready to speak; `accelerate_waveglow_on_cuda` makes one. Threads that share it take turns."""
 
     piece_rows = 2**17

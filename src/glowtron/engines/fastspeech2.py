@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from glowtron.engines.precision import Precision, choose_precision
+from glowtron.engines.hardware import Precision, choose_precision
 from glowtron.models.decode import AcousticOutput, MelChunk
 from glowtron.models.fastspeech2 import FastSpeech2, Plan, draw_noise
 from glowtron.models.tacotron2 import DecodingOptions
@@ -30,13 +30,19 @@ def accelerate_fastspeech2(model: FastSpeech2, precision: str = "auto") -> FastS
 class FastSpeech2Engine:
     """A FastSpeech 2 ready to speak, on any device. Never changed, so that threads may share it."""
 
+    predicts_prosody = True
     frames_behind = 0
     """Mel frames by which a piece is behind the steps that settled it."""
 
     def __init__(self, model: FastSpeech2, precision: Precision) -> None:
         self.config, self.n_mels = model.config, model.n_mels
-        self.precision, self.why, self._dtype = precision.name, precision.why, precision.dtype
+        self.precision, self._why, self._dtype = precision.name, precision.why, precision.dtype
         self._model = model.eval()
+
+    @property
+    def why(self) -> str:
+        """See `AcousticEngine`."""
+        return self._why
 
     @torch.inference_mode()
     def generate(

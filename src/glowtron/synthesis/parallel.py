@@ -17,7 +17,7 @@ import torch
 
 from glowtron.audio import Audio
 from glowtron.checkpoint import StoredVoice
-from glowtron.engines.threads import SMALL
+from glowtron.engines.hardware import SMALL
 from glowtron.errors import InputError
 from glowtron.synthesis.executors import ProcessPool, SerialExecutor, usable_cores
 from glowtron.synthesis.pipeline import Synthesizer

@@ -26,9 +26,7 @@ from torch.nn.utils.rnn import pad_sequence
 from glowtron.audio import Audio
 from glowtron.checkpoint import VoiceFile
 from glowtron.config import MelConfig, ProsodyOptions
-from glowtron.engines.cpu_tacotron2 import FastTacotron2
-from glowtron.engines.cuda_decoder import CudaTacotron2
-from glowtron.engines.fastspeech2 import FastSpeech2Engine
+from glowtron.engines.interfaces import AcousticEngine, IncrementalAcousticEngine
 from glowtron.errors import InputError
 from glowtron.mel import FLOOR
 from glowtron.models.decode import MelChunk
@@ -79,7 +77,7 @@ class Synthesizer:
         self,
         config: VoiceFile,
         mel: MelConfig,
-        acoustic: FastTacotron2 | CudaTacotron2 | FastSpeech2Engine,
+        acoustic: AcousticEngine,
         vocoder: Vocoder,
         options: SynthesisOptions,
         device: torch.device,
@@ -93,7 +91,7 @@ class Synthesizer:
         self._decoding: DecodingOptions = replace(config.decoding, max_frames=limit)
         self._stretch = options.rate
         """How many times as fast the sound is made afterwards."""
-        if isinstance(acoustic, FastSpeech2Engine):  # It speaks at this rate by itself.
+        if acoustic.predicts_prosody:  # It speaks at this rate by itself.
             self._stretch = 1.0
             self._decoding = replace(self._decoding, prosody=options.prosody.on_top_of(config.decoding.prosody))
         elif options.prosody != ProsodyOptions(rate=options.rate):
@@ -198,7 +196,7 @@ class Synthesizer:
 
     def _decoded(self, sentence: Sentence, lookahead_frames: int) -> _DecodedMel:
         """A sentence whose mel comes while the decoder runs; its stages look `lookahead_frames` ahead."""
-        assert not isinstance(self._acoustic, CudaTacotron2), "monotonic attention is streamed on a CPU"
+        assert isinstance(self._acoustic, IncrementalAcousticEngine), "a vocoder that streams runs on a CPU"
         ids = torch.tensor(sentence.encoded.ids)
         trimmer = MelTrimmer(ids, self._steps, mel_lag=self._acoustic.frames_behind, lookahead_frames=lookahead_frames)
         chunks = self._acoustic.stream(

@@ -11,7 +11,7 @@ from torch import Tensor
 from glowtron.checkpoint import VoiceFile
 from glowtron.config import GriffinLimConfig, MelConfig
 from glowtron.engines.cpu_waveglow import FastWaveGlow
-from glowtron.engines.cuda_waveglow import CudaWaveGlow
+from glowtron.engines.waveglow import WaveGlowEngine
 from glowtron.errors import InputError
 from glowtron.models.denoiser import Denoiser
 from glowtron.models.griffin_lim import GriffinLim
@@ -42,7 +42,7 @@ class Vocoder(Protocol):
 def make_vocoder(
     config: VoiceFile,
     mel: MelConfig,
-    waveglow: FastWaveGlow | CudaWaveGlow | None,
+    waveglow: WaveGlowEngine | None,
     options: SynthesisOptions,
     device: torch.device,
 ) -> Vocoder:

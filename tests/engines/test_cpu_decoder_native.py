@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from glowtron.engines.kernel import LIBRARY, find_kernel
+from glowtron.engines.cpu_decoder_native import LIBRARY, find_kernel
 
 ROOT = Path(__file__).parents[2]
 HOOK = ROOT / "hatch_build.py"

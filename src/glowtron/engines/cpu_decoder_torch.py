@@ -1,4 +1,4 @@
-"""The decoder's steps in torch's operations, some forty-five of them, all written where they will be read."""
+"""Decoder steps in torch's operations: many texts at once, or a machine without a compiler."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from glowtron.engines.decoder_run import DecoderRun, Room
-from glowtron.engines.decoder_weights import DecoderWeights
-from glowtron.engines.monotonic import Place
+from glowtron.engines.cpu_decoder import DecoderRun, DecoderWeights, Place, Room
 from glowtron.engines.products import Matrix, pack
 from glowtron.models.tacotron2 import Memory
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from glowtron.engines import dilated
-from glowtron.engines.dilated import Dilated, PairedDilated
+from glowtron.engines import cpu_wn as dilated
+from glowtron.engines.cpu_wn import Dilated, PairedDilated
 
 
 @pytest.mark.parametrize("few_values", [0, dilated.FEW_VALUES])

@@ -1,0 +1,49 @@
+"""The engine that runs a model fastest on a device. What a device does not need is not loaded."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+
+from glowtron.engines.interfaces import AcousticEngine
+from glowtron.engines.waveglow import WaveGlowEngine
+from glowtron.models.tacotron2 import Tacotron2
+from glowtron.models.waveglow import WaveGlow
+
+
+def acoustic_engine(model: torch.nn.Module, device: torch.device, precision: str) -> AcousticEngine:
+    """The acoustic model ready to synthesise, its weights packed. precision: as of `Voice.load`."""
+    if not isinstance(model, Tacotron2):
+        from glowtron.engines.fastspeech2 import accelerate_fastspeech2
+        from glowtron.models.fastspeech2 import FastSpeech2
+
+        assert isinstance(model, FastSpeech2)
+        return accelerate_fastspeech2(model, precision)
+    if device.type == "cpu":
+        from glowtron.engines.cpu_tacotron2 import accelerate_tacotron2
+
+        return accelerate_tacotron2(model, precision)
+    from glowtron.engines.cuda_decoder import accelerate_tacotron2_on_cuda
+
+    _warn_of_cuda()
+    return accelerate_tacotron2_on_cuda(model, precision)
+
+
+def vocoder_engine(model: WaveGlow, device: torch.device, precision: str) -> WaveGlowEngine:
+    """The WaveGlow ready to synthesise, its weights packed. precision: as of `Voice.load`."""
+    if device.type == "cpu":
+        from glowtron.engines.cpu_waveglow import accelerate_waveglow
+
+        return accelerate_waveglow(model, precision)
+    from glowtron.engines.cuda_waveglow import accelerate_waveglow_on_cuda
+
+    _warn_of_cuda()
+    return accelerate_waveglow_on_cuda(model, precision)
+
+
+def _warn_of_cuda() -> None:
+    warnings.warn(
+        "the engines for CUDA are experimental: they have been tested on CPUs only (docs/adr/0014)",
+        stacklevel=4,
+    )
