@@ -121,7 +121,7 @@ UNITS = [
     ("20°C, -5°F, 5°", "twenty degrees celsius, minus five degrees fahrenheit, five degrees"),
     ("3'6\" tall", "three feet six inches tall"),
     ("6ft 2in, 6 ft. 1 in.", "six feet two inches, six feet one inch."),
-    ("a 5in gap, 1 in 10", "a five inches gap, one in ten"),
+    ("a 5in gap, 1 in 10", "a five inch gap, one in ten"),
     ("x° at 40° N, ° alone", "x degrees at forty degrees north, alone"),
     ("40°26′46″N", "forty degrees twenty-six minutes forty-six seconds north"),
     ("He is 5'11. It is 5 in. by 3 in.", "he is five feet eleven inches. it is five inches by three inches."),
@@ -238,8 +238,12 @@ def test_text_with_nothing_speakable_is_an_error(text: str) -> None:
 
 
 def test_misspelt_phones_are_named() -> None:
-    with pytest.raises(InputError, match="'HELO' is no ARPAbet phone"):
-        english.clean("Say {HELO}.")
+    with pytest.raises(InputError, match="'LOW' is no ARPAbet phone"):
+        english.clean("Say {HH AH0 LOW}.")
+
+
+def test_braces_without_a_phone_are_text() -> None:
+    assert english.clean("Dear {NAME}, {FIRST LAST} of {A2}.") == "dear (name), (first last) of (A two)."
 
 
 def assert_speakable(text: str, said: str) -> None:

@@ -117,7 +117,7 @@ def test_faults_are_one_line(run: Callable[..., Result], tiny_voice: Path) -> No
         ("...",): "nothing speakable in '...'",
         ("",): "the text is empty",
         ("Hi.", "-f", "words.txt"): "both TEXT and --file are given",
-        ("Say {HELO}.",): "'HELO' is no ARPAbet phone",
+        ("Say {HH AH0 LOW}.",): "'LOW' is no ARPAbet phone",
     }
     for arguments, message in cases.items():
         result = run("phonemes", *arguments)

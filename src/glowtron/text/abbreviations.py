@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from glowtron.text.tracing import substitute
+
 # Always before a name or figure, so their stop never ends a sentence.
 TITLES = {
     "Mr": "mister",
@@ -47,6 +49,18 @@ OTHERS = {
     "Sr": "senior",
     "Esq": "esquire",
     "Bros": "brothers",
+    "Bldg": "building",
+    "Cir": "circle",
+    "Ct": "court",
+    "Expy": "expressway",
+    "Fwy": "freeway",
+    "Tpke": "turnpike",
+    "Govt": "government",
+    "govt": "government",
+    "Intl": "international",
+    "Natl": "national",
+    "avg": "average",
+    "temp": "temperature",
     "Co": "company",
     "Corp": "corporation",
     "Inc": "incorporated",
@@ -134,6 +148,35 @@ BEFORE_FIGURES = {
     "cap": "chapter",
     "v": "version",
     "Ser": "series",
+    "Op": "opus",
+    "op": "opus",
+    "Bldg": "building",
+    "bldg": "building",
+    "avg": "average",
+    "Avg": "average",
+    "temp": "temperature",
+    "Temp": "temperature",
+    "max": "maximum",
+    "Max": "maximum",
+    "approx": "approximately",
+    "Approx": "approximately",
+    "est": "established",
+    "Est": "established",
+    "Apt": "apartment",
+    "apt": "apartment",
+    "Ste": "suite",
+    "Hwy": "highway",
+    "Rte": "route",
+    "Rt": "route",
+    "Pg": "page",
+    "pg": "page",
+    "Para": "paragraph",
+    "para": "paragraph",
+    "Bk": "book",
+    "Qty": "quantity",
+    "qty": "quantity",
+    "Ex": "example",
+    "cf": "compare",
 }
 MONTHS = {
     "Jan": "January",
@@ -177,16 +220,75 @@ def _either(words: dict[str, str]) -> str:
 
 # "Mr." is one wherever it stands, "Col" only with a stop or before a name.
 _TITLE = re.compile(
-    rf"(?<![\w.])(?:({_either(TITLES)})(?:\.(?=[ ]?[A-Z0-9\ue000])|(?=[ ][A-Z][a-z]))|(Mrs?|Messrs|Mme|Mlle)\.)[ -]?"
+    rf"(?<![\w.])(?:({_either(TITLES)})(?:\.(?=[ ]?[A-Z0-9\ue000])|(?=[ ][A-Z][a-z]))|(Mrs?|Ms|Messrs|Mme|Mlle)\.)[ -]?"
 )
-_WORDLIKE_TITLES = frozenset("Gen Col Rep Pres Fr Det Hon Sen Ms".split())
+_WORDLIKE_TITLES = frozenset("Gen Col Rep Pres Fr Det Hon Sen".split())
 _OTHER = re.compile(rf"(?<![\w.])({_either(OTHERS)})\.(?!\w)")
 _IRREGULAR = re.compile(rf"(?<![\w.])({_either(IRREGULAR)})(?:(?<=[./])(?!\.|[A-Z]\.)|(?<![./])(?!\w|\.\w))")
-_BEFORE_FIGURES = re.compile(rf"(?<![\w.])({_either(BEFORE_FIGURES)})\.[ ]?(?=#?[0-9]|[IVXL]+\b|[A-Z]{{1,3}}-?[0-9])")
+_BEFORE_FIGURES = re.compile(
+    rf"(?<![\w.])({_either(BEFORE_FIGURES)})\.[ ]?(?=#?[0-9]|[IVXL]+\b|[ivxl]+\b|[A-Z]{{1,3}}-?[0-9])"
+)
+# Words too: a figure after their stop begins a sentence where something before shows a word: "I love art. 5 are mine".
+_ALSO_WORDS = frozenset("no art fig cap sec ed temp max est op apt para ex v p".split())
+_BEFORE_WORDS = frozenset(
+    """a an his her its my our your their this that was is were be been are am say says said saying answer answered
+    answers reply replied replies vote voted voting love loves loved like likes liked hate hates enjoy enjoys enjoyed
+    study studies studied teach teaches taught make makes made buy buys bought sell sells sold ate eat eats dried ripe
+    fresh firm big simple definite resounding flat clear definitely absolutely modern fine baseball wore oh mean means
+    meant for with about of shouted whispered cried""".split()
+)
+_BEFORE_NO = _BEFORE_WORDS - frozenset("for with about of his her its my our your their this that".split())
+# In an address the short forms have no stop: "123 E Main St", "5 Elm Ct".
+_WAYS = {
+    "Ave": "Avenue",
+    "Av": "Avenue",
+    "Blvd": "Boulevard",
+    "Rd": "Road",
+    "Ln": "Lane",
+    "Hwy": "Highway",
+    "Pkwy": "Parkway",
+    "Expy": "Expressway",
+    "Fwy": "Freeway",
+    "Ct": "Court",
+    "Cir": "Circle",
+    "Pl": "Place",
+    "Ter": "Terrace",
+    "Sq": "Square",
+    "Trl": "Trail",
+    "Tpke": "Turnpike",
+    "St": "Street",
+    "Dr": "Drive",
+}
+_SIDES = {"N": "North", "S": "South", "E": "East", "W": "West"}
+_SIDES |= {"NE": "Northeast", "NW": "Northwest", "SE": "Southeast", "SW": "Southwest"}
+_HOUSE = r"(?<![\w.,])[0-9]{1,5}[A-Za-z]?[ ]"
+_SIDE = re.compile(
+    rf"({_HOUSE})({'|'.join(sorted(_SIDES, key=len, reverse=True))})\b\.?"
+    r"(?=[ ](?:[A-Z][a-z]{2,}|[0-9]{1,3}(?:st|nd|rd|th)))"
+)
+_WAY = re.compile(
+    rf"({_HOUSE}(?:(?:[A-Z][a-z]+|[0-9]{{1,3}}(?:st|nd|rd|th))[ ]){{1,4}})({'|'.join(_WAYS)})\b(?!\.)(?=[ ,;)]|$)"
+    rf"|((?<=[a-z][ ])|(?<=th[ ])|(?<=st[ ])|(?<=rd[ ])|(?<=nd[ ]))(Ave|Blvd|Rd|Pkwy|Hwy|Fwy|Expy)\b(?!\.)(?=[ ,;)]|$)"
+)
+_HIGHWAY = re.compile(r"(?<![\w.])Hwy\b\.?(?=[ ][0-9])")
+STATES = dict(
+    pair.split(":")
+    for pair in (
+        "AL:Alabama AK:Alaska AZ:Arizona AR:Arkansas CA:California CO:Colorado CT:Connecticut DE:Delaware FL:Florida "
+        "GA:Georgia HI:Hawaii ID:Idaho IL:Illinois IN:Indiana IA:Iowa KS:Kansas KY:Kentucky LA:Louisiana ME:Maine "
+        "MD:Maryland MA:Massachusetts MI:Michigan MN:Minnesota MS:Mississippi MO:Missouri MT:Montana NE:Nebraska "
+        "NV:Nevada NH:New_Hampshire NJ:New_Jersey NM:New_Mexico NY:New_York NC:North_Carolina ND:North_Dakota OH:Ohio "
+        "OK:Oklahoma OR:Oregon PA:Pennsylvania RI:Rhode_Island SC:South_Carolina SD:South_Dakota TN:Tennessee TX:Texas "
+        "UT:Utah VT:Vermont VA:Virginia WA:Washington WV:West_Virginia WI:Wisconsin WY:Wyoming"
+    ).split()
+)
+STATES = {short: name.replace("_", " ") for short, name in STATES.items()}
+_STATE = re.compile(rf"(?<=[a-z],[ ])({'|'.join(STATES)})(?=[ ][0-9]{{5}}\b|[.,;:)!?]|[ ][a-z]|$)(?!\.[A-Z]|[ ]?[A-Z])")
+_VERSUS = re.compile(r"(?<![\w.])(?:vs|VS|Vs)\b\.?(?!\w)|(?<=[A-Za-z.][ ])v\.?(?=[ ][A-Z])")
 _CIRCA = re.compile(r"(?<![\w.])c\.[ ]?(?=[1-9][0-9]{3}\b)")
 _MONTH = re.compile(rf"(?<![\w.])({_either(MONTHS)})(?:\.(?=[ ]?[0-9,])|(?=[ ][0-9]))")
 _MONTH_ALONE = re.compile(r"(?<![\w.])(Jan|Feb|Aug|Sept|Oct|Nov|Dec)\.(?=[ ][a-z]|[,;:)])")
-_MONTH_AFTER_DAY = re.compile(rf"(?<=[0-9][ -])({_either(MONTHS)})\b\.?(?![a-z])")
+_MONTH_AFTER_DAY = re.compile(rf"(?:(?<=[0-9][ -])|(?<=[0-9](?:st|nd|rd|th)[ ]))({_either(MONTHS)})\b\.?(?![a-z])")
 _NAMED = DAYS | MONTHS
 _A_DAY = rf"(?:{_either(DAYS)})\b"
 _DAY_LIST = re.compile(
@@ -208,19 +310,64 @@ WINDOW = 40
 
 def expand(text: str) -> str:
     """`text` with abbreviations written out; a stop that also ends a sentence stays."""
-    text = _IRREGULAR.sub(lambda match: IRREGULAR[match[1]], text)
-    text = _STREET_OR_SAINT.sub(_street_or_saint, text)
-    text = _DRIVE_OR_DOCTOR.sub(_drive_or_doctor, text)
-    text = _TITLE.sub(_title, text)
-    text = _CIRCA.sub("circa ", text)
-    text = _BEFORE_FIGURES.sub(lambda match: BEFORE_FIGURES[match[1]] + " ", text)
-    text = _SPAN.sub(lambda match: f"{_NAMED[match[1]]} to {_NAMED[match[2]]}", text)
-    text = _DAY_LIST.sub(lambda days: _DAY_NAME.sub(lambda day: DAYS[day[1]], days[0]), text)
-    text = _MONTH.sub(lambda match: MONTHS[match[1]], text)
-    text = _MONTH_AFTER_DAY.sub(lambda match: MONTHS[match[1]], text)
-    text = _MONTH_ALONE.sub(lambda match: MONTHS[match[1]], text)
-    text = _DAY.sub(lambda match: DAYS[match[1]], text)
-    return _OTHER.sub(lambda match: OTHERS[match[1]] + ending_stop(match), text)
+    text = substitute(_IRREGULAR, lambda match: IRREGULAR[match[1]], text)
+    text = substitute(_TITLE, _title, text)
+    text = substitute(_STATE, lambda match: STATES[match[1]], text)
+    text = substitute(_HIGHWAY, "Highway", text)
+    text = substitute(_SIDE, lambda match: match[1] + _SIDES[match[2]], text)
+    text = substitute(_WAY, lambda match: (match[1] or "") + _WAYS[match[2] or match[4]], text)
+    text = substitute(_VERSUS, _versus, text)
+    text = substitute(_BEFORE_FIGURES, _before_figures, text)
+    text = substitute(_STREET_OR_SAINT, _street_or_saint, text)
+    text = substitute(_DRIVE_OR_DOCTOR, _drive_or_doctor, text)
+    text = substitute(_CIRCA, "circa ", text)
+    text = substitute(_SPAN, lambda match: f"{_NAMED[match[1]]} to {_NAMED[match[2]]}", text)
+    text = substitute(_DAY_LIST, lambda days: _DAY_NAME.sub(lambda day: DAYS[day[1]], days[0]), text)
+    text = substitute(_MONTH, lambda match: MONTHS[match[1]], text)
+    text = substitute(_MONTH_AFTER_DAY, _month_after_day, text)
+    text = substitute(_MONTH_ALONE, lambda match: MONTHS[match[1]], text)
+    text = substitute(_DAY, lambda match: DAYS[match[1]], text)
+    return substitute(_OTHER, _other, text)
+
+
+def ends_before_figure(word: str, before: str) -> bool:
+    """Whether the stop of `no.`, `art.`, ... before a figure ends a sentence, by the word before it."""
+    if word not in _ALSO_WORDS:
+        return False
+    return before.lower() in (_BEFORE_NO if word == "no" else _BEFORE_WORDS)
+
+
+def _before_figures(match: re.Match[str]) -> str:
+    if ends_before_figure(match[1], word_before(match)):
+        return match[0]
+    return BEFORE_FIGURES[match[1]] + " "
+
+
+def _month_after_day(match: re.Match[str]) -> str:
+    # "25th Dec" is read with what is left out.
+    return ("of " if match.string[match.start() - 2].isalpha() else "") + MONTHS[match[1]]
+
+
+def _versus(match: re.Match[str]) -> str:
+    if match[0].startswith("v") and len(match[0].rstrip(".")) == 1 and word_before(match) in STARTERS:
+        return match[0]
+    before = word_before(match)
+    if match[0] == "VS" and not (before[:1].isupper() or before[:1].isdigit()):  # VS Code.
+        return match[0]
+    return "versus" + ("." if match[0].endswith(".") and not match.string[match.end() :].strip(" \"')") else "")
+
+
+# What ends with their stop is seldom a sentence, even before a capital: "Warner Bros. Pictures".
+_PARTS_OF_NAMES = frozenset(
+    """Jr Sr Bros Co Corp Inc Ltd Ave Rd Blvd Ln Sq Hwy Pkwy Apt Dept Hosp Univ Assn Mfg Bldg Cir Ct Expy Fwy Tpke Govt
+    Intl Natl cf vs viz approx ca est avg temp""".split()
+)
+
+
+def _other(match: re.Match[str]) -> str:
+    following = _NEXT_WORD.match(match.string, match.end())
+    goes_on = match[1] in _PARTS_OF_NAMES and following and following[1] not in STARTERS
+    return OTHERS[match[1]] + ("" if goes_on else ending_stop(match))
 
 
 def ending_stop(match: re.Match[str]) -> str:

@@ -10,8 +10,10 @@ from collections.abc import Container
 
 from glowtron.text.abbreviations import STARTERS, WINDOW, ending_stop, word_before
 from glowtron.text.numbers import cardinal, ordinal, pairs
+from glowtron.text.tracing import substitute
+from glowtron.text.words import is_common, is_word
 
-# Words of two to four letters that are not letters' names when in capitals.
+# Words of two to three letters that are not letters' names when in capitals.
 _WORDS = frozenset(
     """AM AN AS AT BE BY DO GO HE IF IN IS IT ME MY NO OF OH ON OR OX SO TO UP WE ACT ADD AGE AGO AID AIM AIR ALL
     AND ANY ARE ARM ART ASK ATE BAD BAG BAR BAT BED BET BIG BIT BOX BOY BUS BUT BUY CAN CAP CAR CAT COW CRY CUP
@@ -20,11 +22,22 @@ _WORDS = frozenset(
     MAN MAP MAY MEN MET MIX MOM NEW NOR NOT NOW NUT ODD OFF OIL OLD ONE OUR OUT OWN PAY PEN PER PET PIN PUT RAM
     RAN RAW RED RID ROW RUN SAD SAT SAW SAY SEA SEE SET SEX SHE SIR SIT SIX SKY SON SUN TAX TEA TEN THE TIE TIP
     TOO TOP TOY TRY TWO USE VAN WAR WAS WAY WEB WET WHO WHY WIN WON YES YET YOU ZIP ZOO MR MRS DR ST JR SIM ROM
-    VAT SUM GIF LED DOS""".split()
+    VAT SUM GIF DOS
+    ACE AHA ALE APE APP ARK ASH ASS AWE AXE BAH BAN BAY BEE BEG BEN BIB BIN BOB BOG BOO BOW BRA BRO BUD BUG BUM BUN
+    BYE CAB COP COY CUB CUE DAM DEN DEW DIM DIN DIP DOC DOE DOT DUB DUG DUO DYE EEL EGO ELF ELK ELM ERA EVE EWE FAD FED
+    FEE FIG FIN FIR FOE FRY FUR GAB GAG GAL GAP GAY GEL GEM GIN GUM GUT GYM HAM HAY HEM HEN HID HIP HOE HOG HOP HUB
+    HUE HUG HUM HUT ICY INK INN ION IRE IVY JAB JAM JAR JAW JAY JET JIG JOG JUG KEG KEN KIN KIT LAB LAD LAG LAP LID LIP
+    LIT LOG MAD MAT MIC MID MOB MOP MUD MUG MUM NAG NAP NET NIL NIP NOD NUN OAF OAK OAR OAT ODE OPT ORE OWE OWL PAD PAL
+    PAN PAT PAW PEA PEE PEG PEW PIE PIG PIT PLY POD POP POT PRO PUB PUN PUP RAG RAP RAT RAY RIB RIG RIM RIP ROB ROD ROT
+    RUB RUG RUM RUT RYE SAG SAM SAP SHY SIN SIP SKI SKY SLY SOB SOD SOW SOY SPA SPY SUB SUE TAB TAG TAN TAP TAR TIN TOE
+    TOM TON TOW TUB TUG UGH URN VET VIA VOW WAG WAX WED WEE WIG WIT WOE WOW YAK YAM YEA ZAP ZEN ZOO HA HI HMM SHH
+    JIM TIM JOE LEE DAN RON DON ANN AMY EVA IAN IDA KIM LEO MAX MIA NED PAM RAY REX ROY SAL SUE TED ZOE JEN JAN JON MEG
+    """.split()
 )
 # Spelt although they look like words.
 _SPELT = frozenset(
-    """ACLU AFAIK ASAP AWS BIOS CEO CIA CTO DIY EPA ETA EU FAQ FBI FDA FIA GOP GUI HIV IBM IDE IMF IOU IRS ISO MBA
+    """ACLU LED LEDS
+    AFAIK ASAP AWS BIOS CEO CIA CTO DIY EPA ETA EU FAQ FBI FDA FIA GOP GUI HIV IBM IDE IMF IOU IRS ISO MBA
     NBA NAACP NCAA NGO NIH NSA OECD OEM PA PIA RCA RIAA SUV TUC UAE UAW UCLA UFO UK UN URL USA USAF USB USDA
     USSR VIP YMCA YWCA""".split()
 )
@@ -40,11 +53,19 @@ _MONARCHS = frozenset(
 _HEADINGS = frozenset(
     """chapter volume part book act scene section article title canto psalm phase type stage class grade level
     appendix figure table plate number war bowl apollo gemini mark session amendment verse corps case rule page
-    lesson unit exhibit vol chap no fig division group form schedule category episode""".split()
+    lesson unit exhibit vol chap no fig division group form schedule category episode module phases tier zone plan
+    annex option line track team room item sonnet""".split()
 )
 _ROMAN = re.compile(r"(?<![\w'.-])(?:([IVXLCDM]+)(?:(?![\w'])|(?='s))(\.(?!\w))?|([IVXL]+)(?:th|st|nd|rd)\b)")
-_SMALL_ROMAN = re.compile(r"(?<=[a-z] )([ivxl]{2,6}|[vx])(?![\w'])")
+_SMALL_ROMAN = re.compile(r"(?<=[a-z] )([ivxl]{2,6}|[vx])(?:[-–]([ivxl]{1,6}))?(?![\w'])")
+_LISTED_ROMAN = re.compile(r"\((i{2,3}|iv|vi{1,3}|ix|xi{0,3}|xiv|xv)\)")
+# At the beginning of a text.
+_HEADING_ROMAN = re.compile(r"^([IVX]{1,5})\.[ ]([A-Z][a-z]+)(?![\w.'])")
 _AMBIGUOUS = frozenset({"IV", "VI", "XX", "XXX"})  # A drip, an editor, kisses.
+_DRIP = re.compile(
+    r"[ -](?:fluids?|drips?|lines?|bags?|antibiotics|access|poles?|therapy|treatment|medications?|drugs?|editor)\b"
+)
+_SEQUELS = frozenset("Rocky Fantasy GTA Saw Jaws Halloween Civilization Alien Superman Fallout Elder Scrolls".split())
 _CENTURY = re.compile(r"[ ](?:[Cc]entur|[Dd]ynast)")
 _LISTED = re.compile(rf"\b(?:{'|'.join(_HEADINGS)})s [IVXLCDM]+,? (?:and|or|to) $", re.IGNORECASE)
 _FULL_NAME = re.compile(r"\b[A-Z][a-z]+(?: [A-Z]\.?)? [A-Z][a-z]+,? $")
@@ -55,8 +76,61 @@ NAMED = "\ue001"
 
 _DOTTED = re.compile(r"(?<![\w.])((?:[A-Za-z]\.){2,8}|(?:[A-Za-z]\.){1,8}[A-Za-z](?![\w]))(?:'s\b)?")
 _INITIAL = re.compile(r"(?<![\w.'])([A-Z])\.(?=[ ]?[A-Z])[ ]?")
+_NAMED = re.compile(NAMED)
 _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
 _SHOUTED_RUN = re.compile(r"(?<![\w'])[A-Z][A-Z']*(?:[ ,;:.!?\"()0-9-]+[A-Z][A-Z']*)+(?![a-z])")
+_BEFORE_PRONOUN = frozenset(
+    """TO FOR WITH OF LET TELL GIVE JOIN CONTACT CALL VISIT HELP FOLLOW ABOUT ASK TEACH SEND SHOW LEAVE SAVE MAKE MAKES
+    BETWEEN AMONG LIKE EMAIL WRITE TRUST FIND SEE KEEP BEHIND AROUND ALL NEAR BEAT""".split()
+)
+_BEFORE_PRONOUN_LOWER = frozenset(word.lower() for word in _BEFORE_PRONOUN) | frozenset(
+    "told gave lets asked want wants wanted made left sent showed joined called helped saved taught than".split()
+)
+_AFTER_PRONOUN = frozenset(
+    """to and all not alone in as out about that what how who when where if or but on at for with from is are was were
+    by now up down the a an they we so""".split()
+)
+_SHOUTED_BEFORE = re.compile(r"(?<![A-Z'])([A-Z]+) $")
+_BESIDE_BEFORE = re.compile(r"(?<![\w'])([A-Za-z]+)[ ]$")
+_BESIDE_AFTER = re.compile(r"[ /&-]{1,3}([A-Za-z]+)")
+# In capitals, letters after some of these words or before some of those; the word elsewhere.
+_INITIALISM_BESIDE = {
+    "IT": (
+        frozenset("in the an our their your my his her its of for and corporate enterprise with into his".split()),
+        frozenset(
+            """department team support manager managers staff security system systems infrastructure industry
+            professional professionals specialist specialists services service company companies sector skills project
+            projects budget consultant consultants director policy person guy people equipment job jobs help expert
+            experts administrator solutions issues crowd band desk helpdesk technician technicians training
+            operations outsourcing career careers""".split()
+        ),
+    ),
+    "WHO": (
+        frozenset(["the"]),
+        frozenset(
+            """recommends guidelines guideline officials official data report reports estimates declares declared
+            director chief headquarters experts spokesman spokeswoman figures""".split()
+        ),
+    ),
+    "AM": (
+        frozenset(["fm", "the", "an"]),
+        frozenset("fm radio station stations band dial broadcast broadcasts".split()),
+    ),
+    "SAT": (
+        frozenset("the an my his her their your our retake take took taking for".split()),
+        frozenset("score scores test tests exam exams prep".split()),
+    ),
+    "ACT": (frozenset(["the", "an"]), frozenset("score scores test tests prep".split())),
+    "OR": (frozenset(["the", "an"]), frozenset("nurse nurses table suite".split())),
+    "ME": (frozenset(["the"]), frozenset()),
+    "ICE": (frozenset(), frozenset("agents agent officers officer detention raids raid".split())),
+}
+_MIXED = re.compile(r"(?<![\w'.@#-])(?=[A-Za-z]*[a-z][A-Z]|[A-Z]+[a-z])[A-Za-z]{3,24}(?![\w'])")
+_PIECES = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|[A-Z]+(?=[A-Z][a-z])|[A-Z]")
+_SCOTTISH = re.compile(r"(?:Mc|Mac|Fitz|De|Di|Da|La|Le|Du|Van|Von|St)[A-Z][a-z]+$")
+_WHOLE = frozenset("mig migs youtube paypal ebay iphone ipad ipod wifi javascript facebook linkedin latex".split())
+_TICKER = re.compile(r"\b((?:NYSE|NASDAQ|Nasdaq|LSE|TSX|AMEX|ASX|FTSE|XETRA|OTC):[ ]?)([A-Z]{1,5})(?![\w])")
+_CUT = re.compile(r"(?<![\w-])([A-Za-z]{2,})-[ \t]*\n[ \t]*([a-z]{2,})")
 _ONSETS = frozenset(
     """B BL BR C CH CHR CL CR D DR DW F FL FR G GL GR H J K KL KN KR L M N P PH PL PR QU R RH S SC SCH SCR SH SHR
     SK SL SM SN SP SPL SPR SQU ST STR SW T TH THR TR TW V W WH WR X Y Z""".split()
@@ -78,7 +152,9 @@ def spells(word: str) -> bool:
     """Whether a word in capitals is read letter by letter: it is short and no common word, or nobody could say it."""
     if word in _WORDS:
         return False
-    return word in _SPELT or len(word) <= 3 or not _sayable(word)
+    if word in _SPELT or len(word) <= 3:
+        return True
+    return not is_word(word) and not _sayable(word)
 
 
 def _sayable(word: str) -> bool:
@@ -96,27 +172,75 @@ def calm(text: str) -> str:
 
     A run of three and more words in capitals is shouted when most of them are words and not letters' names.
     """
-    return _SHOUTED_RUN.sub(_calmed, text)
+    return substitute(_SHOUTED_RUN, _calmed, text)
 
 
 def _calmed(run: re.Match[str]) -> str:
     words = [word for word in _WORD.findall(run[0]) if len(word) > 1]
-    said = [word for word in words if not spells(word.replace("'", ""))]
+    said = [word for word in words if not spells(word.replace("'", "")) or _shouted(word)]
     if len(words) < 2 or len(_WORD.findall(run[0])) < 3 or 2 * len(said) <= len(words):
         return run[0]
-    return _WORD.sub(lambda word: word[0] if _stays(word[0]) else word[0].capitalize(), run[0])
+    return _WORD.sub(lambda word: word[0] if _stays(word) else word[0].capitalize(), run[0])
 
 
-def _stays(word: str) -> bool:
+def _shouted(word: str) -> bool:
+    """Whether letters that are mostly spelt are a word where all is in capitals."""
+    return len(word) > 2 and word not in _SPELT and is_common(word) and re.search("[AEIOUY]", word) is not None
+
+
+def _stays(match: re.Match[str]) -> bool:
     """Whether a word in capitals is no word even where all is in capitals."""
+    word = match[0]
+    if word == "US":
+        # BREAKING: US AND UK SIGN; but TELL US NOW.
+        before = _SHOUTED_BEFORE.search(match.string, max(0, match.start() - 16), match.start())
+        return before is None or before[1] not in _BEFORE_PRONOUN
+    if word in _INITIALISM_BESIDE:
+        return _is_initialism(match)
     numeral = set(word) <= set("IVX") and _WELL_FORMED.fullmatch(word) is not None
     return word in _SPELT or numeral or (not re.search("[AEIOUY]", word) and word not in _WORDS)
 
 
+def parted(text: str) -> str:
+    """`text` with words that have capitals inside apart at these ("ChatGPT" as "Chat GPT"), but for names.
+
+    A ticker after its stock exchange is spelt.
+    """
+    text = substitute(_TICKER, lambda match: match[1] + spell(match[2]), text)
+    return substitute(_MIXED, _mixed, text)
+
+
+def _mixed(match: re.Match[str]) -> str:
+    word = match[0]
+    if word.lower() in _WHOLE:
+        return word.capitalize()
+    if _SCOTTISH.match(word) or is_word(word) or re.fullmatch("[A-Z]{2,}s", word):
+        return word
+    pieces = _PIECES.findall(word)
+    if len(pieces) < 2 or len(pieces[0]) == 1 or sum(map(len, pieces)) != len(word):
+        return word
+    if all(len(piece) < 3 for piece in pieces):  # MiG, DoD: spelt as a whole, or known above.
+        return word
+    return " ".join(spell(piece) if piece.isupper() and spells(piece) else piece for piece in pieces)
+
+
+def joined_lines(text: str) -> str:
+    """`text` with the words whole that are cut at the end of a line."""
+    return substitute(_CUT, _joined, text) if "-" in text and "\n" in text else text
+
+
+def _joined(match: re.Match[str]) -> str:
+    first, second = match[1], match[2]
+    whole = is_word(first + second) or not (is_word(first) and is_word(second))
+    return first + ("" if whole else "-") + second
+
+
 def roman(text: str) -> str:
     """`text` with Roman numerals in words, where a name or a heading says that they are some."""
-    text = _SMALL_ROMAN.sub(_small_roman, text)
-    return _ROMAN.sub(_roman, text)
+    text = substitute(_LISTED_ROMAN, _listed_roman, text)
+    text = substitute(_HEADING_ROMAN, _heading_roman, text)
+    text = substitute(_SMALL_ROMAN, _small_roman, text)
+    return substitute(_ROMAN, _roman, text)
 
 
 def _roman(match: re.Match[str]) -> str:
@@ -129,24 +253,51 @@ def _roman(match: re.Match[str]) -> str:
         return ordinal(number)
     # "Henry VIII. a new penalty": older print sets a stop after each numeral.
     stop = ending_stop(match) if match[2] else ""
+    if len(numeral) == 1 and numeral in "CDLM" and _is_heading(before):  # Appendix C.
+        return match[0]
     if _is_heading(before) or (before in ("and", "or", "to") and _LISTED.search(*_back(match))):
         return cardinal(number) + stop
     if before in _MONARCHS and number < 40 and (numeral != "I" or _is_first(match)):
         return "the " + ordinal(number) + stop
     if len(numeral) >= 4 and 1000 < number < 2100:
         return pairs(number) + (match[2] or "")
-    if len(numeral) >= 2 and set(numeral) <= set("IVX") and (match[2] or numeral not in _AMBIGUOUS):
+    if numeral == "V" and before in _SEQUELS:
+        return cardinal(number) + stop
+    if len(numeral) >= 2 and set(numeral) <= set("IVX") and (match[2] or _is_numeral(numeral, before, match)):
         if before.istitle() and before not in STARTERS and number < 6 and _full_name(match):
             return "the " + ordinal(number) + stop
         return cardinal(number) + stop
     return match[0]
 
 
+def _is_numeral(numeral: str, before: str, match: re.Match[str]) -> bool:
+    """Whether letters that may mean something else are a numeral: "Rocky IV", but "an IV" and "Start IV fluids"."""
+    if numeral not in _AMBIGUOUS:
+        return True
+    return (
+        before.istitle() and len(before) > 1 and before not in STARTERS and not _DRIP.match(match.string, match.end())
+    )
+
+
+def _heading_roman(match: re.Match[str]) -> str:
+    """V. Results: but V. Putin is an initial."""
+    well = _WELL_FORMED.fullmatch(match[1]) and is_common(match[2])
+    return f"{cardinal(roman_value(match[1]))}. {match[2]}" if well else match[0]
+
+
+def _listed_roman(match: re.Match[str]) -> str:
+    """(iii): entries of a list."""
+    return f"({cardinal(roman_value(match[1].upper()))})" if _WELL_FORMED.fullmatch(match[1].upper()) else match[0]
+
+
 def _small_roman(match: re.Match[str]) -> str:
     """Small numerals are sure only after a heading: "scene ii"."""
     numeral = match[1].upper()
-    known = _is_heading(word_before(match)) and _WELL_FORMED.fullmatch(numeral)
-    return cardinal(roman_value(numeral)) if known else match[0]
+    last = (match[2] or "").upper()
+    known = _is_heading(word_before(match)) and _WELL_FORMED.fullmatch(numeral) and _WELL_FORMED.fullmatch(last)
+    if not known:
+        return match[0]
+    return cardinal(roman_value(numeral)) + (f" to {cardinal(roman_value(last))}" if last else "")
 
 
 def _is_heading(word: str) -> bool:
@@ -183,9 +334,10 @@ def initials(text: str, words: Container[str] = ()) -> str:
     `words`, in lower case, are never spelt.
     """
     if "." in text:
-        text = _DOTTED.sub(_dotted, text)
-        text = _INITIAL.sub(_initial, text)
-    return _WORD.sub(lambda match: _word(match, words), text).replace(NAMED, "")
+        text = substitute(_DOTTED, _dotted, text)
+        text = substitute(_INITIAL, _initial, text)
+    text = substitute(_WORD, lambda match: _word(match, words), text)
+    return substitute(_NAMED, "", text)
 
 
 def _dotted(match: re.Match[str]) -> str:
@@ -209,8 +361,33 @@ def _initial(match: re.Match[str]) -> str:
     return match[1] + " "
 
 
+def _is_initialism(match: re.Match[str]) -> bool:
+    """Whether IT, WHO, AM ... in capitals are letters, by the words beside them."""
+    word = match[0]
+    befores, afters = _INITIALISM_BESIDE[word]
+    before = _BESIDE_BEFORE.search(match.string, max(0, match.start() - WINDOW), match.start())
+    after = _BESIDE_AFTER.match(match.string, match.end())
+    if before and before[1].lower() in befores:
+        return True
+    return after is not None and after[1].lower() in afters
+
+
+def _is_pronoun(match: re.Match[str]) -> bool:
+    """Whether US in capitals is the word: "They told US about it", but "about US troops"."""
+    before, after = word_before(match), _BESIDE_AFTER.match(match.string, match.end())
+    if before.lower() not in _BEFORE_PRONOUN_LOWER:
+        return False
+    return after is None or after[1].lower() in _AFTER_PRONOUN
+
+
 def _word(match: re.Match[str], words: Container[str]) -> str:
     word = match[0]
+    if word in _INITIALISM_BESIDE and _is_initialism(match):
+        return spell(word)
+    if word == "WHO's" and word_before(match) == "the":
+        return "W H O's"
+    if word == "US" and _is_pronoun(match):
+        return "us"
     if len(word) == 1:
         return _letter(match)
     stem, apostrophe, ending = word.partition("'")

@@ -13,7 +13,9 @@ import unicodedata
 
 from anyascii import anyascii
 
-CURRENCY_SIGNS = "$£€¥¢₹₽₩₺₪₫₴₿"
+from glowtron.text.tracing import substitute
+
+CURRENCY_SIGNS = "$£€¥¢₹₽₩₺₪₫₴₿₦₱฿₡₲₵₸₾₼₭₮៛৳"
 SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"
 HELD = "\ue000"
 """Stands for one `{ARPAbet}` while the rules run; private, so `plain` removes it from what the user wrote."""
@@ -69,37 +71,59 @@ _REPLACED = {
 _EMOTICON = re.compile(r"(?<![\w)])(?:[:;=][-'^]?[()DPp|\\*]|[xX]D+|<3)(?!\w)")
 _SHRUG = re.compile(r"¯?\\_\([^\s()]{1,3}\)_/¯?")
 # (╯°□°) and (^_^): in brackets neither a word nor a figure, but two signs that no text has there.
-_FACE = re.compile(r"\((?![^()\n]*(?:[^\W\d_]{2}|[0-9]))(?:[^()\n]*[^\w\s()!-~“”‘’–—…$£€¥]){2}[^()\n]*\)")
+_FACE = re.compile(r"\((?![^()\n]*(?:[^\W\d_]{2}|[0-9\ue000]))(?:[^()\n]*[^\w\s()!-~“”‘’–—…$£€¥]){2}[^()\n]*\)")
 _GREEK = "\u0370-\u03ff\u1f00-\u1fff"
 _GREEK_WORD = re.compile(f"[{_GREEK}]{{2}}")
 # µ and Ω before or after other letters or figures are units.
 _GREEK_LETTER = re.compile(r"[\u0391-\u03a8\u03b1-\u03bb\u03bd-\u03c9]|μ(?!\w)")
 _OMEGA = re.compile(f"(?<=[{_GREEK}])Ω|Ω(?=[{_GREEK}])")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});")
+# A tag of HTML or SSML: closing, self-closing, with attributes, or of a known name; a comment.
 _TAG = re.compile(
-    r"</?(?:a|b|i|u|p|br|hr|em|li|ul|ol|tt|td|tr|th|h[1-6]|div|span|code|pre|sub|sup|strong|small)(?:\s[^<>]{0,200})?/?>"
+    r"</[A-Za-z][\w:-]{0,30}\s?>|<[A-Za-z][\w:-]{0,30}(?:\s[^<>\ue000]{0,200})?/>"
+    r"|<[A-Za-z][\w:-]{0,30}(?:\s+[\w:-]{1,30}\s?=\s?(?:\"[^<>\"\ue000]{0,200}\"|'[^<>'\ue000]{0,200}'|[^\s<>\"'\ue000]{1,60}))+\s?>"
+    r"|<(?:a|b|i|u|s|p|q|br|hr|em|li|ul|ol|dl|dt|dd|tt|td|tr|th|h[1-6]|div|span|code|pre|sub|sup|strong|small|big|del|ins"
+    r"|kbd|var|samp|cite|mark|abbr|nav|main|body|html|head|title|table|tbody|thead|section|article|header|footer|aside"
+    r"|figure|figcaption|blockquote|center|font|img|label|button|form|summary|details|speak|voice|prosody|emphasis|break"
+    r"|say-as|phoneme|audio|lang|par|seq|w)\s{0,9}>"
+    r"|<!--(?:(?!-->)[^\ue000]){0,2000}-->|<[!?][A-Za-z][^<>\ue000]{0,200}>",
+    re.IGNORECASE,
 )
+_HIGHLIGHT = re.compile(r"(?<![\w=])==(?=[^\s=])([^=\n\ue000]{1,400})(?<=[^\s=])==(?![\w=])")
+_LINK = re.compile(r"!?\[([^][\n\ue000]{1,200})\]\((?:https?://|www\.|/|#)[^\s()\ue000]{0,300}\)")
+_THIN_SPACE = re.compile("(?<=[0-9])[\u00a0\u2007\u2009\u202f](?=[0-9]{3}(?![0-9]))")
+_SOFT_BREAK = re.compile("\u00ad\\s*\n\\s*")
 _DRAWN = re.compile(r"[/\\_|<>^~=*#+@`]")
 _WORD = re.compile(r"[^\W_]{2}|[0-9]")
+_OTHER = re.compile(r"[^ -~\n]")
+_LINE = re.compile(r"[^\n]*")
 _SIGN_RUN = re.compile(r"([*#_=~^+<>/\\|@-])\1{3,}")
 
 
 def plain(text: str) -> str:
     """`text` in ASCII and KEPT signs, lines kept, everything unspeakable gone."""
-    text = _SHRUG.sub(" ", text)
+    text = substitute(_SHRUG, " ", text)
+    if "==" in text:
+        text = substitute(_HIGHLIGHT, r"\1", text)
+    if "](" in text:
+        text = substitute(_LINK, r"\1", text)
     if "&" in text:
-        text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
+        text = substitute(_ENTITY, lambda match: html.unescape(match[0]), text)
     if "<" in text:
-        text = _TAG.sub(" ", text)
+        text = substitute(_TAG, " ", text)
     if not text.isascii() or not text.isprintable():
-        text = _FACE.sub(" ", text)
+        text = substitute(_FACE, " ", text)
+        text = substitute(_THIN_SPACE, ",", text)  # The thousands of 10 000.
+        text = substitute(_SOFT_BREAK, "", text)
         # Alone, Ω is an ohm and the others are letters' names.
-        text = _OMEGA.sub("O", text) if _GREEK_WORD.search(text) else _GREEK_LETTER.sub(_letter_name, text)
-        text = "".join([_plain(character) for character in text])
+        text = (
+            substitute(_OMEGA, "O", text) if _GREEK_WORD.search(text) else substitute(_GREEK_LETTER, _letter_name, text)
+        )
+        text = substitute(_OTHER, lambda match: _plain(match[0]), text)
     if "\n" in text:
-        text = "\n".join(_without_drawings(text.split("\n")))
-    text = _EMOTICON.sub(" ", text)
-    return _SIGN_RUN.sub(" ", text)
+        text = _without_drawings(text)
+    text = substitute(_EMOTICON, " ", text)
+    return substitute(_SIGN_RUN, " ", text)
 
 
 def _letter_name(match: re.Match[str]) -> str:
@@ -113,7 +137,7 @@ def _plain(character: str) -> str:
         return character
     if character in _REPLACED:
         return _REPLACED[character]
-    if character in KEPT:
+    if character in KEPT or character == HELD:
         return character
     category = unicodedata.category(character)
     if category in ("Cc", "Zs"):
@@ -135,18 +159,22 @@ def _plain(character: str) -> str:
     return f" {letters.lower()} " if "\u3400" <= character <= "\u9fff" else letters
 
 
-def _without_drawings(lines: list[str]) -> list[str]:
-    """Lines but for blocks of two and more that draw rather than say: no words, many strokes."""
-    drawn = [_draws(line) for line in lines]
-    kept = []
-    for i, line in enumerate(lines):
-        beside = (i > 0 and drawn[i - 1]) or (i + 1 < len(lines) and drawn[i + 1])
-        kept.append("" if drawn[i] and beside else line)
-    return kept
+def _without_drawings(text: str) -> str:
+    """`text` but for blocks of two and more lines that draw rather than say: no words, many strokes."""
+    drawn = [False, *map(_draws, text.split("\n")), False]
+    lines = iter(zip(drawn, drawn[1:], drawn[2:], strict=False))
+
+    def kept(line: re.Match[str]) -> str:
+        if line.start() and text[line.start() - 1] != "\n":  # The empty match at a line's end.
+            return line[0]
+        above, here, below = next(lines)
+        return "" if here and (above or below) else line[0]
+
+    return substitute(_LINE, kept, text)
 
 
 def _draws(line: str) -> bool:
-    if _WORD.search(line):
+    if _WORD.search(line) or HELD in line:
         return False
     signs = [character for character in line if not character.isspace()]
     # "( o.o )" is a face, "(a)" an entry of a list.

@@ -1,30 +1,61 @@
-"""English text as it is read aloud: the project's own frontend.
+"""English text as it is read aloud: the project's own frontend, a table of named passes.
 
-Rules run from the most particular (an address, a date) to the most general (any figure left); each turns what it knows
-into words, so a later rule never sees it. The result has only letters, punctuation of the symbol table, spaces, and
-`{ARPAbet}`; no digit is ever left outside braces. A single capital is a letter's name, all else is lower case.
+Passes run from the most particular (an address, a date) to the most general (any figure left); each turns what it
+knows into words, so a later one never sees it. The result has only letters, punctuation of the symbol table, spaces,
+and `{ARPAbet}`; no digit is ever left outside braces. A single capital is a letter's name, all else is lower case.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Callable, Container
+from typing import NamedTuple
 
 from glowtron.errors import InputError
-from glowtron.text.abbreviations import expand
-from glowtron.text.capitals import calm, initials, roman, spell
-from glowtron.text.characters import HELD, plain
-from glowtron.text.dates import dates, times
-from glowtron.text.money import sums
-from glowtron.text.numerals import figures, telephones
-from glowtron.text.symbols import MARKUP, parse_markup
-from glowtron.text.units import quantities
-from glowtron.text.web import addresses
+from glowtron.text import abbreviations, capitals, characters, dates, money, numerals, references, units, web
+from glowtron.text.characters import HELD
+from glowtron.text.symbols import MARKUP, is_phones, parse_markup
+from glowtron.text.tracing import Edit, Span, TracedText, begin, stripped, substitute
+
+Examples = tuple[tuple[str, str], ...]
+
+
+class Pass(NamedTuple):
+    """A named group of rules, and what it alone makes of some texts."""
+
+    name: str
+    function: Callable[[str], str]
+    examples: Examples
+    figures: bool = False
+    """Whether only texts with figures need it."""
+
+
+class SpokenWord(NamedTuple):
+    """A word of a normalised text."""
+
+    text: str
+    span: Span
+    """The characters of the source that it is the reading of: `source[span[0]:span[1]]`."""
+
+
+class Normalized(NamedTuple):
+    """A text in words."""
+
+    source: str
+    text: str
+    """In words: as it is spoken."""
+    words: tuple[str, ...]
+    """Spoken words, with the punctuation that hugs them."""
+    spans: tuple[Span, ...]
+    """Of each word the characters of `source` that it is the reading of."""
+    edits: tuple[Edit, ...]
+    """Which pass wrote which words in place of which characters, in the order in which it was done."""
+
 
 _SIGN_WORDS = (
     (
         re.compile(r"(?<!\w)([A-Z]{1,4})&([A-Z]{1,4})(s?)(?!\w)"),  # AT&T, M&Ms
-        lambda match: f"{spell(match[1])} and {spell(match[2])}" + ("'s" if match[3] else ""),
+        lambda match: f"{capitals.spell(match[1])} and {capitals.spell(match[2])}" + ("'s" if match[3] else ""),
     ),
     (re.compile(r"(?<=[\w)])[ ]?!=[ ]?(?=[\w(-])"), " is not equal to "),
     (re.compile(r"(?<=[\w)])[ ]?==[ ]?(?=[\w(-])"), " equals "),
@@ -32,6 +63,7 @@ _SIGN_WORDS = (
     (re.compile(r"(?<=[\w)])[ ]?>=[ ]?(?=[\w(-])"), " is at least "),
     (re.compile(r"\b(UTC|GMT)-(?=[0-9])"), r"\1 minus "),
     (re.compile(r"(?<=[0-9)])[ ]/[ ](?=[0-9(])"), " divided by "),
+    (re.compile(r"(?<=[0-9])/(?=[0-9.]{1,9}[ ]?=)"), " divided by "),
     (re.compile(r"(?<=[\w.)])[ ]?&[ ]?(?=[\w(])|&"), " and "),
     (re.compile(r"(?<=\w)\+\+"), " plus plus "),
     (re.compile(r"(?<![0-9][eE])(?<=[\w)])[ ]?\+[ ]?(?=[\w(])|(?<!\S)\+(?=\w)"), " plus "),
@@ -50,15 +82,6 @@ _LEFT_OVER = (
     (re.compile(r"(?<=[\w)])[ ]?°|°(?=[CFK]\b)"), " degrees "),
     (re.compile("°"), " "),
     (re.compile("×"), " by "),
-)
-
-# Thousands and decimals on the Continent: 1.234,56.
-_CONTINENTAL = re.compile(r"(?<![\w.,])([0-9]{1,3}(?:\.[0-9]{3}){1,8}),([0-9]{2})(?![\w,]|\.[0-9])")
-# Thousands in India, Germany and France: 12,34,567 and 1.234.567 and 1 234 567.
-_GROUPED = re.compile(
-    r"(?<![\w.,])(?<![0-9] )(?:[0-9]{1,2}(?:,[0-9]{2}){1,6},[0-9]{3}"
-    r"|[0-9]{1,3}(?:\.[0-9]{3}){2,9}|[0-9]{1,3}(?: [0-9]{3}){2,9})"
-    r"(?!\w|[ .,][0-9])"
 )
 
 # What punctuation the symbol table lacks, and what a voice has never seen, becomes what it knows. \ue000 is HELD.
@@ -80,9 +103,71 @@ _PUNCTUATION = (
     (re.compile(r"(?<=[,;:])[,;:]+"), ""),
     (re.compile(r"(?:(?<=\s)|^)-(?:\s+-)+(?=\s|$)"), "-"),
     (re.compile(r"(?<=[.!?,;:])(?=[A-Za-z\ue000])(?<!\.\.\.)"), " "),
+    (re.compile(r"[^A-Za-z!'(),.:;? \ue000-]+"), " "),
+    (re.compile(r"\s+"), " "),
 )
 _SPEAKABLE = re.compile(r"[A-Za-z\ue000]|\{[^{}]*[A-Z]")
-_UNKNOWN = re.compile(r"[^A-Za-z!'(),.:;? \ue000-]+")
+_PRIVATE = re.compile("[\ue000\ue001]")
+_HELD = re.compile(HELD)
+_SPACE = re.compile(r"\s+")
+_SPOKEN = re.compile(r"(?:\{[^{}]*\}|\S)+")
+_HAS_LETTER = re.compile(r"[A-Za-z]")
+_HAS_FIGURE = re.compile("[0-9⁰¹²³⁴⁵⁶⁷⁸⁹]")
+
+
+def _signs(text: str) -> str:
+    for pattern, name in _SIGN_WORDS:
+        text = substitute(pattern, name, text)
+    return text
+
+
+def _left_over(text: str) -> str:
+    for pattern, name in _LEFT_OVER:
+        text = substitute(pattern, name, text)
+    return text
+
+
+def _punctuation(text: str) -> str:
+    for pattern, replacement in _PUNCTUATION:
+        text = substitute(pattern, replacement, text)
+    return stripped(text, " ,.;:!?)-", " (-")
+
+
+def _lines(text: str) -> str:
+    return stripped(substitute(_SPACE, " ", capitals.joined_lines(text)))
+
+
+PASSES: tuple[Pass, ...] = (
+    Pass("characters", characters.plain, (("caf\u00e9 \u2026 “so”", 'cafe ... "so"'), ("<b>bold</b>", " bold "))),
+    Pass("lines", _lines, (("a hyphen-\nated word", "a hyphenated word"), (" one\n two", "one two"))),
+    Pass("notes", references.notes, (("It ended.³ Then", "It ended. Then"), ("so he said[12] and", "so he said and"))),
+    Pass("addresses", web.addresses, (("see x.org", "see X\ue001 dot org"), ("#BigNews", "hashtag Big News"))),
+    Pass("shouting", capitals.calm, (("DO NOT ENTER", "Do Not Enter"), ("the FBI", "the FBI"))),
+    Pass("mixed capitals", capitals.parted, (("OpenAI", "Open A I"), ("McDonald", "McDonald"))),
+    Pass("places", references.places, (("Genesis 1:1", "Genesis one one"), ("Chapter 01", "Chapter 1")), figures=True),
+    Pass("abbreviations", abbreviations.expand, (("Dr. Who, etc.", "doctor Who, et cetera."),)),
+    Pass("thousands", numerals.thousands, (("10 000 men", "10,000 men"), ("1.234.567", "1234567")), figures=True),
+    Pass("telephones", numerals.telephones, (("555-1234", "five five five, one two three four"),), figures=True),
+    Pass("dates", dates.dates, (("5/11/2020", "May eleventh, twenty twenty"),), figures=True),
+    Pass("times", dates.times, (("10:30", "ten thirty"), ("5 pm", "five P M")), figures=True),
+    Pass(
+        "names",
+        numerals.names,
+        (("a Boeing 747", "a Boeing seven forty-seven"), ("401(k)", "four oh one K")),
+        figures=True,
+    ),
+    Pass("ranges", units.ranges, (("5%-10%", "5% to 10%"), ("50-50", "fifty-fifty")), figures=True),
+    Pass("signs", _signs, (("R&D", "R and D"), ("1+1=2", "1 plus 1 equals 2"))),
+    Pass("money", money.sums, (("$3.50", "three dollars and fifty cents"),)),
+    Pass("quantities", units.quantities, (("5 km", "five kilometers"), ("2/3rds", "two thirds")), figures=True),
+    Pass("powers", units.powers, (("x² + y²", "x squared + y squared"),), figures=True),
+    Pass("numbers", numerals.figures, (("in 1895", "in eighteen ninety-five"), ("B52", "B fifty-two")), figures=True),
+    Pass("signs left", _left_over, (("100 %", "100  percent "),)),
+    Pass("roman numerals", capitals.roman, (("Henry VIII", "Henry the eighth"), ("Rocky IV", "Rocky four"))),
+    Pass("capitals", capitals.initials, (("the U.S. FBI", "the U S F B I"), ("She works in IT", "she works in I T"))),
+    Pass("punctuation", _punctuation, (("well -- so!!", "well - so!"),)),
+)
+"""Every pass, in order."""
 
 
 def clean(text: str, words: Container[str] = ()) -> str:
@@ -97,18 +182,49 @@ def clean(text: str, words: Container[str] = ()) -> str:
 
 
 def normalize(text: str, words: Container[str] = ()) -> str:
-    """As `clean`, but what is not speakable gives a text without letters."""
+    """As `clean`, but what is not speakable gives a text without letters. A `TracedText` stays one."""
     held: list[str] = []
-    parts: list[str] = []
-    position = 0
-    for match in MARKUP.finditer(text):
-        parts += [plain(text[position : match.start()]), HELD]
+
+    def hold(match: re.Match[str]) -> str:
+        if not is_phones(match[0]):
+            return f"({match[0][1:-1]})"
         held.append("{" + " ".join(parse_markup(match[0])) + "}")
-        position = match.end()
-    said = _read("".join([*parts, plain(text[position:])]), words)
-    pieces = said.split(HELD)
-    assert len(pieces) == len(held) + 1, f"a rule lost or made markup: {said!r}"
-    return "".join([pieces[0], *(markup + piece for markup, piece in zip(held, pieces[1:], strict=True))])
+        return HELD
+
+    begin("phones", text)
+    text = substitute(_PRIVATE, "", text)
+    text = substitute(MARKUP, hold, text)
+    for step in PASSES:
+        if step.figures and not _HAS_FIGURE.search(text):
+            continue
+        begin(step.name, text)
+        text = step.function(text) if step.name != "capitals" else capitals.initials(text, words)
+    assert text.count(HELD) == len(held), f"a rule lost or made markup: {text!r}"
+    begin("phones", text)
+    phones = iter(held)
+    return substitute(_HELD, lambda match: next(phones), text)
+
+
+def trace(text: str, words: Container[str] = ()) -> TracedText:
+    """As `normalize`, with where every character is from, and what each pass did."""
+    said = normalize(TracedText.source(text), words)
+    assert isinstance(said, TracedText), "a pass lost the trace"
+    return said
+
+
+def explain(text: str) -> Normalized:
+    """`text` in words, with the place of each word in it. Raises InputError as `clean`."""
+    said = trace(text)
+    if not says_something(said):
+        raise unspeakable(text)
+    spoken = [match for match in _SPOKEN.finditer(said) if _HAS_LETTER.search(match[0])]
+    return Normalized(
+        text,
+        str(said),
+        tuple(match[0] for match in spoken),
+        tuple(said.span(*match.span()) for match in spoken),
+        tuple(said.edits),
+    )
 
 
 def says_something(words: str) -> bool:
@@ -123,45 +239,3 @@ def unspeakable(text: str) -> InputError:
     return InputError(
         f"nothing speakable in '{shown}'; it needs a letter or a number" if shown else "the text is empty"
     )
-
-
-def _read(text: str, words: Container[str]) -> str:
-    """Plain text with its markup held, in words."""
-    text = " ".join(text.split())
-    text = addresses(text)
-    text = calm(text)
-    text = expand(text)
-    if any(figure in text for figure in "0123456789"):
-        text = _CONTINENTAL.sub(lambda match: f"{match[1].replace('.', '')}.{match[2]}", text)
-        text = _GROUPED.sub(_ungrouped, text)
-        text = telephones(text)
-        text = dates(text)
-        text = times(text)
-        text = _signs(text)
-        text = sums(text)
-        text = quantities(text)
-        text = figures(text)
-    else:
-        text = _signs(text)
-        text = sums(text)
-    for sign, name in _LEFT_OVER:
-        text = sign.sub(name, text)
-    text = roman(text)
-    text = initials(text, words)
-    for pattern, replacement in _PUNCTUATION:
-        text = pattern.sub(replacement, text)
-    text = " ".join(_UNKNOWN.sub(" ", text).split())
-    return text.lstrip(" ,.;:!?)-").rstrip(" (-")
-
-
-def _ungrouped(match: re.Match[str]) -> str:
-    parts = match[0].split(".")
-    if len(parts) == 4 and all(part == str(int(part)) and int(part) < 256 for part in parts):  # An internet address.
-        return match[0]
-    return re.sub("[., ]", "", match[0])
-
-
-def _signs(text: str) -> str:
-    for pattern, name in _SIGN_WORDS:
-        text = pattern.sub(name, text)
-    return text

@@ -7,7 +7,7 @@ into ids.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from glowtron.text import english, nvidia
 from glowtron.text.phonemes import Phonemizer, Word
 from glowtron.text.sentences import MAX_CHARS, MIN_CHARS, Ending, Piece, split_pieces
 from glowtron.text.symbols import FIRST_SOUND, MARKUP, PAD, SYMBOLS, character_ids, phone_ids
+from glowtron.text.tracing import TracedText
 
 _MARKS = ".,;:!?"
 
@@ -39,6 +40,8 @@ class EncodedWord(NamedTuple):
     """As it is spoken, not as it is written."""
     symbols: tuple[int, int]
     """The first of its ids, and the one after its last."""
+    span: tuple[int, int] | None = None
+    """The characters of the sentence's text that it is the reading of; None for the published weights' frontend."""
     pronunciation: Word | None = None
     """Its phones and where they are from; None for a voice that reads letters."""
 
@@ -65,6 +68,10 @@ class Frontend(ABC):
     def normalize(self, text: str) -> str:
         """Write every number and abbreviation of `text` in words. Raises InputError if that cannot be done."""
 
+    def _trace(self, text: str) -> str:
+        """As `normalize`, with the places of words where the frontend knows them."""
+        return self.normalize(text)
+
     @abstractmethod
     def _encode(self, text: str, normalized: str) -> Encoded:
         """Turn a normalised text into ids."""
@@ -77,7 +84,7 @@ class Frontend(ABC):
         """Encode one sentence, which is normalised first if it is a plain text. Raises InputError as `normalize`."""
         if isinstance(sentence, NormalizedSentence):
             return self._encode(sentence.text, sentence.normalized)
-        return self._encode(sentence, self.normalize(sentence))
+        return self._encode(sentence, self._trace(sentence))
 
     def ids(self, text: str) -> list[int]:
         """The symbol ids of one sentence. Raises InputError as `normalize`."""
@@ -146,18 +153,27 @@ class EnglishFrontend(Frontend):
         """See `Frontend.normalize`."""
         return english.clean(text, self._words)
 
+    def _trace(self, text: str) -> TracedText:
+        traced = english.trace(text, self._words)
+        if not english.says_something(traced):
+            raise english.unspeakable(text)
+        return traced
+
     def _encode(self, text: str, normalized: str) -> Encoded:
         if self._phonemizer is None:
             symbols = normalized
             ids, words = _spell(_characters(normalized))
         else:
-            symbols, ids, words = _transcribe(self._phonemizer.tokens(normalized))
+            written = _originals(text, normalized) if isinstance(normalized, TracedText) else None
+            symbols, ids, words = _transcribe(self._phonemizer.tokens(normalized, written))
+        if isinstance(normalized, TracedText):
+            words = _located(words, normalized)
         assert is_speakable(ids) and SYMBOLS.index(PAD) not in ids, f"nothing speakable is left: {symbols!r}"
         return Encoded(text, normalized, symbols, ids, words)
 
     def _shorten(self, piece: Piece, max_chars: int) -> list[NormalizedSentence]:
         # Forty figures are two hundred letters.
-        words = english.normalize(piece.text, self._words)
+        words = english.trace(piece.text, self._words)
         if not english.says_something(words):
             return []
         if len(words) <= 1.2 * max_chars or len(piece.text) <= MIN_CHARS:
@@ -170,6 +186,28 @@ class EnglishFrontend(Frontend):
 def is_speakable(ids: list[int]) -> bool:
     """Whether `ids` hold a letter or a phone."""
     return any(index >= FIRST_SOUND for index in ids)
+
+
+def _originals(text: str, normalized: TracedText) -> Callable[[int, int], str]:
+    """What was written where `normalized` has characters i to j."""
+
+    def written(start: int, end: int) -> str:
+        first, last = normalized.span(start, end)
+        return text[first:last]
+
+    return written
+
+
+def _located(words: tuple[EncodedWord, ...], normalized: TracedText) -> tuple[EncodedWord, ...]:
+    """`words` of a normalised sentence with their places in the written one."""
+    lowered = normalized.lower()
+    found, position = [], 0
+    for word in words:
+        start = lowered.find(word.text.lower(), position)
+        assert start >= 0, f"{word.text!r} is not among the words of {normalized!r}"
+        position = start + len(word.text)
+        found.append(word._replace(span=normalized.span(start, position)))
+    return tuple(found)
 
 
 def _characters(normalized: str) -> Iterator[tuple[str, list[int]]]:
@@ -221,5 +259,5 @@ def _transcribe(tokens: Iterable[Word | str]) -> tuple[str, list[int], tuple[Enc
             symbols += "{" + " ".join(token.phones) + "}"
             first = len(ids)
             ids += phone_ids(token.phones)
-            words.append(EncodedWord(token.text, (first, len(ids)), token))
+            words.append(EncodedWord(token.text, (first, len(ids)), pronunciation=token))
     return symbols, ids, tuple(words)

@@ -23,6 +23,8 @@ class Context(NamedTuple):
     """The word after, in the same phrase."""
     next_sound: str = ""
     """First phone of the word after, over punctuation too."""
+    name: bool = False
+    """Whether it is written as a name: with a capital inside a sentence."""
     past: bool = False
     """Whether something in the sentence says that it tells of the past."""
 
@@ -48,7 +50,7 @@ _BEFORE_BASE = frozenset(
 )
 _ADVERBS = frozenset("never always often also".split())
 _SUBJECTS = frozenset("i you we they he she it who".split())
-_OPENING = frozenset("the a an my your his her its our their these those".split())
+OPENING = frozenset("the a an my your his her its our their these those".split())
 _OBJECTS = frozenset("me him them us it you himself herself itself themselves".split())
 _DEGREES = frozenset("very so too quite rather most more less extremely as how".split())
 _JOINING = frozenset("and or but if than then because when while where why nor yet".split())
@@ -66,9 +68,33 @@ _ON_STAGE = frozenset("music show shows broadcast audience coals ammunition wire
 
 _PAST = frozenset("was were had did didn't wasn't weren't hadn't yesterday ago said went came took saw thought".split())
 
+_SPANS = frozenset(
+    """week month year night summer winter spring autumn fall time monday tuesday wednesday thursday friday saturday
+    sunday january february march april may june july august september october november december century""".split()
+)
+_GOES_LIVE = frozenset(
+    """go goes went going gone broadcast broadcasts broadcasting watch watches watched watching stream streams streamed
+    streaming record recorded perform performs performed performing play plays played playing air aired airs shown
+    reporting coming see seen hear heard sing sang appear appeared appearing show shown shows starts start""".split()
+)
+_LIVE_THINGS = frozenset(
+    """from updates stream streams streaming tv concert concerts coverage event events score scores performance
+    performances feed chat band album recording recordings action video television demonstration demo blog rounds
+    bait births wires traffic translation captions captioning stock poultry theater theatre""".split()
+)
+_FISHY = frozenset(
+    """sea striped largemouth smallmouth caught catch catching grilled rock fried chilean fishing boat boats fish fillet
+    fillets swam swim swims fisherman spawn spawning lake pond trout""".split()
+)
+
 EXTRA: Mapping[str, Mapping[str, Phones]] = {
     "lead": {"DEFAULT": ("L", "IY1", "D"), "METAL": ("L", "EH1", "D")},
     "leads": {"DEFAULT": ("L", "IY1", "D", "Z"), "METAL": ("L", "EH1", "D", "Z")},
+    "august": {"DEFAULT": ("AO1", "G", "AH0", "S", "T"), "ADJ": ("AO0", "G", "AH1", "S", "T")},
+    "nice": {"DEFAULT": ("N", "AY1", "S"), "NAME": ("N", "IY1", "S")},
+    "reading": {"DEFAULT": ("R", "IY1", "D", "IH0", "NG"), "NAME": ("R", "EH1", "D", "IH0", "NG")},
+    "job": {"DEFAULT": ("JH", "AA1", "B"), "NAME": ("JH", "OW1", "B")},
+    "bows": {"DEFAULT": ("B", "OW1", "Z"), "VERB": ("B", "AW1", "Z")},
 }
 """Homographs that the dictionary does not tell apart."""
 
@@ -81,6 +107,7 @@ NAMES: Mapping[str, str] = {
     "VBD": "past tense",
     "VBN": "participle",
     "METAL": "metal",
+    "NAME": "name",
 }
 """What a word was taken for, by the key of its pronunciation."""
 
@@ -90,7 +117,9 @@ REDUCED = frozenset(("DEFAULT", "None", "DT"))
 
 def tells_of_past(words: list[str]) -> bool:
     """Whether a sentence of lower-case words has a sign of the past tense."""
-    return any(word in _PAST or (word.endswith("ed") and len(word) > 4) for word in words)
+    if any(word in _PAST or (word.endswith("ed") and len(word) > 4) for word in words):
+        return True
+    return any(before == "last" and word in _SPANS for before, word in zip(words, words[1:], strict=False))
 
 
 def choose(word: str, parts: Mapping[str, Phones], context: Context) -> str:
@@ -117,7 +146,7 @@ def _single(context: Context) -> tuple[str, ...]:
         return ("VERB", *last)
     if after == "of":
         return ("NOUN",)
-    if after in _OPENING or after in _OBJECTS:
+    if after in OPENING or after in _OBJECTS:
         return ("VERB",)
     if not before and _modifies(context):
         return ("ADJ",)
@@ -138,15 +167,21 @@ def _modifies(context: Context) -> bool:
 
 
 def _read(context: Context) -> tuple[str, ...]:
-    if context.before in _BEFORE_BASE:
+    if context.before in _BEFORE_BASE or (context.before in _SUBJECTS and context.before_that in _BEFORE_BASE):
         return ()
+    if context.before_that in _HAVE and context.before not in OPENING:  # "Have you read it?"
+        return ("VBD",)
     if context.before in _BE or context.before in _HAVE or context.before in ("he", "she", "it"):
         return ("VBD",)
     return ("VBD",) if context.past and context.before else ()
 
 
 def _live(context: Context) -> tuple[str, ...]:
+    if context.before in _BEFORE_BASE or (context.before in _SUBJECTS and context.before not in ("it", "who")):
+        return ("VERB",)
     stage = context.before in _DETERMINERS or context.before in _BE or context.after in _ON_STAGE
+    stage = stage or context.before in _GOES_LIVE or context.after in _LIVE_THINGS
+    stage = stage or (context.before_that in _GOES_LIVE and context.before in _OBJECTS | OPENING)
     return () if stage else ("VERB",)
 
 
@@ -164,7 +199,7 @@ def _used(context: Context) -> tuple[str, ...]:
 
 
 def _close(context: Context) -> tuple[str, ...]:
-    if context.before in _BEFORE_BASE or (not context.before and context.after in _OPENING):
+    if context.before in _BEFORE_BASE or (not context.before and context.after in OPENING):
         return ("VERB",)
     end = (context.before in _DETERMINERS or context.before in _PREPOSITIONS) and context.after in ("", "of")
     return ("NOUN",) if end else ()
@@ -188,6 +223,61 @@ def _lead(context: Context) -> tuple[str, ...]:
     return ("METAL",) if metal else ()
 
 
+def _bass(context: Context) -> tuple[str, ...]:
+    fish = _FISHY & {context.before, context.before_that, context.after}
+    return () if fish else ("ADJ",)
+
+
+def _bow(context: Context) -> tuple[str, ...]:
+    taken = frozenset("take takes took taking taken made make makes".split())
+    bends = context.before in _BEFORE_BASE or context.before in taken or context.before_that in taken
+    bends = bends or context.before in ("deep", "low", "polite", "final", "slight", "they", "we", "he", "she")
+    return ("VERB",) if bends or context.after in ("down", "before", "out", "of", "his", "her", "their", "to") else ()
+
+
+def _content(context: Context) -> tuple[str, ...]:
+    feels = frozenset(
+        "feel feels felt feeling seem seems seemed perfectly fairly not remain remained look looked".split()
+    )
+    if context.before in _BE | _DEGREES | feels or context.after in ("to", "with") or context.before in _OBJECTS:
+        return ()
+    return () if context.before in ("and", "") and not context.after else ("NOUN",)
+
+
+def _wind(context: Context) -> tuple[str, ...]:
+    if context.before in _DETERMINERS or context.before in _PREPOSITIONS:
+        return ("NOUN",)
+    return ("VERB",) if context.after in ("up", "down") else _single(context)
+
+
+def _tear(context: Context) -> tuple[str, ...]:
+    if context.after in ("up", "down", "apart", "off", "out", "away", "open") or context.before_that == "wear":
+        return ("VERB",)
+    return ("VERB",) if context.before in _DETERMINERS and context.after in ("in", "along") else _single(context)
+
+
+def _dove(context: Context) -> tuple[str, ...]:
+    dived = (
+        context.after in ("into", "in", "off", "under", "down", "headfirst", "deep") and context.before not in OPENING
+    )
+    return ("VERB",) if dived else ()
+
+
+def _august(context: Context) -> tuple[str, ...]:
+    grand = context.before in ("an", "most", "so", "very", "more", "such") and _modifies(context)
+    return ("ADJ",) if grand else ()
+
+
+def _place(context: Context) -> tuple[str, ...]:
+    # In Nice, from Reading.
+    at = context.before in ("in", "to", "from", "near", "at", "of", "via", "visit", "visited")
+    return ("NAME",) if context.name and at else ()
+
+
+def _job(context: Context) -> tuple[str, ...]:
+    return ("NAME",) if context.name and context.before_that == "book" and context.before == "of" else ()
+
+
 def _default(context: Context) -> tuple[str, ...]:
     return ()
 
@@ -207,4 +297,15 @@ _RULES: Mapping[str, Callable[[Context], tuple[str, ...]]] = {
     "minute": _minute,
     "lead": _lead,
     "leads": _lead,
+    "bass": _bass,
+    "bow": _bow,
+    "bows": _bow,
+    "content": _content,
+    "wind": _wind,
+    "tear": _tear,
+    "dove": _dove,
+    "august": _august,
+    "nice": _place,
+    "reading": _place,
+    "job": _job,
 }

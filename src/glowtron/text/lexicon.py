@@ -26,6 +26,9 @@ PHONES = frozenset(CONSONANTS) | {vowel + digit for vowel in VOWELS for digit in
 OWN_WORDS = Path(__file__).with_name("names.txt")
 """Words that the dictionary lacks or gets wrong."""
 
+ACCENTS = Path(__file__).with_name("accents.txt")
+"""Words that sound otherwise with their accents."""
+_NO_NAMES = frozenset("ok os orange secession recollect jubilate portage rukh testudines hidalgo rom sol dene".split())
 _VOWEL_OF = dict(
     zip("AIOWYɑɔæɛɪiʊuʌəᵊᵻɜ", "EY AY OW AW OY AA AO AE EH IH IY UH UW AH AH AH IH ER".split(), strict=True)
 )
@@ -79,6 +82,7 @@ class Lexicon:
         self._user = read_pronunciations(user) if user is not None else {}
         self._own = read_pronunciations(OWN_WORDS) | self._user
         self._halves: dict[str, dict[str, Any]] = {}
+        self._accents: dict[str, Phones] | None = None
 
     def find(self, word: str) -> dict[str, Phones] | None:
         """Pronunciations of a lower-case word by part of speech, or None for an unknown word.
@@ -95,6 +99,22 @@ class Lexicon:
         if isinstance(entry, str):
             return {"DEFAULT": arpabet(entry)}
         return {part: arpabet(ipa) for part, ipa in entry.items() if ipa}
+
+    def find_accented(self, word: str) -> Phones | None:
+        """Phones of a lower-case word, given without them, that was written with accents: `resume` of "résumé"."""
+        if self._accents is None:
+            self._accents = read_pronunciations(ACCENTS)
+        found = self._accents.get(word)
+        if found is None and word.endswith("s") and word[:-1] in self._accents:
+            return (*self._accents[word[:-1]], "Z")
+        return found
+
+    def find_name(self, word: str) -> Phones | None:
+        """Phones of a lower-case word as a name, where it sounds otherwise than the word: `reno`, `polish`."""
+        name = self._half("gold").get(word.capitalize())
+        if word in self._own or word in _NO_NAMES or not isinstance(name, str):
+            return None
+        return arpabet(name) if self._half("gold").get(word, name) != name else None
 
     @property
     def users_words(self) -> Set[str]:

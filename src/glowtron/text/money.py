@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from glowtron.text.numbers import NUMBER, SCALES, START, cardinal, spoken
+from glowtron.text.tracing import substitute
 
 
 class Currency(NamedTuple):
@@ -33,6 +34,19 @@ SIGNS = {
     "₫": Currency("dong", "dong"),
     "₴": Currency("hryvnia", "hryvnias", "kopeck", "kopecks"),
     "₿": Currency("bitcoin", "bitcoins"),
+    "₦": Currency("naira", "naira", "kobo", "kobo"),
+    "₱": Currency("peso", "pesos", "centavo", "centavos"),
+    "฿": Currency("baht", "baht", "satang", "satang"),
+    "₡": Currency("colon", "colones", "centimo", "centimos"),
+    "₲": Currency("guarani", "guaranies"),
+    "₵": Currency("cedi", "cedis", "pesewa", "pesewas"),
+    "₸": Currency("tenge", "tenge"),
+    "₾": Currency("lari", "lari", "tetri", "tetri"),
+    "₼": Currency("manat", "manat", "qapik", "qapik"),
+    "₭": Currency("kip", "kip"),
+    "₮": Currency("tugrik", "tugriks"),
+    "៛": Currency("riel", "riels"),
+    "৳": Currency("taka", "taka", "poisha", "poisha"),
 }
 _NATIONS = {"US": "U S", "C": "canadian", "CA": "canadian", "A": "australian", "AU": "australian", "NZ": "new zealand"}
 _NATIONS |= {"HK": "hong kong", "S": "singapore", "R": ""}
@@ -48,9 +62,33 @@ CODES = {
     "INR": Currency("indian rupee", "indian rupees", "paisa", "paise"),
     "CNY": Currency("chinese yuan", "chinese yuan"),
     "RMB": Currency("chinese yuan", "chinese yuan"),
+    "NZD": Currency("new zealand dollar", "new zealand dollars", "cent", "cents"),
+    "SGD": Currency("singapore dollar", "singapore dollars", "cent", "cents"),
+    "HKD": Currency("hong kong dollar", "hong kong dollars", "cent", "cents"),
+    "SEK": Currency("swedish krona", "swedish kronor"),
+    "NOK": Currency("norwegian krone", "norwegian kroner"),
+    "DKK": Currency("danish krone", "danish kroner"),
+    "PLN": Currency("polish zloty", "polish zlotys"),
+    "CZK": Currency("czech koruna", "czech korunas"),
+    "HUF": Currency("hungarian forint", "hungarian forints"),
+    "RUB": Currency("russian ruble", "russian rubles"),
+    "UAH": Currency("ukrainian hryvnia", "ukrainian hryvnias"),
+    "MXN": Currency("mexican peso", "mexican pesos"),
+    "BRL": Currency("brazilian real", "brazilian reais"),
+    "ZAR": Currency("south african rand", "south african rand"),
+    "KRW": Currency("south korean won", "south korean won"),
+    "THB": Currency("thai baht", "thai baht"),
+    "NGN": Currency("nigerian naira", "nigerian naira"),
+    "KES": Currency("kenyan shilling", "kenyan shillings"),
+    "AED": Currency("U A E dirham", "U A E dirhams"),
+    "VND": Currency("vietnamese dong", "vietnamese dong"),
+    "BTC": Currency("bitcoin", "bitcoins"),
 }
 _SIGN = "[" + "".join(SIGNS) + "]"
-_SCALE = r"(?:[ -]?(hundred|thousand|million|billion|trillion|k|K|m|M|mm|mn|MM|b|B|bn|Bn|BN|t|T|tn|TN)\b(?!['/]))?"
+_NO_NOUNS = frozenset(
+    "and or for the from with per than that was were are has had have but which who not into over ago each".split()
+)
+_SCALE = r"(?:[ -]?(hundred|thousand|million|billion|trillion|k|K|m|M|mm|mn|MM|b|B|bn|Bn|BN|t|T|tn|TN)\b)?"
 _SUM = re.compile(
     rf"(?:(?<![^\s(])(-))?(?:(?<![A-Za-z])({'|'.join(_NATIONS)}))?({_SIGN})[ ]?(-)?({NUMBER})(?![0-9])"
     rf"(?:{_SCALE}[ ]?[-–][ ]?(?:{_SIGN})?({NUMBER}))?{_SCALE}"
@@ -64,23 +102,47 @@ _OLD_ENGLISH = re.compile(
 )
 # "a $5 bill", "the £20 note": the sum is an adjective there, and stands in the singular.
 _ADJECTIVE = re.compile(r"-[a-z]|[ ](?:bill|note|coin|fine|stamp|ticket|banknote|cheque|check)\b")
+_CENT_SIGN = re.compile("¢")
 _LONE = re.compile(_SIGN)
+_PER = re.compile(
+    r"(?<=[a-z])/(hour|hr|h|day|week|wk|month|mo|year|yr|kg|km|mile|person|night|min|minute|lb|oz|gallon|unit|seat|user)\b"
+)
+_PER_NAMES = {
+    "hr": "hour",
+    "h": "hour",
+    "wk": "week",
+    "mo": "month",
+    "yr": "year",
+    "kg": "kilogram",
+    "km": "kilometer",
+    "min": "minute",
+    "lb": "pound",
+    "oz": "ounce",
+}
+_TICKER = re.compile(r"(?<![\w$])\$([A-Z]{1,5})(?![\w])|(?<![\w$])\$(?=[A-Za-z_])")
+_PER_NOUN = re.compile(r"(?:/[a-z]{1,6})?[ ]([a-z]{3,})")
+_ARTICLE = re.compile(r"\b(?:[Aa]|[Aa]n|[Ee]very|[Ee]ach)(?:[ ][a-z]{2,12})?[ ]$")
 
 
 def sums(text: str) -> str:
     """`text` with its sums of money in words."""
-    if any(sign in text for sign in SIGNS):
-        text = _OLD_ENGLISH.sub(_old_english, text)
-        text = _COMMA_EURO.sub(r"€\1.\2", text)
-        text = _SUM.sub(_sum, text)
+    if "$" in text:
+        text = substitute(_TICKER, lambda match: " ".join(match[1]) if match[1] else "", text)
+    had = any(sign in text for sign in SIGNS)
+    if had:
+        text = substitute(_OLD_ENGLISH, _old_english, text)
+        text = substitute(_COMMA_EURO, r"€\1.\2", text)
+        text = substitute(_SUM, _sum, text)
     if _LONE.search(text) or any(code in text for code in CODES):
-        text = _SUM_AFTER.sub(
-            lambda match: _amount(match, match[1], match[2], SIGNS.get(match[3]) or CODES[match[4]]), text
+        text = substitute(
+            _SUM_AFTER, lambda match: _amount(match, match[1], match[2], SIGNS.get(match[3]) or CODES[match[4]]), text
         )
-        text = _SUM_WITH_CODE.sub(lambda match: _amount(match, match[2], match[3], CODES[match[1]]), text)
-        text = _CENTS.sub(lambda match: spoken(match[1]) + (" cent" if match[1] == "1" else " cents"), text)
-        text = _LONE.sub(lambda match: f" {SIGNS[match[0]].many} ", text)
-    return text.replace("¢", " cents ")
+        text = substitute(_SUM_WITH_CODE, lambda match: _amount(match, match[2], match[3], CODES[match[1]]), text)
+        text = substitute(_CENTS, lambda match: spoken(match[1]) + (" cent" if match[1] == "1" else " cents"), text)
+        text = substitute(_LONE, lambda match: f" {SIGNS[match[0]].many} ", text)
+    if had and "/" in text:
+        text = substitute(_PER, lambda match: " per " + _PER_NAMES.get(match[1], match[1]), text)
+    return substitute(_CENT_SIGN, " cents ", text)
 
 
 def _sum(match: re.Match[str]) -> str:
@@ -92,13 +154,17 @@ def _sum(match: re.Match[str]) -> str:
         currency = Currency(f"{_NATIONS[nation]} {currency.one}", f"{_NATIONS[nation]} {currency.many}", *currency[2:])
     words = "minus " if minus or minus_inside else ""
     if upper:
-        lower = f"{spoken(number)} {_scale(lower_scale)}" if lower_scale and lower_scale != scale else spoken(number)
+        lower = spoken(number.removesuffix(".00"))
+        if lower_scale and lower_scale != scale:
+            lower += f" {_scale(lower_scale)}"
+        elif "." in number and len(number.partition(".")[2]) == 2 and not scale and currency.cent:
+            lower = _amount(match, number, None, currency)
         return f"{words}{lower} to {_amount(match, upper, scale, currency)}"
     return words + _amount(match, number, scale, currency)
 
 
 def _amount(match: re.Match[str], number: str, scale: str | None, currency: Currency) -> str:
-    adjective = _ADJECTIVE.match(match.string, match.end()) is not None
+    adjective = _ADJECTIVE.match(match.string, match.end()) is not None or _is_adjective(match)
     many = currency.one if adjective else currency.many
     if scale:
         return f"{spoken(number)} {_scale(scale)} {many}"
@@ -112,6 +178,14 @@ def _amount(match: re.Match[str], number: str, scale: str | None, currency: Curr
     if hundredths:
         parts.append(f"{cardinal(hundredths)} {currency.cent if hundredths == 1 else currency.cents}")
     return " and ".join(parts)
+
+
+def _is_adjective(match: re.Match[str]) -> bool:
+    """Whether the sum belongs to a noun: "a $5 million deal", "a $100k/month budget"."""
+    after = _PER_NOUN.match(match.string, match.end())
+    if after is None or after[1] in _NO_NOUNS:
+        return False
+    return _ARTICLE.search(match.string, max(0, match.start() - 20), match.start()) is not None
 
 
 def _scale(scale: str) -> str:

@@ -105,8 +105,15 @@ def pairs(number: int) -> str:
 
 def decade(figures: str) -> str:
     """`"1990"` as "nineteen nineties", `"90"` as "nineties", `"1900"` as "nineteen hundreds"."""
-    before, last = _last_word(pairs(int(figures)))
-    return before + (last[:-1] + "ies" if last.endswith("y") else last + "s")
+    return plural(pairs(int(figures)))
+
+
+def plural(words: str) -> str:
+    """A number in words in the plural: "sixty-fives", "sixes", "twenties"."""
+    before, last = _last_word(words)
+    if last.endswith("y"):
+        return before + last[:-1] + "ies"
+    return before + last + ("es" if last.endswith("x") else "s")
 
 
 def spoken(number: str) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+from glowtron.text.abbreviations import STATES
 from glowtron.text.capitals import NAMED
-from glowtron.text.numbers import NUMBER, SCALES, SIGN, START, cardinal, decade, digits, ordinal, pairs, spoken
+from glowtron.text.numbers import NUMBER, SCALES, SIGN, START, cardinal, decade, digits, ordinal, pairs, plural, spoken
+from glowtron.text.tracing import substitute
+from glowtron.text.units import UNITS
 
 # With these before it, a number of four figures is a year: "in 1895", "summer of 1914".
 _YEAR_BEFORE = frozenset(
@@ -54,14 +57,11 @@ _HOUSE = re.compile(
     r"(?:[Ss]treet|[Aa]venue|[Rr]oad|[Bb]oulevard|[Ll]ane|[Dd]rive|Place|Court|Way|[Hh]ighway|[Ss]quare)\b))"
 )
 _ORDINAL = re.compile(rf"{START}([0-9]{{1,3}}(?:,[0-9]{{3}})+|[0-9]+)(?:st|nd|rd|th|ST|ND|RD|TH)\b")
-_STATES = (
-    "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA"
-)
-_STATES += " RI SC SD TN TX UT VT VA WA WV WI WY DC D.C."
-_ZIP = re.compile(rf"\b({'|'.join(map(re.escape, _STATES.split()))}) ([0-9]{{5}}(?:-[0-9]{{4}})?)(?![\w-]|[.,][0-9])")
+_ZIP_AFTER = "|".join(re.escape(state) for state in (*STATES, *STATES.values(), "DC", "D.C."))
+_ZIP = re.compile(rf"\b({_ZIP_AFTER}),? ([0-9]{{5}}(?:-[0-9]{{4}})?)(?![\w-]|[.,][0-9])")
 _PHONE = re.compile(
     r"(?<![\w.,/-])(\+?[0-9]{1,3}[ .-])?(\([0-9]{3}\)[ ]?|[0-9]{3}[ .-])([0-9]{3})[ .-]([0-9]{4})(?![\w]|[.,-][0-9])"
-    r"|(?<![\w.,/-])(\+[0-9]{1,3}(?:[ -][0-9]{1,5}){1,6})(?![\w])"
+    r"|(?<![\w.,/-])(\+[0-9]{1,3}(?:[ -][0-9]{1,8}){1,6})(?![\w])"
     r"|(?<![\w.,/-])([0-9]{3}-[0-9]{4})(?![\w]|[.,-][0-9])"
 )
 # "020 7946 0958" in Britain; the sixteen figures of a card.
@@ -71,13 +71,16 @@ _GROUPS = re.compile(r"(?<![\w.,/-])([0-9]+(?:-[0-9]+){2,12})(?![\w-])")
 _VERSION = re.compile(r"(?:(?<![\w.])[vV]\.?|(?<![\w.,]))([0-9]{1,5}(?:\.[0-9]{1,5}){2,6})(?![\w]|\.[0-9])")
 _GLUED_VERSION = re.compile(r"(?<![\w.])([A-Za-z]{2,20})([0-9]{1,3}(?:\.[0-9]{1,4}){1,4})(?![\w]|\.[0-9])")
 _LINES = re.compile(r"(?<![\w.])([1-9][0-9]{2,3})([pi])(?![\w])")
-_SCALED = re.compile(rf"{START}({NUMBER})[ ]?(bn|mn|tn)\b|{START}([0-9]{{1,6}}\.[0-9]{{1,3}})([KMB])(?![\w/])")
+_SCALED = re.compile(
+    rf"{START}({NUMBER})[ ]?(bn|mn|tn)\b|{START}([0-9]{{1,6}}\.[0-9]{{1,3}})([KMB])(?!\w)"
+    rf"|{START}([0-9]{{1,6}})([MB])(?=/[a-z])"
+)
 _NAMED_VERSION = re.compile(
     r"(?:(?<![\w.])[vV]|\b([Vv]ersion|[Pp]ython)[ ])([0-9]{1,4})(?:\.([0-9]{1,4}))?(?![\w]|\.[0-9])"
 )
 _RANGE = re.compile(rf"{START}({NUMBER})[ ]?[-–][ ]?({NUMBER})(?![\w-]|[.,][0-9])")
 _MINUS = re.compile(rf"{START}({NUMBER})[ ]?-[ ]?({NUMBER})(?=[ ]equals\b)")
-_RATIO = re.compile(r"(?<![\w.:])([0-9]{1,4}):([0-9]{1,4})(?![\w:])")
+_RATIO = re.compile(rf"(?<![\w.:,])({NUMBER}):({NUMBER})(?![\w:]|,[0-9])")
 _CODE = re.compile(
     r"(?<![\w.'])(?=[A-Za-z]{0,8}[0-9])(?=[0-9]{0,12}[A-Za-z]|[A-Za-z])([A-Za-z0-9]{2,20})(?:-([A-Za-z]|[0-9]{1,4}))?(?![\w'])"
 )
@@ -88,39 +91,250 @@ _ANY = re.compile(rf"{SIGN}{NUMBER}")
 _WORD_BEFORE = re.compile(r"([A-Za-z]+)[ ,]*$")
 _WORD_AFTER = re.compile(r"[ -]([A-Za-z]+)")
 _WINDOW = 24
+_LEFT = re.compile("[0-9]+")
+
+
+_SPACED_THOUSANDS = re.compile(
+    r"(?<![\w.,:/-])(?<![0-9] )([1-9][0-9]{0,2}) ([0-9]{3})(?:,([0-9]{1,2}))?(?![\w:/-]|[ .,][0-9]|[ ][x×][ ])"
+)
+_NO_THOUSANDS_BEFORE = re.compile(
+    r"(?:\b(?:[Pp]age|[Rr]oute|[Nn]umber|[Nn]o|[Cc]hapter|[Ff]light|[Rr]oom|[Ss]ection|[Hh]ighway|[Ii]nterstate|[Cc]all|[Dd]ial|"
+    r"[Aa]rea|[Cc]ode|[Bb]ox|[Pp]art|[Ll]evel|[Ss]tep|[Mm]odel|[Vv]ersion|I|[Jj]anuary|[Ff]ebruary|[Mm]arch|[Aa]pril|[Mm]ay|[Jj]une|"
+    r"[Jj]uly|[Aa]ugust|[Ss]eptember|[Oo]ctober|[Nn]ovember|[Dd]ecember)\.?[ ]|[0-9][,;]?[ ])$"
+)
+_APOSTROPHES = re.compile(r"(?<![\w.,'])([1-9][0-9]{0,2}(?:'[0-9]{3})+)(?![\w'])")
+_UNDERSCORES = re.compile(r"(?<![\w.,])([1-9][0-9]{0,2}(?:_[0-9]{3})+)(?!\w)")
+# Thousands and decimals on the Continent: 1.234,56.
+_CONTINENTAL = re.compile(r"(?<![\w.,])([0-9]{1,3}(?:\.[0-9]{3}){1,8}),([0-9]{2})(?![\w,]|\.[0-9])")
+# Thousands in India, Germany and France: 12,34,567 and 1.234.567 and 1 234 567.
+_GROUPED = re.compile(
+    r"(?<![\w.,])(?<![0-9] )(?:[0-9]{1,2}(?:,[0-9]{2}){1,6},[0-9]{3}"
+    r"|[0-9]{1,3}(?:\.[0-9]{3}){2,9}|[0-9]{1,3}(?: [0-9]{3}){2,9})"
+    r"(?!\w|[ .,][0-9])"
+)
+
+
+def thousands(text: str) -> str:
+    """`text` with the thousands of its numbers as in English, or not set apart."""
+    text = substitute(_CONTINENTAL, lambda match: f"{match[1].replace('.', '')}.{match[2]}", text)
+    text = substitute(_GROUPED, _ungrouped, text)
+    text = substitute(_APOSTROPHES, lambda match: match[1].replace("'", ","), text)
+    text = substitute(_UNDERSCORES, lambda match: match[1].replace("_", ","), text)
+    return substitute(_SPACED_THOUSANDS, _spaced_thousands, text)
+
+
+def _spaced_thousands(match: re.Match[str]) -> str:
+    """10 000 people: but "page 10 200" are two numbers."""
+    if _NO_THOUSANDS_BEFORE.search(match.string, max(0, match.start() - _WINDOW), match.start()):
+        return match[0]
+    if (
+        len(match[1]) == 3
+        and match[2] != "000"
+        and not re.match("[ ]?[a-z$£€%]", match.string[match.end() : match.end() + 2])
+    ):
+        return match[0]
+    return f"{match[1]},{match[2]}" + (f".{match[3]}" if match[3] else "")
+
+
+def _ungrouped(match: re.Match[str]) -> str:
+    parts = match[0].split(".")
+    if len(parts) == 4 and all(part == str(int(part)) and int(part) < 256 for part in parts):  # An internet address.
+        return match[0]
+    return re.sub("[., ]", "", match[0])
+
+
+# Abroad: 07911 123456, (02) 9876 5432, 030/12345678, +44 (0)20 7946 0958, 1300 123 456.
+_ABROAD = re.compile(
+    r"(?<![\w.,/-])(?:\+[0-9]{1,3}[ ]?)?\(?(?:\(0\)[ ]?[0-9]{1,5}"
+    r"|0[0-9]{1,5})\)?(?:[ /-]{1,2}[0-9]{2,8}){1,5}(?![\w/]|[.,-][0-9])"
+    r"|(?<![\w.,/-])1[38]00(?: [0-9]{3}){2}(?![\w/]|[.,-][0-9])"
+)
+_CALLED = re.compile(
+    r"(\b(?:[Cc]all|[Dd]ial|[Tt]el|[Tt]elephone|[Pp]hone|[Ff]ax|[Mm]obile|[Cc]ell|[Tt]ext|WhatsApp"
+    r"|[Hh]otline)(?:ed|ing| us| me)?(?: at| on| number)?[.:]?[ ])"
+    r"([0-9]{3,5}(?:[ -][0-9]{3,5}){0,3})(?![\w/%]|[.,:-][0-9]|[ ](?:times|people|men|women|of|minutes|days"
+    r"|years|witnesses|voters)\b)"
+)
+_VANITY = re.compile(r"(?<![\w-])(1-)?(800|888|877|866|855|900)-(?=[A-Z0-9-]*[A-Z])([A-Z0-9]+(?:-[A-Z0-9]+)?)(?!\w)")
+_ENDING_IN = re.compile(
+    r"(\b(?:ending|ends|ended)[ ](?:in|with)|[Ll]ast (?:four|4)(?: digits)?(?: are| is|:)?|PIN(?: code)?(?: is"
+    r"|:)?|[Aa]ccount(?: number)?|"
+    r"[Pp]asscode(?: is|:)?|OTP(?: is|:)?|[Cc]ode is)([ ]#?)([0-9]{3,12})(?![\w%]|[.,:/-][0-9])"
+)
 
 
 def telephones(text: str) -> str:
     """`text` with its telephone numbers in words, figure by figure."""
-    text = _PHONE.sub(_phone, text)
-    text = _SPACED.sub(lambda match: ", ".join(digits(group) for group in match[1].split()), text)
-    return _LONG.sub(lambda match: digits(match[1]), text)  # Ten figures without commas count nothing.
+    text = substitute(_VANITY, _vanity, text)
+    text = substitute(_ENDING_IN, lambda match: f"{match[1]} {digits(match[3])}", text)
+    text = substitute(_ABROAD, _abroad, text)
+    text = substitute(_CALLED, lambda match: match[1] + ", ".join(map(digits, re.split("[ -]", match[2]))), text)
+    text = substitute(_PHONE, _phone, text)
+    text = substitute(_SPACED, lambda match: ", ".join(digits(group) for group in match[1].split()), text)
+    return substitute(_LONG, lambda match: digits(match[1]), text)  # Ten figures without commas count nothing.
+
+
+# Figures that are names: Boeing 747, Office 365, 401(k), I-280, the Porsche 911.
+_BRANDS = """Boeing Airbus Porsche Office Xbox Peugeot Mazda Levi's Levis Nokia
+    Intel Ferrari BMW Mercedes Fiat Volvo Saab Form
+    Formula Route Highway Interstate Cessna Windows Microsoft Renault Citroen Audi
+    Lamborghini McLaren Lotus Chrysler Dodge
+    GeForce Radeon Galaxy Pentium Core Heinz Commodore Amiga Atari Yamaha Honda Kawasaki Ducati Leica Canon Nikon Dell
+    Thinkpad ThinkPad Samsung Huawei Airport Terminal Learjet Gulfstream Embraer Bombardier DC MD SR CA Hwy US I Rt
+    Title Section Rule Studio Room Flight Agent Ordinance Ryzen Snapdragon""".split()
+_NAMED_FIGURES = re.compile(
+    rf"(?<![\w.])((?:{'|'.join(_BRANDS)})(?:[ -](?:RTX|GTX|RX|Model"
+    rf"|Series))?[ -])([1-9][0-9]{{2,3}})(-[0-9]{{2,3}})?(s\b)?"
+    r"(?![\w%]|[.,:/-][0-9])"
+)
+_THE_NAMED = re.compile(
+    r"\b((?:[Tt]he|[Aa]n?|[Hh]is|[Hh]er|[Mm]y|[Oo]ur|[Yy]our|[Tt]heir"
+    r"|[Nn]ew)[ ](?:[A-Z][A-Za-z'-]{1,15}[ ]){1,2})([1-9][0-9]{2})(s\b)?"
+    r"(?![\w%]|[.,:/-][0-9]|-[A-Za-z])"
+)
+_PLAN = re.compile(r"(?<![\w.,])([1-9][0-9]{2,3})[ ]?\(([a-z])\)(?:\(([0-9])\))?")
+_MODEL = re.compile(r"(?<![\w.,-])(7[0-9]7|A3[0-9]0)-([0-9]{2,3})(?![\w-])")
+_EMERGENCY = re.compile(r"(?<![\w.,])(911|999)(?=[ ](?:calls?|operators?|dispatch\w*|center|emergency|tapes?)\b)")
+_CODES_PLURAL = re.compile(r"(?<![\w.])([A-Z]{1,3})-?([0-9]{1,3})s\b")
+_WORD_DASH_FIGURES = re.compile(r"(?<![\w.-])([A-Z][a-z]{1,12})-([0-9]{1,4})(?![\w-]|[.,][0-9])")
+_YEAR_IN_BRACKETS = re.compile(
+    r"(?<=\()(?:(b\.|d\.|c\.|r\.|born|died)[ ])?(1[0-9]{3}|20[0-9]{2})(?=[),;])|(?<=[a-z],[ ])(10[0-9]{2})(?=[,.;)]|$)"
+)
+_IN_YEAR = re.compile(r"(?<=[ ]in[ ])([1-9][0-9]{2})(?=[,;)]|\.(?![0-9]))")
+_SPOKEN_OF = {"b.": "born ", "d.": "died ", "c.": "circa ", "r.": "reigned "}
+_EARLY_YEAR = re.compile(
+    r"\b((?:by|from|before|after|between|around|the|of|AD|to)[ ])(10[0-9]{2})(?![\w%/:-]|[.,][0-9])(?=([ ][A-Za-z]+)?)"
+)
+_IP = re.compile(r"(?<![\w.])((?:[0-9]{1,3}\.){3}[0-9]{1,3})(?:/([0-9]{1,2}))?(?::([0-9]{2,5}))?(?![\w]|\.[0-9])")
+_KILO = re.compile(
+    rf"{START}([0-9]{{1,4}}(?:\.[0-9])?)[kK](?=[ ](?:people|users|followers|subscribers|views|viewers|customers"
+    rf"|jobs|members|visitors|copies|downloads|players|fans|likes|votes|dollars|euros|pounds|steps|words|times|miles)\b)"
+)
+
+
+def names(text: str) -> str:
+    """`text` with the figures of models, roads and forms, of early years, and of internet addresses in words."""
+    text = substitute(_IP, _ip, text)
+    text = substitute(_KILO, lambda match: f"{spoken(match[1])} thousand", text)
+    text = substitute(_PLAN, _plan, text)
+    text = substitute(_MODEL, lambda match: f"{_code_name(match[1])} {pairs(int(match[2]))}", text)
+    text = substitute(_EMERGENCY, lambda match: digits(match[1]), text)
+    text = substitute(_CODES_PLURAL, lambda match: f"{match[1]} {plural(_code_figures(match[2]))}", text)
+    text = substitute(_WORD_DASH_FIGURES, lambda match: f"{match[1]} {_code_figures(match[2])}", text)
+    text = substitute(_NAMED_FIGURES, _named_figures, text)
+    text = substitute(_THE_NAMED, _the_named, text)
+    text = substitute(
+        _YEAR_IN_BRACKETS, lambda m: _SPOKEN_OF.get(m[1], f"{m[1]} " if m[1] else "") + pairs(int(m[2] or m[3])), text
+    )
+    text = substitute(_IN_YEAR, _in_year, text)
+    return substitute(_EARLY_YEAR, _early_year, text)
+
+
+def _code_name(code: str) -> str:
+    return f"A{NAMED} {_code_figures(code[1:])}" if code[0] == "A" else pairs(int(code))
+
+
+def _ip(match: re.Match[str]) -> str:
+    parts = match[1].split(".")
+    if not all(int(part) < 256 and (part == "0" or part[0] != "0") for part in parts):
+        return match[0]
+    words = " dot ".join(cardinal(part) for part in parts)
+    words += f" slash {cardinal(match[2])}" if match[2] else ""
+    return words + (f" port {digits(match[3])}" if match[3] else "")
+
+
+def _plan(match: re.Match[str]) -> str:
+    return (
+        f"{pairs(int(match[1]))} {match[2].upper()}"
+        + (NAMED if match[2] == "a" else "")
+        + (f" {cardinal(match[3])}" if match[3] else "")
+    )
+
+
+def _named_figures(match: re.Match[str]) -> str:
+    after = _WORD_AFTER.match(match.string, match.end())
+    if (
+        after
+        and (_is_plural(after[1]) or after[1].lower() in _QUANTITY_AFTER)
+        and match[1].strip(" -") in ("Windows", "I", "US", "Form")
+    ):
+        return match[0]
+    if len(match[2]) == 4 and match[1].split()[0] in ("Windows", "Office", "Title", "Rule"):
+        return match[0]
+    if match[1] == "I " and not _ROAD_BEFORE.search(match.string, max(0, match.start() - _WINDOW), match.start()):
+        return match[0]
+    words = pairs(int(match[2]))
+    more = f" {pairs(int(match[3][1:]))}" if match[3] else ""
+    return f"{match[1].replace('-', ' ')}{plural(words) if match[4] else words}{more}"
+
+
+def _the_named(match: re.Match[str]) -> str:
+    after = _WORD_AFTER.match(match.string, match.end())
+    measured = after and (_is_plural(after[1]) or after[1].lower() in _QUANTITY_AFTER or after[1] in UNITS)
+    if measured and not match[3]:
+        return match[0]
+    words = pairs(int(match[2]))
+    return match[1] + (plural(words) if match[3] else words)
+
+
+def _in_year(match: re.Match[str]) -> str:
+    before = match.string[max(0, match.start() - 12) : match.start() - 4]
+    return (
+        match[0]
+        if re.search(r"(?:\b(?:one|two|three|four|five|ten|times|chance|odds|ranked|person)|[0-9])$", before)
+        else pairs(int(match[1]))
+    )
+
+
+def _early_year(match: re.Match[str]) -> str:
+    after = (match[3] or "").strip()
+    if _is_plural(after) or after.lower() in _QUANTITY_AFTER or (match[1] in ("of ", "to ") and after):
+        return match[0]
+    return match[1] + pairs(int(match[2]))
+
+
+_ROAD_BEFORE = re.compile(r"\b(?:[Tt]ake|[Oo]n|[Oo]ff|[Vv]ia|along|from|to|[Ee]xit|near|and|of|onto)[ ]$")
 
 
 def figures(text: str) -> str:
     """`text` with every figure in words."""
-    text = _VERSION.sub(_version, text)
-    text = _NAMED_VERSION.sub(_named_version, text)
-    text = _GLUED_VERSION.sub(lambda match: f"{match[1]} {' point '.join(map(spoken, match[2].split('.')))}", text)
-    text = _LINES.sub(lambda match: f"{pairs(int(match[1]))} {match[2].upper()}", text)
-    text = _SCALED.sub(_scaled, text)
-    text = _YEAR_RANGE.sub(_year_range, text)
-    text = _GROUPS.sub(lambda match: ", ".join(digits(group) for group in match[1].split("-")), text)
-    text = _DECADE.sub(lambda match: decade(match[1]), text)
-    text = _SHORT_YEAR.sub(lambda match: _two_figures(match[1]), text)
-    text = _ERA.sub(lambda match: pairs(int(match[1] or match[2])), text)
-    text = _YEAR_NAMED.sub(lambda match: (match[1] or match[3]) + pairs(int(match[2] or match[4])), text)
-    text = _ZIP.sub(lambda match: f"{match[1]} {digits(match[2])}", text)
-    text = _HOUSE.sub(lambda match: _house(match[0]), text)
-    text = _ORDINAL.sub(lambda match: _ordinal(match[1].replace(",", "")), text)
-    text = _LETTER_DASH_FIGURES.sub(lambda match: f"{match[1]} {_code_figures(match[2])}", text)
-    text = _FIGURES_DASH_LETTER.sub(lambda match: f"{_code_figures(match[1])} {match[2]}", text)
-    text = _CODE.sub(_code, text)
-    text = _RATIO.sub(lambda match: f"{cardinal(match[1])} to {cardinal(match[2])}", text)
-    text = _MINUS.sub(r"\1 minus \2", text)
-    text = _RANGE.sub(lambda match: f"{spoken(match[1])} to {spoken(match[2])}", text)
-    text = _ANY.sub(_number, text)
-    return re.sub("[0-9]+", lambda match: f" {digits(match[0])} ", text)
+    text = substitute(_VERSION, _version, text)
+    text = substitute(_NAMED_VERSION, _named_version, text)
+    text = substitute(
+        _GLUED_VERSION, lambda match: f"{match[1]} {' point '.join(map(spoken, match[2].split('.')))}", text
+    )
+    text = substitute(_LINES, lambda match: f"{pairs(int(match[1]))} {match[2].upper()}", text)
+    text = substitute(_SCALED, _scaled, text)
+    text = substitute(_YEAR_RANGE, _year_range, text)
+    text = substitute(_GROUPS, lambda match: ", ".join(digits(group) for group in match[1].split("-")), text)
+    text = substitute(_DECADE, lambda match: decade(match[1]), text)
+    text = substitute(_SHORT_YEAR, lambda match: _two_figures(match[1]), text)
+    text = substitute(_ERA, lambda match: pairs(int(match[1] or match[2])), text)
+    text = substitute(_YEAR_NAMED, lambda match: (match[1] or match[3]) + pairs(int(match[2] or match[4])), text)
+    text = substitute(_ZIP, lambda match: f"{match[1]} {digits(match[2])}", text)
+    text = substitute(_HOUSE, lambda match: _house(match[0]), text)
+    text = substitute(_ORDINAL, lambda match: _ordinal(match[1].replace(",", "")), text)
+    text = substitute(_LETTER_DASH_FIGURES, lambda match: f"{match[1]} {_code_figures(match[2])}", text)
+    text = substitute(_FIGURES_DASH_LETTER, lambda match: f"{_code_figures(match[1])} {match[2]}", text)
+    text = substitute(_CODE, _code, text)
+    text = substitute(_RATIO, lambda match: f"{spoken(match[1])} to {spoken(match[2])}", text)
+    text = substitute(_MINUS, r"\1 minus \2", text)
+    text = substitute(_RANGE, lambda match: f"{spoken(match[1])} to {spoken(match[2])}", text)
+    text = substitute(_ANY, _number, text)
+    return substitute(_LEFT, lambda match: f" {digits(match[0])} ", text)
+
+
+def _vanity(match: re.Match[str]) -> str:
+    country = "one, " if match[1] else ""
+    area = "eight hundred" if match[2] == "800" else digits(match[2])
+    return f"{country}{area}, {' '.join(match[3].split('-'))}"
+
+
+def _abroad(match: re.Match[str]) -> str:
+    groups = re.findall("[0-9]+", match[0])
+    if not 8 <= sum(map(len, groups)) <= 15 or re.fullmatch(r"0?[0-9]/[0-9]{2}", match[0]):
+        return match[0]
+    return ("plus " if match[0].startswith("+") else "") + ", ".join(map(digits, groups))
 
 
 def _house(number: str) -> str:
@@ -159,7 +373,7 @@ def _named_version(match: re.Match[str]) -> str:
 
 
 def _scaled(match: re.Match[str]) -> str:
-    return f"{spoken(match[1] or match[3])} {SCALES[(match[2] or match[4]).lower()]}"
+    return f"{spoken(match[1] or match[3] or match[5])} {SCALES[(match[2] or match[4] or match[6]).lower()]}"
 
 
 def _year_range(match: re.Match[str]) -> str:

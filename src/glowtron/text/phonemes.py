@@ -7,7 +7,8 @@ last read letter by letter (`glowtron.text.letter_to_sound`). Function words get
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Set
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -103,9 +104,17 @@ class Phonemizer:
             return list(LETTER_NAMES[word.lower()])
         return list(_stressed(self._alone(word.lower())))
 
-    def tokens(self, text: str) -> list[Word | str]:
-        """Words, and the marks and spaces between them, of a cleaned text, in order."""
-        tokens = list(_tokens(text))
+    def tokens(self, text: str, written: Callable[[int, int], str] | None = None) -> list[Word | str]:
+        """Words, and the marks and spaces between them, of a cleaned text, in order.
+
+        `written` gives what was written where the cleaned text has characters i to j; capitals and accents tell some
+        words apart.
+        """
+        tokens, places = [], []
+        for kind, token, start in _tokens(text):
+            tokens.append((kind, token))
+            places.append(start)
+        originals = _originals(tokens, places, written) if written else {}
         found: list[Word | str] = [token for _, token in tokens]
         past = homographs.tells_of_past([token for kind, token in tokens if kind == "word"])
         next_sound, after = "", ""
@@ -114,7 +123,9 @@ class Phonemizer:
             kind, token = tokens[i]
             if kind == "word":
                 before, before_that = _words_before(tokens, i)
-                word = self._word(token, Context(before, before_that, after, next_sound, past))
+                original = originals.get(i, "")
+                context = Context(before, before_that, after, next_sound, original[:1].isupper(), past)
+                word = self._as_written(token, context, original) or self._word(token, context)
             elif kind == "inline":
                 word = Word(token, tuple(token[1:-1].split()), "inline")
             else:
@@ -123,6 +134,24 @@ class Phonemizer:
             found[i] = word
             next_sound, after = word.phones[0], token
         return found
+
+    def _as_written(self, word: str, context: Context, written: str) -> Word | None:
+        """A word that its accents or its capital tell from the one in the dictionary, or None."""
+        if not written or word in self._lexicon.users_words or len(word) < 2:
+            return None
+        if not written.isascii():
+            accented = self._lexicon.find_accented(word)
+            if accented is None and unicodedata.normalize("NFC", written.lower()).endswith(("\u00e9", "\u00e9e")):
+                entry = self._entry(word)
+                if entry.source == "guessed":
+                    accented = (*self._entry(word.rstrip("e")).parts["DEFAULT"], "EY1")
+            if accented is not None:
+                return Word(word, accented, "dictionary")
+        if context.name:
+            name = self._lexicon.find_name(word)
+            if name is not None:
+                return Word(word, name, "homograph", "name")
+        return None
 
     def _word(self, word: str, context: Context) -> Word:
         if len(word) == 1 and word.isupper():
@@ -193,27 +222,50 @@ def _weak(word: str, context: Context) -> str | None:
     return _WEAK.get(word)
 
 
-def _tokens(text: str) -> Iterator[tuple[str, str]]:
-    """(kind, token) of a text; words in lower case, without quotes that hug them, compounds apart at their hyphens."""
+def _originals(tokens: list[tuple[str, str]], places: list[int], written: Callable[[int, int], str]) -> dict[int, str]:
+    """Words as they were written, by the number of the token, without the capital where it says nothing."""
+    words = [i for i, (kind, _) in enumerate(tokens) if kind == "word"]
+    found = {i: written(places[i], places[i] + len(tokens[i][1])) for i in words}
+    capitals = sum(original[:1].isupper() for original in found.values())
+    heading = len(words) > 2 and 3 * capitals > 2 * len(words)  # How To Polish Silver.
+    for i, original in found.items():
+        opens = i == words[0] or (tokens[i - 1][1] == " " and i > 1 and tokens[i - 2][1] in ".?!:")
+        after = next((tokens[j][1] for j in words if j > i), "")
+        is_verb = after in homographs.OPENING or tokens[i][1] != "polish"
+        if original.isupper() or heading or (opens and is_verb and not _is_only_name(tokens[i][1])):
+            found[i] = original.lower()
+        elif " " in original:  # A year, a sum: nothing of a word.
+            found[i] = ""
+    return found
+
+
+def _is_only_name(word: str) -> bool:
+    return word in ("reno", "tangier", "trier", "louvre", "moline", "canton", "ankara", "alameda", "leghorn")
+
+
+def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
+    """(kind, token, place) of a text; words in lower case, without quotes that hug them."""
     quoted = False
     for match in _TOKEN.finditer(text):
         kind, token = str(match.lastgroup), match.group()
         if kind == "space":
-            yield "mark", " "
+            yield "mark", " ", match.start()
         elif kind != "word":
-            yield kind, token
+            yield kind, token, match.start()
         else:
             # A capital is a letter to be named; frontends write "U S A", and every other word in lower case.
             word = token if len(token) == 1 else token.lower()
+            start = match.start()
             if word.startswith("'") and word not in _ELIDED:
                 quoted = True
-                yield "mark", "'"
+                yield "mark", "'", start
                 word = word[1:]
+                start += 1
             closing = word.endswith("'") and (quoted or not word.endswith(("s'", "in'")))
-            yield "word", word.removesuffix("'") if closing or word.endswith("s'") else word
+            yield "word", word.removesuffix("'") if closing or word.endswith("s'") else word, start
             if closing:
                 quoted = False
-                yield "mark", "'"
+                yield "mark", "'", match.end() - 1
 
 
 _ELIDED = frozenset("'tis 'twas 'em 'cause 'til 'till 'bout 'round 'twill 'twere 'twould 'neath 'gainst 'n'".split())

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
-from glowtron.text.abbreviations import BEFORE_FIGURES, IRREGULAR, MONTHS, OTHERS, STARTERS, TITLES
+from glowtron.text.abbreviations import BEFORE_FIGURES, IRREGULAR, MONTHS, OTHERS, STARTERS, TITLES, ends_before_figure
+from glowtron.text.references import BOOKS, MOVE
 
 MAX_CHARS = 150
 """Default length of a piece: ten seconds of speech, the longest clips that voices are trained on."""
@@ -35,7 +36,8 @@ _NEVER_LAST = frozenset(
 _SELDOM_LAST = frozenset(
     word.lower() for word in (*OTHERS, *MONTHS, "u.s", "u.k", "u.n", "a.m", "p.m", "b.c", "a.d", "d.c", "ph.d")
 )
-_BEFORE_NUMBERS = frozenset(word.lower() for word in BEFORE_FIGURES)
+_BEFORE_NUMBERS = frozenset(word.lower() for word in (*BEFORE_FIGURES, *BOOKS))
+_MEASURES = frozenset("lbs lb oz hrs hr mins min secs sec ft in yds yd mi pt qt gal".split())
 _NEVER_DOTTED = frozenset(word.rstrip(".").lower() for word in IRREGULAR if word.endswith(".")) - {"ph.d"}
 _BACK = 40
 
@@ -121,7 +123,14 @@ def _abbreviated(before: re.Match[str], text: str, match: re.Match[str], first: 
         # "Baker St. The" ends; "at St. Paul" and "Dr. Who" do not.
         named = (before["before"] or "").strip()
         return not (known in ("st", "dr") and starts and named[:1].isupper() and named not in STARTERS)
+    if first.isdigit() and known in _MEASURES and (before["before"] or "").strip()[-1:].isdigit():
+        return True  # 5 lbs. 3 oz.
     if known in _BEFORE_NUMBERS and first.isdigit():
+        named = (before["before"] or "").strip()
+        return not ends_before_figure(word, named)
+    if word == "v" and first.isupper():  # Roe v. Wade.
+        return True
+    if word.isdigit() and MOVE.match(text, match.end()):
         return True
     if known in _SELDOM_LAST or re.fullmatch(r"(?:\w\.)+\w", word):
         return not starts

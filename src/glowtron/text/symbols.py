@@ -29,6 +29,11 @@ MARKUP = re.compile(r"\{ *[A-Z]+[0-9]?(?: +[A-Z]+[0-9]?)* *\}")
 """Inline phones such as `{HH AH0 L OW1}`, right or misspelt."""
 
 
+def is_phones(markup: str) -> bool:
+    """Whether what stands in braces is meant as phones: one of it is a phone, or a vowel with some figure."""
+    return any(word in PHONES or (word[:-1] in VOWELS and word[-1].isdigit()) for word in markup[1:-1].split())
+
+
 def parse_markup(markup: str) -> tuple[str, ...]:
     """Phones of one `{HH AH0 L OW1}`.
 
