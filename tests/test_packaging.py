@@ -2,6 +2,8 @@
 
 import ast
 import importlib.metadata
+import inspect
+import json
 import re
 import subprocess
 import sys
@@ -88,10 +90,82 @@ def test_licence_and_types_ship():
     assert importlib.metadata.metadata("glowtron")["License-Expression"] == "Apache-2.0"
 
 
-def test_files_stay_readable():
-    assert not {str(path): n for path in SOURCES if (n := len(path.read_text("utf-8").splitlines())) >= 450}
+_SAY = """
+import json, sys
+from glowtron import Voice
+Voice.load("duet", device="cpu").say("Hello.")
+print(json.dumps(sorted(name for name in sys.modules if name.split(".")[0] == "glowtron")))
+"""
+MOST_MODULES = 71
+"""Modules of ours that are loaded to say a sentence: what a reader has to look at. The aim is 55."""
+
+
+def test_few_modules_are_loaded_to_say_a_sentence():
+    loaded = json.loads(subprocess.run([sys.executable, "-c", _SAY], capture_output=True, check=True, text=True).stdout)
+    assert len(loaded) <= MOST_MODULES, loaded
+    # What only training, CUDA, import or evaluation needs is not among them.
+    assert not [name for name in loaded if re.search(r"train|cuda|importers|evaluate|bench|\.data|cli", name)]
+
+
+_WITHOUT_POSIX = """
+import builtins, os, sys
+for name in ("fork", "sched_getaffinity"):
+    if hasattr(os, name):
+        delattr(os, name)
+whole_import = builtins.__import__
+def without_posix(name, *rest):
+    if name in ("fcntl", "resource", "termios", "pwd", "grp"):
+        raise ImportError(f"{name} is not on this system")
+    return whole_import(name, *rest)
+import torch, soundfile  # Libraries may use what they find.
+builtins.__import__ = without_posix
+import glowtron
+voice = glowtron.Voice.load("duet", device="cpu")
+n_said = len(voice.say("Hello.").samples)
+n_streamed = sum(len(audio.samples) for audio in voice.stream("Hello."))
+(audio,) = voice.say_many(["Hello."], workers=1)
+assert n_said == n_streamed == len(audio.samples) > 0
+"""
+
+
+def test_speaking_needs_nothing_that_only_posix_has():
+    done = subprocess.run([sys.executable, "-c", _WITHOUT_POSIX], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_public_names_and_signatures_are_those_that_were_agreed_on():
+    """A change here is a change for users: it belongs into CHANGELOG, and old names go on working for a release."""
+    agreed = (Path(__file__).parent / "public_names.txt").read_text(encoding="utf-8")
+    assert public_names() == agreed, (
+        "if this is meant, write tests/public_names.txt anew: python tests/test_packaging.py"
+    )
+
+
+def public_names() -> str:
+    lines = []
+    for name in sorted(glowtron.__all__):
+        thing = getattr(glowtron, name)
+        lines.append(f"{name}{_signature(thing)}")
+        if isinstance(thing, type) and not issubclass(thing, BaseException):
+            members = (member for member in dir(thing) if not member.startswith("_"))
+            own = (m for m in members if m not in dir(tuple))
+            lines += [f"  .{member}{_signature(getattr(thing, member))}" for member in sorted(own)]
+    return "\n".join(lines) + "\n"
+
+
+def _signature(thing: object) -> str:
+    if not callable(thing) or (isinstance(thing, type) and issubclass(thing, BaseException)):
+        return ""
+    # Versions of Python write references to types in other ways.
+    return (
+        re.sub(r"ForwardRef\('([^']*)'[^)]*\)", r"\1", str(inspect.signature(thing))).replace("'", "").replace('"', "")
+    )
 
 
 def test_voices_stay_small():
     size = sum(path.stat().st_size for path in (PACKAGE / "voices").rglob("*") if path.is_file())
     assert size <= 30e6
+
+
+if __name__ == "__main__":
+    (Path(__file__).parent / "public_names.txt").write_text(public_names(), encoding="utf-8")

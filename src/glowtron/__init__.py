@@ -1,7 +1,7 @@
 """Glowtron: text to speech by Tacotron 2 and WaveGlow.
 
 >>> import glowtron
->>> voice = glowtron.Voice.load("lj")  # doctest: +SKIP
+>>> voice = glowtron.Voice.load()  # doctest: +SKIP
 >>> voice.say("Hello, world.").write("hello.wav")  # doctest: +SKIP
 """
 
@@ -12,15 +12,50 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from glowtron.audio import Audio
+    from glowtron.errors import InputError
     from glowtron.mel import log_mel
+    from glowtron.synthesis.alignment_checks import AlignmentStats
     from glowtron.synthesis.options import SynthesisOptions
+    from glowtron.synthesis.types import FaultWarning, Segment, Sentence, SymbolTime, Utterance, WordTime
+    from glowtron.text.frontend import Encoded, EncodedWord
     from glowtron.voice import Voice
-
-__all__ = ["Audio", "SynthesisOptions", "Voice", "__version__", "log_mel"]
 
 __version__ = "0.1.0"
 
-_HOMES = {"Audio": "audio", "SynthesisOptions": "synthesis.options", "Voice": "voice", "log_mel": "mel"}
+_HOMES = {
+    "AlignmentStats": "synthesis.alignment_checks",
+    "Audio": "audio",
+    "Encoded": "text.frontend",
+    "EncodedWord": "text.frontend",
+    "FaultWarning": "synthesis.types",
+    "InputError": "errors",
+    "Segment": "synthesis.types",
+    "Sentence": "synthesis.types",
+    "SymbolTime": "synthesis.types",
+    "SynthesisOptions": "synthesis.options",
+    "Utterance": "synthesis.types",
+    "Voice": "voice",
+    "WordTime": "synthesis.types",
+    "log_mel": "mel",
+}
+
+__all__ = [
+    "AlignmentStats",
+    "Audio",
+    "Encoded",
+    "EncodedWord",
+    "FaultWarning",
+    "InputError",
+    "Segment",
+    "Sentence",
+    "SymbolTime",
+    "SynthesisOptions",
+    "Utterance",
+    "Voice",
+    "WordTime",
+    "__version__",
+    "log_mel",
+]
 
 
 def __getattr__(name: str) -> Any:
