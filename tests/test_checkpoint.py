@@ -1,6 +1,7 @@
 """A voice folder comes back as it was saved, is whole or not there, and says what is wrong with it."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -310,3 +311,22 @@ def test_interrupted_between_files_is_noticed(
     with pytest.raises(InputError, match="sha256"):
         load_voice(tmp_path / "v")
     assert not list(tmp_path.rglob(".partial*"))
+
+
+def test_a_voice_may_speak_with_the_vocoder_of_another_beside_it(tiny_voice, tmp_path):
+    shutil.copytree(tiny_voice, tmp_path / "whole")
+    shutil.copytree(tiny_voice, tmp_path / "half")
+    (tmp_path / "half" / "vocoder.safetensors").unlink()
+    path = tmp_path / "half" / "voice.json"
+    value = json.loads(path.read_text()) | {"vocoder": None, "vocoder_of": "whole"}
+    path.write_text(json.dumps(value))
+    half, whole = load_voice(tmp_path / "half"), load_voice(tmp_path / "whole")
+    assert half.config.vocoder == whole.config.vocoder
+    for name, weight in whole.vocoder.state_dict().items():
+        assert torch.equal(half.vocoder.state_dict()[name], weight)
+    save_voice(half, tmp_path / "saved")  # Saved, it has its own.
+    assert load_voice(tmp_path / "saved").config.vocoder_of == ""
+    for wrong, message in (("../whole", "no name of a folder"), ("half", "no name of a folder"), ("none", "does not")):
+        path.write_text(json.dumps(value | {"vocoder_of": wrong}))
+        with pytest.raises(InputError, match=message):
+            load_voice(tmp_path / "half")

@@ -75,6 +75,8 @@ class VoiceFile:
     """How the acoustic model wants to be run."""
     attempts: int = 3
     """Takes of a sentence until one has no fault, before it is split; 0: one take, whatever its faults."""
+    vocoder_of: str = ""
+    """Name of a voice in the folder beside this one whose vocoder it speaks with, in place of one of its own."""
     vocoding: VocodingConfig = VocodingConfig()
     """How the vocoder wants to be run."""
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -160,7 +162,7 @@ def save_voice(voice: StoredVoice, folder: Path, *, dtype: torch.dtype = torch.f
                 data = save(_stored(model, dtype), metadata={"format": "pt"})
                 (draft / name).write_bytes(data)
                 sha256[name] = _sha256(data)
-        config = replace(config, format_version=FORMAT_VERSION, sha256=sha256)
+        config = replace(config, format_version=FORMAT_VERSION, vocoder_of="", sha256=sha256)
         text = json.dumps(to_dict(config), indent=2, ensure_ascii=False)
         (draft / "voice.json").write_text(text + "\n", encoding="utf-8")
     return config
@@ -173,18 +175,32 @@ def load_voice(folder: Path) -> StoredVoice:
     speakers of acoustic model and vocoder that disagree.
     """
     config = read_voice_file(folder)
+    if config.vocoder_of:
+        base = load_voice(vocoder_folder(folder, config))
+        if base.vocoder is None:
+            raise InputError(f"{folder}: the voice '{config.vocoder_of}' has no WaveGlow to speak with")
+        config = replace(config, vocoder=base.config.vocoder)
     check_same_mel(config)
     check_same_speakers(config)
     acoustic: Tacotron2 | FastSpeech2 | None = None
-    vocoder = None
+    vocoder = base.vocoder if config.vocoder_of else None
     if config.acoustic is not None:
         acoustic = new_acoustic(config.acoustic)
         _load(acoustic, folder, ACOUSTIC, config)
-    if isinstance(config.vocoder, WaveGlowConfig):
+    if isinstance(config.vocoder, WaveGlowConfig) and vocoder is None:
         vocoder = WaveGlow(config.vocoder)
         vocoder.fold_weight_norm()
         _load(vocoder, folder, VOCODER, config)
     return StoredVoice(config, acoustic, vocoder)
+
+
+def vocoder_folder(folder: Path, config: VoiceFile) -> Path:
+    """The folder that holds the weights of a voice's vocoder. Raises InputError if `vocoder_of` leads elsewhere."""
+    if not config.vocoder_of:
+        return folder
+    if Path(config.vocoder_of).name != config.vocoder_of or config.vocoder_of == folder.resolve().name:
+        raise InputError(f"{folder}: vocoder_of '{config.vocoder_of}' is no name of a folder beside it")
+    return folder.resolve().parent / config.vocoder_of
 
 
 def new_acoustic(config: AcousticConfig) -> Tacotron2 | FastSpeech2:

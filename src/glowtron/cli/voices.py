@@ -56,7 +56,7 @@ def _details(folder: Path, voice: VoiceFile) -> str:
         "acoustic model": acoustic.model.type if acoustic else "none",
         "speakers": ", ".join(names(voice)),
         "reads": f"{acoustic.text.frontend}, {'phones' if acoustic.text.phonemes else 'letters'}" if acoustic else "",
-        "vocoder": vocoder.type if vocoder else "none",
+        "vocoder": f"that of {voice.vocoder_of}" if voice.vocoder_of else vocoder.type if vocoder else "none",
         "sample rate": f"{model.mel.sample_rate} Hz",
         "weights": ", ".join(f"{name} {_megabytes(folder / name)}" for name in voice.sha256),
         **{f"metric {name}": ", ".join(_figures(value)) for name, value in voice.metrics.items()},

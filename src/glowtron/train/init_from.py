@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from glowtron.checkpoint import ACOUSTIC, VOCODER, load_voice
+from glowtron.checkpoint import ACOUSTIC, VOCODER, load_voice, read_voice_file, vocoder_folder
 from glowtron.config import AcousticConfig, AcousticRun, FastSpeech2Run, RunConfig, VocoderRun, WaveGlowConfig, to_dict
 from glowtron.errors import InputError, nearest
 from glowtron.files import sha256
@@ -54,7 +54,7 @@ def read_source(folder: Path, kind: str) -> Source:
     if voice.acoustic is not None and _kind(voice.acoustic) == kind and voice.config.acoustic is not None:
         return Source(voice.config.acoustic, voice.acoustic, [folder / ACOUSTIC])
     if kind == "vocoder" and voice.vocoder is not None and isinstance(voice.config.vocoder, WaveGlowConfig):
-        return Source(voice.config.vocoder, voice.vocoder, [folder / VOCODER])
+        return Source(voice.config.vocoder, voice.vocoder, [vocoder_folder(folder, read_voice_file(folder)) / VOCODER])
     raise InputError(f"{folder}: this voice has no {kind} model with weights; give one that has")
 
 
