@@ -17,7 +17,8 @@ from glowtron.text.frontend import make_frontend
 from glowtron.voices import find_voice
 
 COMPACT = "compact"
-"""The first voice that ships."""
+"""The small Tacotron 2 and WaveGlow that ship as `COMPACT_VOICE`."""
+COMPACT_VOICE = "duet-tacotron2"
 WAVEGLOWS = {
     "waveglow-256": WaveGlowConfig(),
     "waveglow-512": WaveGlowConfig(wavenet=WaveNetConfig(n_channels=512)),
@@ -84,9 +85,9 @@ def find_acoustic(name: str, seed: int) -> AcousticModel:
 
 
 def find_stored(name: str, known: tuple[str, ...]) -> StoredVoice:
-    """A voice that ships or a folder's; `compact` is the first that ships."""
+    """A voice that ships or a folder's; `compact` is `COMPACT_VOICE`."""
     try:
-        return load_voice(find_voice(None if name == COMPACT else name))
+        return load_voice(find_voice(COMPACT_VOICE if name == COMPACT else name))
     except InputError as error:
         raise InputError(f"no model '{name}' (known: {', '.join(known)}, a voice's name or folder): {error}") from error
 

@@ -24,7 +24,7 @@ from glowtron.bench.child import Child
 from glowtron.bench.device import card_facts, check_device
 from glowtron.bench.distance import wave_error
 from glowtron.bench.measurement import CLOCKS, NOT_MEASURED, Parts, Settings, Subject, measure
-from glowtron.bench.models import COMPACT, find_stored, full_size_voice, n_frames_of, text_of
+from glowtron.bench.models import COMPACT, COMPACT_VOICE, find_stored, full_size_voice, n_frames_of, text_of
 from glowtron.bench.plain_tacotron2 import PlainTacotron2
 from glowtron.bench.plain_waveglow import PlainWaveGlow
 from glowtron.bench.result import compared, figures, sound_rates
@@ -225,7 +225,7 @@ def _cold_start_s(work: SayingWork) -> float | str:
     """From the call of `glowtron say` with a short sentence to the end of the program; a median."""
     if work.model == FULL_SIZE:
         return NOT_MEASURED + "drawn weights are in no folder"
-    voice = ["--device", work.device, *([] if work.model == COMPACT else ["--voice", work.model])]
+    voice = ["--device", work.device, "--voice", COMPACT_VOICE if work.model == COMPACT else work.model]
     taken = []
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "sound.wav"
