@@ -113,10 +113,10 @@ for name in ("fork", "sched_getaffinity"):
     if hasattr(os, name):
         delattr(os, name)
 whole_import = builtins.__import__
-def without_posix(name, *rest):
+def without_posix(name, *rest, **more):
     if name in ("fcntl", "resource", "termios", "pwd", "grp"):
         raise ImportError(f"{name} is not on this system")
-    return whole_import(name, *rest)
+    return whole_import(name, *rest, **more)
 import torch, soundfile  # Libraries may use what they find.
 builtins.__import__ = without_posix
 import glowtron
