@@ -10,7 +10,7 @@ TOLERANCE = 1e-6
 
 
 @pytest.mark.slow
-def test_the_shipped_voice_sounds_as_it_did():
+def test_the_shipped_voices_sound_as_they_did():
     with np.load(KEPT) as kept:
         names = [name for name in kept.files if name not in ("machine", "lengths", "hashes")]
         same_machine = str(kept["machine"]) == machine_class()
