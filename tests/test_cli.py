@@ -221,8 +221,14 @@ class TestEachLine:
         assert sorted(os.listdir("deep/in")) == ["take-0001.ogg", "take-0002.ogg"]
 
     def test_a_bad_line_is_named_before_anything_is_written(self, say):
-        result = say("--each-line", "-o", "lines", stdin="Fine.\n\N{HORIZONTAL ELLIPSIS}\n".encode())
-        assert_refused(result, "line 2: .*(nothing|no )", "lines")
+        result = say("--each-line", "-o", "lines", stdin=b"Fine.\n{HH AH0 LOW}\n")
+        assert_refused(result, "line 2: .*no ARPAbet phone", "lines")
+
+    def test_a_line_with_nothing_to_speak_is_passed_over(self, say):
+        result = say("--each-line", "-o", "lines", stdin=b"Fine.\n***\nWell, {NAME}.\n")
+        assert result.status == 0 and sorted(os.listdir("lines")) == ["0001.wav", "0003.wav"]
+        assert "glowtron: warning: line 2: passed over: nothing speakable in '***'" in result.err
+        assert_refused(say("--each-line", "-o", "none", stdin=b"***\n...\n"), "line 1: nothing speakable", "none")
 
     def test_no_lines_is_an_error(self, say):
         assert_refused(say("--each-line", stdin=b"\n \n"), "no line", "speech")
@@ -274,7 +280,7 @@ class TestSeveralFiles:
         assert_refused(say(*arguments), message, "speech", "speech.wav")
 
     def test_a_bad_line_is_named_with_its_file(self, say):
-        Path("bad.txt").write_text("Fine.\n\N{HORIZONTAL ELLIPSIS}\n", encoding="utf-8")
+        Path("bad.txt").write_text("Fine.\n{HH AH0 LOW}\n", encoding="utf-8")
         assert_refused(say("-f", "b.txt", "-f", "bad.txt", "--each-line"), "bad.txt: line 2: ", "speech")
 
 

@@ -48,7 +48,7 @@ def imports(path: Path) -> Iterator[str]:
 def extra_of(path: Path) -> str | None:
     """The extra that a source file may count on."""
     place = path.relative_to(PACKAGE).parts
-    files = {"alignment.py": "align", "train_letter_to_sound.py": "align", "pictures.py": "train"}
+    files = {"alignment.py": "align", "pictures.py": "train"}
     return {"train": "train", "evaluate": "eval"}.get(place[0], files.get(place[-1]))
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from glowtron.synthesis.alignment_checks import AlignmentStats
     from glowtron.synthesis.options import SynthesisOptions
     from glowtron.synthesis.types import FaultWarning, Segment, Sentence, SymbolTime, Utterance, WordTime
+    from glowtron.text.english import Normalized
+    from glowtron.text.english import explain as normalize
     from glowtron.text.frontend import Encoded, EncodedWord
     from glowtron.voice import Voice
 
@@ -29,6 +31,7 @@ _HOMES = {
     "EncodedWord": "text.frontend",
     "FaultWarning": "synthesis.types",
     "InputError": "errors",
+    "Normalized": "text.english",
     "Segment": "synthesis.types",
     "Sentence": "synthesis.types",
     "SymbolTime": "synthesis.types",
@@ -37,7 +40,9 @@ _HOMES = {
     "Voice": "voice",
     "WordTime": "synthesis.types",
     "log_mel": "mel",
+    "normalize": "text.english",
 }
+_NAMES = {"normalize": "explain"}
 
 __all__ = [
     "AlignmentStats",
@@ -46,6 +51,7 @@ __all__ = [
     "EncodedWord",
     "FaultWarning",
     "InputError",
+    "Normalized",
     "Segment",
     "Sentence",
     "SymbolTime",
@@ -55,6 +61,7 @@ __all__ = [
     "WordTime",
     "__version__",
     "log_mel",
+    "normalize",
 ]
 
 
@@ -62,7 +69,7 @@ def __getattr__(name: str) -> Any:
     # Public names are imported when first asked for, so that `glowtron --help` need not wait for torch.
     if name not in _HOMES:
         raise AttributeError(f"module 'glowtron' has no attribute '{name}'")
-    return getattr(import_module(f"glowtron.{_HOMES[name]}"), name)
+    return getattr(import_module(f"glowtron.{_HOMES[name]}"), _NAMES.get(name, name))
 
 
 def __dir__() -> list[str]:

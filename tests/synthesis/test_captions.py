@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from glowtron import Voice
+from glowtron.config import TextConfig
 from glowtron.errors import InputError
 from glowtron.synthesis.captions import MAX_CHARS, Caption, format_captions, make_caption
 from glowtron.synthesis.types import WordTime, word_times
-from glowtron.text.frontend import Encoded, EncodedWord
+from glowtron.text.frontend import Encoded, EncodedWord, make_frontend
 from glowtron.text.symbols import SYMBOL_IDS, SYMBOLS
 
 TEXT = "In 1985 they walked from the river to the mill, past the church & the <old> bridge, and nobody saw them come."
@@ -76,3 +77,14 @@ def test_symbols_are_those_of_the_sentence(tiny_voice):
             assert [one.symbol for one in word.symbols] == [
                 SYMBOLS[i].strip("{}") for i in ids[slice(*encoded.symbols)]
             ]
+
+
+def test_a_cue_begins_where_what_is_written_in_it_is_spoken():
+    text = "In 1985 and 1986,\n" + "they walked from the river to the mill, past the church, and nobody saw them come."
+    encoded = make_frontend(TextConfig(frontend="english")).encode(text)
+    words = tuple(WordTime(word.text, float(i), float(i + 1), span=word.span) for i, word in enumerate(encoded.words))
+    made = make_caption(SimpleNamespace(words=words, text=text), 0.0, float(len(words)))
+    assert all(made.text[slice(*word.span)] for word in made.words)
+    _, start, line = re.findall(r"(\d+)\n(\S+) --> \S+\n(.+)\n\n", format_captions([made], "srt"))[1]
+    first = line.split()[0].strip(",")
+    assert made.words[int(seconds(start))].text.strip(",") == first

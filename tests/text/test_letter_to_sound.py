@@ -1,5 +1,6 @@
 """Unknown words are read plausibly, each as a word."""
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +46,12 @@ def test_weights_are_small_and_hold_no_objects() -> None:
 
 def test_training_aligns_letters_with_what_they_say() -> None:
     pytest.importorskip("torch")
-    from glowtron.text.train_letter_to_sound import align
-
+    script = Path(__file__).resolve().parents[2] / "scripts" / "train_letter_to_sound.py"
+    spec = importlib.util.spec_from_file_location("train_letter_to_sound", script)
+    assert spec is not None and spec.loader is not None
+    training = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(training)
+    align = training.align
     words = sorted(Lexicon().words().items())[::200]
     bare = [(word, tuple(phone.rstrip("012") for phone in phones)) for word, phones in words]
     aligned = align(bare, rounds=2)

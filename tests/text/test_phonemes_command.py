@@ -155,3 +155,13 @@ def test_it_does_not_load_torch() -> None:
         "sys.exit(int('torch' in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+
+
+def test_it_tells_which_pass_did_what(run: Callable[..., Result]) -> None:
+    result = run("phonemes", "--explain", "On 3/5 he ran 10 km.")
+    assert result.out == (
+        "on march fifth he ran ten kilometers.\n"
+        "    0-6  dates       'On 3/5' -> 'On March fifth'\n"
+        "  14-20  quantities  '10 km.' -> 'ten kilometers.'\n"
+    )
+    assert run("phonemes", "--explain", "...").status == 2

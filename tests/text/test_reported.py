@@ -1,6 +1,13 @@
 """Readings that people reported as wrong, and more of their kinds."""
 
+import re
+import subprocess
+import sys
+import time
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from glowtron.config import TextConfig
 from glowtron.text import english
@@ -335,3 +342,33 @@ def test_every_spoken_word_has_its_place(text: str) -> None:
     for word, (start, end) in zip(explained.words, explained.spans, strict=True):
         if text[start:end].isalpha() and text[start:end].islower() and len(text[start:end]) > 4:
             assert text[start:end][:3] == word.strip(".,;:!?()")[:3]
+
+
+def test_normalize_is_public_and_needs_no_torch() -> None:
+    code = (
+        "import sys, glowtron; found = glowtron.normalize('It cost $5.'); "
+        "assert found.words == ('it', 'cost', 'five', 'dollars.'), found; "
+        "assert [found.source[slice(*span)] for span in found.spans] == ['It', 'cost', '$5', '$5.'], found; "
+        "sys.exit(int('torch' in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "piece", ["1/2 ", '12" ', "5's ", "A-1 ", "1:1 ", "IT ", "US ", "a.b", "e4 1. ", "==a", "<a ", "$1-"]
+)
+def test_time_of_new_rules_is_linear(piece: str) -> None:
+    text = piece * (100_000 // len(piece))
+    started = time.process_time()
+    english.normalize(text)
+    assert time.process_time() - started < 2
+
+
+@given(st.lists(st.sampled_from([text for text, _ in REPORTED + MORE]), min_size=2, max_size=3), st.integers(0, 99))
+@settings(max_examples=100, deadline=None)
+def test_mixtures_are_speakable_and_traced(texts: list[str], cut: int) -> None:
+    text = "".join(texts)[cut:] or "a"
+    said = english.normalize(text)
+    assert not re.search("[^-A-Za-z!'(),.:;? ]", said)
+    assert str(english.trace(text)) == said

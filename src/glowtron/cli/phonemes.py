@@ -28,9 +28,16 @@ if TYPE_CHECKING:
 @click.option(
     "--unknown", is_flag=True, help="List the words that were guessed, the most frequent first, as a lexicon."
 )
+@click.option("--explain", is_flag=True, help="Tell which pass made which words of which characters.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def phonemes(
-    text: tuple[str, ...], file: str | None, voice: str | None, lexicon: str | None, unknown: bool, as_json: bool
+    text: tuple[str, ...],
+    file: str | None,
+    voice: str | None,
+    lexicon: str | None,
+    unknown: bool,
+    explain: bool,
+    as_json: bool,
 ) -> None:
     """Show how a text will be read.
 
@@ -47,11 +54,15 @@ def phonemes(
     \b
     Examples:
       glowtron phonemes "Dr. Nguyen read 3 records."
+      glowtron phonemes --explain "On 3/5 he ran 10 km."
       glowtron phonemes --file chapter.txt --unknown > words.txt
       glowtron phonemes --file chapter.txt --lexicon words.txt
     """
     script = read_script(text, file, 'glowtron phonemes "Hello."')
 
+    if explain:
+        _explain(script)
+        return
     from glowtron.text.frontend import make_frontend
     from glowtron.voices import find_voice
 
@@ -69,6 +80,35 @@ def phonemes(
         click.echo(json.dumps([_json(reading) for reading in readings], indent=2, ensure_ascii=False))
     else:
         _print_table(readings)
+
+
+def _explain(script: str) -> None:
+    """Print of each sentence what every pass wrote in place of what."""
+    from glowtron.text.english import NothingToSayError, explain, unspeakable
+    from glowtron.text.sentences import split_sentences
+
+    told = 0
+    for sentence in split_sentences(script):
+        try:
+            found = explain(sentence)
+        except NothingToSayError:
+            continue
+        click.echo(("\n" if told else "") + found.text)
+        told += 1
+        rows = [
+            (f"{edit.span[0]}-{edit.span[1]}", edit.name, f"{_shown(edit.before)} -> {_shown(edit.after)}")
+            for edit in found.edits
+        ]
+        widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
+        for place, name, change in rows:
+            click.echo(f"  {place:>{widths[0]}}  {name:{widths[1]}}  {change}".rstrip())
+    if not told:
+        raise unspeakable(script)
+
+
+def _shown(text: str) -> str:
+    """What a pass read or wrote, without the marks that passes leave for each other."""
+    return "'" + " ".join(text.replace("\ue000", "{}").replace("\ue001", "").split()) + "'"
 
 
 def _text_config(folder: Path) -> TextConfig:

@@ -218,7 +218,7 @@ def _write(
     """Speak all texts into their files, once none of them is found wanting. Without `report` nothing is told."""
     from tqdm import tqdm
 
-    n_sentences = _count_sentences(voice, jobs)
+    n_sentences, jobs, captions = _speakable(voice, jobs, captions)
     several, quiet = len(jobs) > 1, report is None
     report = report or (lambda _: None)
     length_s, started = 0.0, time.perf_counter()
@@ -291,15 +291,32 @@ def _with_captions(
         write_text(path, format_captions(captions, path.suffix.lower()[1:]))
 
 
-def _count_sentences(voice: Voice, jobs: Sequence[Job]) -> int:
-    """Of all texts. Raises InputError that says where a text stands that cannot be spoken."""
+def _speakable(
+    voice: Voice, jobs: Sequence[Job], captions: Sequence[Path]
+) -> tuple[int, Sequence[Job], Sequence[Path]]:
+    """Sentences of all texts, and the texts with anything to speak; other lines are passed over with a warning.
+
+    Raises InputError that says where a text stands that cannot be spoken.
+    """
+    from glowtron.text.english import NothingToSayError
+
     n_sentences = 0
-    for job in jobs:
+    silent: dict[int, InputError] = {}
+    for i, job in enumerate(jobs):
         try:
             n_sentences += len(voice.sentences(job.text))
+        except NothingToSayError as error:
+            if not job.name:
+                raise InputError(f"{job.place}{error}") from error
+            silent[i] = error
         except InputError as error:
             raise InputError(f"{job.place}{error}") from error
-    return n_sentences
+    if len(silent) == len(jobs):
+        raise InputError(f"{jobs[0].place}{silent[0]}") from silent[0]
+    for i, why in silent.items():
+        click.echo(f"glowtron: warning: {jobs[i].place}passed over: {why}", err=True)
+    kept = [i for i in range(len(jobs)) if i not in silent]
+    return n_sentences, [jobs[i] for i in kept], [captions[i] for i in kept if captions]
 
 
 def _stream(

@@ -31,8 +31,16 @@ class Caption(NamedTuple):
 
 def make_caption(utterance: Utterance, start_s: float, duration_s: float) -> Caption:
     """The caption of a finished sentence whose sound begins at `start_s` and lasts `duration_s`, without the pause."""
-    words = tuple(word.shifted(start_s) for word in utterance.words)
+    words = tuple(_in_line(word.shifted(start_s), utterance.text) for word in utterance.words)
     return Caption(" ".join(utterance.text.split()), start_s, start_s + duration_s, words)
+
+
+def _in_line(word: WordTime, text: str) -> WordTime:
+    """A word of `text` with its place in the text on one line."""
+    if word.span is None:
+        return word
+    start, end = (len(" ".join((text[:place] + "|").split())) - 1 for place in word.span)
+    return word._replace(span=(start, end))
 
 
 def format_captions(captions: Sequence[Caption], format: str) -> str:
@@ -57,12 +65,19 @@ def _cues(caption: Caption) -> list[tuple[str, float, float]]:
     parts = _wrap(caption.text)
     if len(parts) == 1 or not caption.words:
         return [(caption.text, caption.start_s, caption.end_s)]
+    starts = [*(word.start_s for word in caption.words), caption.end_s]
+    cuts = [*accumulate(len(part) + 1 for part in parts[:-1])]
+    if all(word.span is not None for word in caption.words):
+        # A part begins with the first word that is the reading of something in it.
+        begins = [word.span[0] if word.span else 0 for word in caption.words]
+        first = [next((i for i, begin in enumerate(begins) if begin >= cut), len(begins)) for cut in cuts]
+        times = [caption.start_s, *(starts[i] for i in first), caption.end_s]
+        return [(part, start, end) for part, start, end in zip(parts, times, times[1:], strict=False)]
     # What is written and what is spoken need not have the same words ("1985"), so a cut lies at the spoken word that is
     # as far in the spoken text as the cut is in the written one.
     spoken = np.array([0, *accumulate(len(word.text) + 1 for word in caption.words)], dtype=float)
-    starts = [*(word.start_s for word in caption.words), caption.end_s]
-    cuts = np.array([*accumulate(len(part) + 1 for part in parts[:-1])]) / (len(caption.text) + 1) * spoken[-1]
-    times = [caption.start_s, *(starts[int(np.abs(spoken - cut).argmin())] for cut in cuts), caption.end_s]
+    shares = np.array(cuts) / (len(caption.text) + 1) * spoken[-1]
+    times = [caption.start_s, *(starts[int(np.abs(spoken - share).argmin())] for share in shares), caption.end_s]
     return [(part, start, end) for part, start, end in zip(parts, times, times[1:], strict=False)]
 
 
@@ -94,6 +109,7 @@ def _as_json(caption: Caption) -> dict[str, object]:
                 "text": word.text,
                 "start_s": round(word.start_s, 3),
                 "end_s": round(word.end_s, 3),
+                "span": word.span,
                 "symbols": [
                     {"symbol": one.symbol, "start_s": round(one.start_s, 3), "end_s": round(one.end_s, 3)}
                     for one in word.symbols

@@ -88,11 +88,13 @@ class WordTime(NamedTuple):
     """Seconds from the beginning of the sound."""
     symbols: tuple[SymbolTime, ...] = ()
     """Its phones or letters."""
+    span: tuple[int, int] | None = None
+    """The characters of the sentence's text that it is the reading of; None where the frontend does not know."""
 
     def shifted(self, seconds: float) -> WordTime:
         """The same word, heard so much later."""
         symbols = (SymbolTime(one.symbol, one.start_s + seconds, one.end_s + seconds) for one in self.symbols)
-        return WordTime(self.text, self.start_s + seconds, self.end_s + seconds, tuple(symbols))
+        return WordTime(self.text, self.start_s + seconds, self.end_s + seconds, tuple(symbols), self.span)
 
 
 class Utterance(NamedTuple):
@@ -173,6 +175,7 @@ def word_times(encoded: Encoded, places: NDArray[np.int64], step_s: float, *, en
             at_s[word.symbols[0]],
             at_s[word.symbols[1]],
             tuple(SymbolTime(SYMBOLS[encoded.ids[i]].strip("{}"), at_s[i], at_s[i + 1]) for i in range(*word.symbols)),
+            word.span,
         )
         for word in encoded.words
         if ended or reached[word.symbols[1]] < len(places)

@@ -270,6 +270,7 @@ _WAY = re.compile(
     rf"({_HOUSE}(?:(?:[A-Z][a-z]+|[0-9]{{1,3}}(?:st|nd|rd|th))[ ]){{1,4}})({'|'.join(_WAYS)})\b(?!\.)(?=[ ,;)]|$)"
     rf"|((?<=[a-z][ ])|(?<=th[ ])|(?<=st[ ])|(?<=rd[ ])|(?<=nd[ ]))(Ave|Blvd|Rd|Pkwy|Hwy|Fwy|Expy)\b(?!\.)(?=[ ,;)]|$)"
 )
+_FIGURE = re.compile("[0-9]")
 _HIGHWAY = re.compile(r"(?<![\w.])Hwy\b\.?(?=[ ][0-9])")
 STATES = dict(
     pair.split(":")
@@ -312,10 +313,11 @@ def expand(text: str) -> str:
     """`text` with abbreviations written out; a stop that also ends a sentence stays."""
     text = substitute(_IRREGULAR, lambda match: IRREGULAR[match[1]], text)
     text = substitute(_TITLE, _title, text)
+    if _FIGURE.search(text):
+        text = substitute(_HIGHWAY, "Highway", text)
+        text = substitute(_SIDE, lambda match: match[1] + _SIDES[match[2]], text)
+        text = substitute(_WAY, lambda match: (match[1] or "") + _WAYS[match[2] or match[4]], text)
     text = substitute(_STATE, lambda match: STATES[match[1]], text)
-    text = substitute(_HIGHWAY, "Highway", text)
-    text = substitute(_SIDE, lambda match: match[1] + _SIDES[match[2]], text)
-    text = substitute(_WAY, lambda match: (match[1] or "") + _WAYS[match[2] or match[4]], text)
     text = substitute(_VERSUS, _versus, text)
     text = substitute(_BEFORE_FIGURES, _before_figures, text)
     text = substitute(_STREET_OR_SAINT, _street_or_saint, text)

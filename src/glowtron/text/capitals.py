@@ -9,9 +9,9 @@ import re
 from collections.abc import Container
 
 from glowtron.text.abbreviations import STARTERS, WINDOW, ending_stop, word_before
+from glowtron.text.lexicon import is_common, is_word
 from glowtron.text.numbers import cardinal, ordinal, pairs
 from glowtron.text.tracing import substitute
-from glowtron.text.words import is_common, is_word
 
 # Words of two to three letters that are not letters' names when in capitals.
 _WORDS = frozenset(

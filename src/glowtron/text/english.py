@@ -30,12 +30,8 @@ class Pass(NamedTuple):
     """Whether only texts with figures need it."""
 
 
-class SpokenWord(NamedTuple):
-    """A word of a normalised text."""
-
-    text: str
-    span: Span
-    """The characters of the source that it is the reading of: `source[span[0]:span[1]]`."""
+class NothingToSayError(InputError):
+    """A text without a letter or a number."""
 
 
 class Normalized(NamedTuple):
@@ -109,6 +105,8 @@ _PUNCTUATION = (
 _SPEAKABLE = re.compile(r"[A-Za-z\ue000]|\{[^{}]*[A-Z]")
 _PRIVATE = re.compile("[\ue000\ue001]")
 _HELD = re.compile(HELD)
+_ANY_SIGN = re.compile(r"[&=<>/+#~*@]|UTC|GMT")
+_ANY_LEFT = re.compile("[%°×]")
 _SPACE = re.compile(r"\s+")
 _SPOKEN = re.compile(r"(?:\{[^{}]*\}|\S)+")
 _HAS_LETTER = re.compile(r"[A-Za-z]")
@@ -116,12 +114,16 @@ _HAS_FIGURE = re.compile("[0-9⁰¹²³⁴⁵⁶⁷⁸⁹]")
 
 
 def _signs(text: str) -> str:
+    if not _ANY_SIGN.search(text):
+        return text
     for pattern, name in _SIGN_WORDS:
         text = substitute(pattern, name, text)
     return text
 
 
 def _left_over(text: str) -> str:
+    if not _ANY_LEFT.search(text):
+        return text
     for pattern, name in _LEFT_OVER:
         text = substitute(pattern, name, text)
     return text
@@ -232,10 +234,10 @@ def says_something(words: str) -> bool:
     return _SPEAKABLE.search(words) is not None
 
 
-def unspeakable(text: str) -> InputError:
+def unspeakable(text: str) -> NothingToSayError:
     """The error for a text that leaves nothing to say."""
     shown = " ".join(text.split())
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    return InputError(
+    return NothingToSayError(
         f"nothing speakable in '{shown}'; it needs a letter or a number" if shown else "the text is empty"
     )

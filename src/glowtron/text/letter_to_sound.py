@@ -1,9 +1,9 @@
 """Words that no dictionary has, read letter by letter.
 
 A small convolutional network tells for each letter, from the letters around it, what it says: none, one or two phones,
-and how the vowel among them is stressed. `train_letter_to_sound` made its weights, which are this project's own; here
-it runs in numpy, about a millisecond a word. Of dictionary words kept from training, with all that begin like them, it
-reads 68 % as the dictionary does (5.9 % of phones wrong; 62 % with every stress too), of names 56 % (10.8 %).
+and how the vowel among them is stressed. `scripts/train_letter_to_sound.py` made its weights, which are this project's
+own; here it runs in numpy, about a millisecond a word. Of dictionary words kept from training, with all that begin like
+them, it reads 68 % as the dictionary does (5.9 % of phones wrong; 62 % with every stress too), of names 56 % (10.8 %).
 """
 
 from __future__ import annotations

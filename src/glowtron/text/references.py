@@ -112,7 +112,7 @@ def notes(text: str) -> str:
     """`text` without the marks of footnotes."""
     if "[" in text:
         text = substitute(_BRACKET_NOTE, "", text)
-    return substitute(_NOTE, "", text)
+    return text if text.isascii() else substitute(_NOTE, "", text)
 
 
 def places(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Trains the network of `letter_to_sound` on the dictionaries: `python -m glowtron.text.train_letter_to_sound`.
+"""Trains the network of `letter_to_sound` on the dictionaries: `python scripts/train_letter_to_sound.py`.
 
 Letters are first aligned with phones by expectation maximisation in its hard form (Viterbi), each letter taking none,
 one or two phones; then a small convolutional network learns what each letter says from the letters around it. Besides
@@ -6,8 +6,6 @@ the dictionary of `lexicon`, it learns from the pronouncing dictionary in Pocket
 many more names, but no stress, so it teaches phones only). About every fiftieth word is held out and tells the
 accuracy. Takes some six minutes of one core.
 """
-
-# ruff: noqa: T201 (a program reports by printing)
 
 from __future__ import annotations
 
