@@ -1,15 +1,18 @@
-# `make demo` speaks, `make test` passes every test; both set up .venv first and are quick the second time.
+# `make demo` speaks, `make test` passes the tests that take seconds, `make test-all` every test; both set up .venv first and are quick the second time.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 SENTENCE := The quick brown fox jumps over the lazy dog, and a new voice says so out loud.
 
-.PHONY: demo test lint types layers bench clean
+.PHONY: demo test test-all lint types layers bench clean
 
 demo: .venv/.core
 	$(BIN)/glowtron say "$(SENTENCE)" -o demo.wav
 
 test: .venv/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto -m "not slow"
+
+test-all: .venv/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
 lint: .venv/.dev
