@@ -164,6 +164,16 @@ SOUNDS = [
     ("Zoe called Fiona.", "zoe Z OW1 IY0, fiona F IY0 OW1 N AH0"),
 ]
 MORE = [
+    ("Add 1 1/2 tsp. salt.", "add one and a half teaspoons salt."),
+    ("It ships 12/05.", "it ships december fifth."),
+    ("$49.99/mo. plans", "forty-nine dollars and ninety-nine cents per month plans"),
+    ("the 80/20 rule", "the eighty twenty rule"),
+    ("c. 950 BC", "circa nine fifty B C"),
+    ("in the 17th c.", "in the seventeenth century."),
+    ("in the year 2525", "in the year twenty-five twenty-five"),
+    ("1,5 kg", "one point five kilograms"),
+    ("E. coli is one.", "E coli is one."),
+    ("Psalm 119:105", "psalm one nineteen, one oh five"),
     ("Your blood pressure of 135/85 is fine.", "your blood pressure of one thirty-five over eighty-five is fine."),
     ("He scored 9/10 on the test.", "he scored nine out of ten on the test."),
     ("3/10 of the people", "three tenths of the people"),

@@ -286,7 +286,8 @@ STATES = dict(
 STATES = {short: name.replace("_", " ") for short, name in STATES.items()}
 _STATE = re.compile(rf"(?<=[a-z],[ ])({'|'.join(STATES)})(?=[ ][0-9]{{5}}\b|[.,;:)!?]|[ ][a-z]|$)(?!\.[A-Z]|[ ]?[A-Z])")
 _VERSUS = re.compile(r"(?<![\w.])(?:vs|VS|Vs)\b\.?(?!\w)|(?<=[A-Za-z.][ ])v\.?(?=[ ][A-Z])")
-_CIRCA = re.compile(r"(?<![\w.])c\.[ ]?(?=[1-9][0-9]{3}\b)")
+_CIRCA = re.compile(r"(?<![\w.])c\.[ ]?(?=[1-9][0-9]{3}\b|[1-9][0-9]{2}[ ](?:BC|AD|CE))")
+_CENTURY = re.compile(r"(?<=[0-9](?:th|st|nd|rd)[ ])c\.(?!\w)")
 _MONTH = re.compile(rf"(?<![\w.])({_either(MONTHS)})(?:\.(?=[ ]?[0-9,])|(?=[ ][0-9]))")
 _MONTH_ALONE = re.compile(r"(?<![\w.])(Jan|Feb|Aug|Sept|Oct|Nov|Dec)\.(?=[ ][a-z]|[,;:)])")
 _MONTH_AFTER_DAY = re.compile(rf"(?:(?<=[0-9][ -])|(?<=[0-9](?:st|nd|rd|th)[ ]))({_either(MONTHS)})\b\.?(?![a-z])")
@@ -323,6 +324,7 @@ def expand(text: str) -> str:
     text = substitute(_STREET_OR_SAINT, _street_or_saint, text)
     text = substitute(_DRIVE_OR_DOCTOR, _drive_or_doctor, text)
     text = substitute(_CIRCA, "circa ", text)
+    text = substitute(_CENTURY, lambda match: "century" + ending_stop(match), text)
     text = substitute(_SPAN, lambda match: f"{_NAMED[match[1]]} to {_NAMED[match[2]]}", text)
     text = substitute(_DAY_LIST, lambda days: _DAY_NAME.sub(lambda day: DAYS[day[1]], days[0]), text)
     text = substitute(_MONTH, lambda match: MONTHS[match[1]], text)

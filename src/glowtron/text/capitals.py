@@ -76,6 +76,7 @@ NAMED = "\ue001"
 
 _DOTTED = re.compile(r"(?<![\w.])((?:[A-Za-z]\.){2,8}|(?:[A-Za-z]\.){1,8}[A-Za-z](?![\w]))(?:'s\b)?")
 _INITIAL = re.compile(r"(?<![\w.'])([A-Z])\.(?=[ ]?[A-Z])[ ]?")
+_SPECIES = re.compile(r"(?<![\w.'])([A-Z])\.(?=[ ][a-z]{3})")  # E. coli: no sentence begins in small letters.
 _NAMED = re.compile(NAMED)
 _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
 _SHOUTED_RUN = re.compile(r"(?<![\w'])[A-Z][A-Z']*(?:[ ,;:.!?\"()0-9-]+[A-Z][A-Z']*)+(?![a-z])")
@@ -336,6 +337,7 @@ def initials(text: str, words: Container[str] = ()) -> str:
     if "." in text:
         text = substitute(_DOTTED, _dotted, text)
         text = substitute(_INITIAL, _initial, text)
+        text = substitute(_SPECIES, r"\1", text)
     text = substitute(_WORD, lambda match: _word(match, words), text)
     return substitute(_NAMED, "", text)
 

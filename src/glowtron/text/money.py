@@ -105,7 +105,8 @@ _ADJECTIVE = re.compile(r"-[a-z]|[ ](?:bill|note|coin|fine|stamp|ticket|banknote
 _CENT_SIGN = re.compile("¢")
 _LONE = re.compile(_SIGN)
 _PER = re.compile(
-    r"(?<=[a-z])/(hour|hr|h|day|week|wk|month|mo|year|yr|kg|km|mile|person|night|min|minute|lb|oz|gallon|unit|seat|user)\b"
+    r"(?<=[a-z])/(hour|hr|h|day|week|wk|month|mo|year|yr|kg|km|mile|person|night|min|minute|lb|oz|gallon|unit"
+    r"|seat|user)\b(?:\.(?=[ ][a-z]))?"
 )
 _PER_NAMES = {
     "hr": "hour",

@@ -114,8 +114,14 @@ _GROUPED = re.compile(
 )
 
 
+_COMMA_MEASURE = re.compile(
+    r"(?<![\w.,])([0-9]{1,3}),([0-9]{1,2})(?=[ ]?(?:kg|g|km|m|cm|mm|l|ml|°C|%|kW|kWh|GB|MB|mg|ha)(?!\w))"
+)
+
+
 def thousands(text: str) -> str:
     """`text` with the thousands of its numbers as in English, or not set apart."""
+    text = substitute(_COMMA_MEASURE, r"\1.\2", text)
     text = substitute(_CONTINENTAL, lambda match: f"{match[1].replace('.', '')}.{match[2]}", text)
     text = substitute(_GROUPED, _ungrouped, text)
     text = substitute(_APOSTROPHES, lambda match: match[1].replace("'", ","), text)
@@ -432,6 +438,8 @@ def _number(match: re.Match[str]) -> str:
 
 def _is_year(number: int, before: str, after: str) -> bool:
     """Whether a number of four figures is read as a year where it stands: "in 1895" but "1895 men"."""
+    if before == "year" and number < 3000:
+        return True
     if not 1000 < number < 2100:
         return False
     if before in _YEAR_BEFORE:

@@ -19,7 +19,7 @@ _QUANTITY = re.compile(
     rf"(?:(?:/|[ ]/[ ]|[ ]per[ ])(?P<per>{_UNIT})(?P<per_power>[²³]|\^?[23])?)?"
     r"(?![\w%°]|/(?![a-z]))(?P<stop>\.(?!\w))?"
 )
-_FRACTION_UNIT = re.compile(rf"{START}(?:({NUMBER})[ -])?{_FRACTION}(?:([ -]?)({_UNIT})(?![\w/]))?")
+_FRACTION_UNIT = re.compile(rf"{START}(?:({NUMBER})[ -])?{_FRACTION}(?:([ -]?)({_UNIT})(?![\w/])(?:\.(?=[ ][a-z&]))?)?")
 _FEET_INCHES = re.compile(
     r"(?<![\w.])([0-9]{1,3})(?:(')|[ ]?ft\b\.?)[ ]?([0-9]{1,2}(?:\.[0-9])?)"
     r"(?:\"|''?|in\b|[ ]in(?:\.(?=[ ][a-z])|(?=[,.;:)]|$)))"
@@ -258,6 +258,8 @@ def _slashed(match: re.Match[str], top: str, bottom: str) -> str | None:
     if (top, bottom) in (("24", "7"), ("9", "11"), ("7", "11")) and not before.endswith(("=", "+ ", "- ")):
         return f"{spoken(top)} {spoken(bottom)}"
     if _TIME_SIGNATURE.match(match.string, match.end()) or (top == bottom and bottom in ("2", "3", "4", "20", "50")):
+        return f"{spoken(top)} {spoken(bottom)}"
+    if int(float(top)) + int(bottom) == 100 and _SHARES.match(match.string, match.end()):
         return f"{spoken(top)} {spoken(bottom)}"
     if "." in top:
         return f"{spoken(top)} out of {spoken(bottom)}"
