@@ -13,7 +13,7 @@ from glowtron.bench.measurement import Settings, processor_time
 from glowtron.bench.models import CHARACTERS_PER_S
 from glowtron.bench.result import as_table
 from glowtron.cli import main
-from glowtron.synthesis.executors import Workers
+from glowtron.synthesis.executors import ProcessPool
 
 TEXT_S = 20 * 256 / 22_050
 """How long the tiny voice speaks on each sentence."""
@@ -63,9 +63,9 @@ def test_rows_hold_sounds_of_any_length() -> None:
 
 def test_time_on_the_processor_is_that_of_all_processes() -> None:
     before = processor_time()
-    with Workers(partial(partial, eval), 1) as workers:
-        workers.give(0, "sum(range(10_000_000))")
-        workers.take()
+    with ProcessPool(partial(partial, eval), 1) as workers:
+        workers.submit(0, "sum(range(10_000_000))")
+        workers.next_result()
     assert processor_time() - before > 0.05
 
 
