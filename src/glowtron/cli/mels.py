@@ -65,7 +65,7 @@ def mels(
     Examples:
       glowtron mels runs/acoustic --data LJSpeech-1.1 --alignments lj.jsonl -o mels
       glowtron train vocoder --config compact-vocoder --data corpus --mels mels --run runs/vocoder2
-      glowtron mels runs/acoustic --data corpus --alignments lj.jsonl --free-running --before-postnet -o gta
+      glowtron mels am --data d --alignments d.jsonl --free-running --before-postnet -o gta
     """
     folder = Path(output)
     check_folder(folder)

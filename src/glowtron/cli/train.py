@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     "--config",
     metavar="NAME|FILE",
     required=True,
-    help="A recipe that ships (compact-fastspeech2, -vocoder, -acoustic or -postnet, tacotron2, waveglow), or a JSON "
-    "file.",
+    help="A recipe that ships (they are named above), or a JSON file.",
 )
 @click.option(
     "--data",
@@ -96,9 +95,14 @@ def train(
     folder, for TensorBoard too. --set takes a key's path in the configuration and a JSON value.
 
     \b
+    Recipes:
+      compact-fastspeech2, compact-vocoder, compact-acoustic, compact-postnet,
+      tacotron2, waveglow, waveglow-on-sound
+
+    \b
     Examples:
       glowtron train vocoder --config compact-vocoder --data LJSpeech-1.1 --run runs/vocoder
-      glowtron train fastspeech2 --config compact-fastspeech2 --data corpus --alignments corpus.jsonl --run runs/fs2
+      glowtron train fastspeech2 --config compact-fastspeech2 --data d --alignments d.jsonl --run fs2
       glowtron train acoustic --config my.json --data lj=LJSpeech-1.1 --run runs/acoustic
       glowtron train postnet --config compact-postnet --data corpus --init-from am --mels gta --run pn
       glowtron train vocoder --config waveglow --data corpus --run runs/big --set training.seed=7
