@@ -51,9 +51,9 @@ SUMMARY = {
     "vocoder-256-5s": ("WaveGlow of 256 channels, mel to sound", "rtf", "{:.2f} of real time"),
     "acoustic-5s": ("Tacotron 2, one text to its mel", "rtf", "{:.3f} of real time"),
     "say-full-size": ("both, text to sound", "rtf", "{:.2f} of real time"),
-    "say-compact": ("`duet`, text to sound", "rtf", "{:.3f} of real time"),
-    "stream-compact": ("`duet`, from the call to the first sound", "first_sound_s", "{:.3f} s"),
-    "batch-compact": ("`duet`, a hundred texts", "audio_s_per_s", "{:.0f} s of sound a second"),
+    "say-compact": ("`duet-tacotron2`, text to sound", "rtf", "{:.3f} of real time"),
+    "stream-compact": ("`duet-tacotron2`, from the call to the first sound", "first_sound_s", "{:.3f} s"),
+    "batch-compact": ("`duet-tacotron2`, a hundred texts", "audio_s_per_s", "{:.0f} s of sound a second"),
     "train-waveglow-256": ("training WaveGlow of 256 channels", "samples_per_s", "{:,.0f} samples/s"),
     "train-tacotron2": ("training Tacotron 2", "mel_frames_per_s", "{:,.0f} mel frames/s"),
 }
