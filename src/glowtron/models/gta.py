@@ -1,7 +1,7 @@
-"""A decoder that hears only itself, and reads where a recording was read.
+"""Free-running mels that are aligned with a recording (GTA mels).
 
-Between teacher forcing, which shows it frames it will never have, and free running, whose pace drifts from any
-recording's: mels as they are spoken, in step with the sound.
+The decoder sees its own frames, as at inference, and attends by the forced alignment of the recording. Teacher forcing
+would show it recorded frames; free running would drift from the recording's pace.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from glowtron.models.tacotron2 import Tacotron2
 
 
 @torch.inference_mode()
-def follow(
+def synthesize_aligned(
     model: Tacotron2,
     ids: Tensor,
     id_lengths: Tensor,
@@ -22,9 +22,9 @@ def follow(
     speaker: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Mels (B, T, M) before the postnet, T = S times the reduction factor; frames behind a text's end mean nothing.
+    """Mels (B, T, M) before the postnet, T = S times the reduction factor; frames behind a text's end are undefined.
 
-    ids: (B, N); id_lengths: (B,); symbols: (B, S), the measured symbol of each decoder step; speaker: (B,).
+    ids: (B, N); id_lengths, speaker: (B,); symbols: (B, S), the forced alignment: the symbol of each decoder step.
     """
     memory = model.encode(ids, id_lengths, speaker)
     state = model.start(memory)

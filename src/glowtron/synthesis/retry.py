@@ -15,11 +15,16 @@ MAX_SPLITS = 2
 """How often a sentence may be halved: into quarters. What fails on a quarter fails on words."""
 
 
+def halves(sentence: Sentence) -> list[Sentence]:
+    """A sentence in two or more parts; none if it is too short."""
+    return sentence.split(max(MIN_CHARS, -(-len(sentence.text) // 2)))
+
+
 def synthesize_with_retry(
     sentences: Sequence[Sentence],
     attempts: int,
     synthesize: Callable[[Sequence[Sentence], int], list[Utterance]],
-    split: Callable[[Sentence], list[Sentence]] | None = None,
+    split: Callable[[Sentence], list[Sentence]] = halves,
     splits: int = MAX_SPLITS,
 ) -> list[list[Utterance]]:
     """Synthesise each sentence: one utterance without failures, or those of its parts, or the best there was.
@@ -33,7 +38,7 @@ def synthesize_with_retry(
         sentences: To be synthesised together.
         attempts: For each sentence and part.
         synthesize: Gives an utterance for each of some sentences; also told the number of the attempt, from 0.
-        split: Gives the parts of a sentence, none if it is too short. None: `halves`.
+        split: Gives the parts of a sentence; none if it is too short.
         splits: How often a sentence may be split.
     """
     best = synthesize(sentences, 0)
@@ -47,7 +52,7 @@ def synthesize_with_retry(
     done = [[utterance] for utterance in best]
     if not (splits and attempts):
         return done
-    parts_of = {i: (split or halves)(sentences[i]) for i, utterance in enumerate(best) if utterance.failures}
+    parts_of = {i: split(sentences[i]) for i, utterance in enumerate(best) if utterance.failures}
     parts = [part for group in parts_of.values() for part in group]
     if not parts:
         return done
@@ -57,8 +62,3 @@ def synthesize_with_retry(
         if any(not utterance.failures for utterance in utterances):
             done[i] = utterances
     return done
-
-
-def halves(sentence: Sentence) -> list[Sentence]:
-    """A sentence in two or more parts; none if it is too short."""
-    return sentence.split(max(MIN_CHARS, -(-len(sentence.text) // 2)))

@@ -24,7 +24,7 @@ from glowtron.data.prosody import ProsodyBatch, ProsodyDataset, ProsodyStatistic
 from glowtron.data.sampler import Key
 from glowtron.errors import InputError
 from glowtron.models.fastspeech2 import FastSpeech2, Prosody, draw_noise
-from glowtron.models.gta import follow
+from glowtron.models.gta import synthesize_aligned
 from glowtron.models.tacotron2 import Tacotron2, Tacotron2Output, sequence_mask
 from glowtron.models.tacotron2_loss import symbols_of_steps
 from glowtron.models.waveglow import WaveGlow
@@ -202,7 +202,7 @@ def _mels(model: Tacotron2, batch: AcousticBatch, place: int, free_running: bool
     generator = torch.Generator(device).manual_seed(step_seed(0, "forced", place))
     if free_running:
         assert symbols is not None
-        before = follow(model, batch.ids, batch.id_lengths, symbols, speaker=speaker, generator=generator)
+        before = synthesize_aligned(model, batch.ids, batch.id_lengths, symbols, speaker=speaker, generator=generator)
         mel = before if before_postnet else model.refine(before, sequence_mask(batch.mel_lengths, before.shape[1]))
         return mel.transpose(1, 2).float().cpu()
     output: Tacotron2Output = model(
