@@ -25,6 +25,7 @@ from glowtron.data.manifest import read_manifest
 from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 from glowtron.models.waveglow import WaveGlow
 from glowtron.text.frontend import make_frontend
+from parity_files import PARITY, unpack_checkpoints
 
 # The same examples every time, on machines of any speed; --hypothesis-profile=default looks for new ones.
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
@@ -41,6 +42,27 @@ def shared() -> Callable[[str], Path]:
         path = SHARED / name
         if not path.exists():
             pytest.skip(f"needs ../shared/{name}, which is not beside this checkout")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the checkpoints of `tests/parity`, unpacked."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    unpack_checkpoints(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def parity(request: pytest.FixtureRequest) -> Callable[[str], Path]:
+    """A checkpoint in a published format, or what its own program computes from it; see `tests/parity/README.md`."""
+
+    def find(name: str) -> Path:
+        packed = name.endswith((".pt", ".pth"))
+        path = (request.getfixturevalue("checkpoints") if packed else PARITY) / name
+        assert path.is_file(), f"no file {name} in tests/parity"
         return path
 
     return find

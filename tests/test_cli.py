@@ -519,8 +519,8 @@ class TestOtherCommands:
         assert_refused(run("import", "nothing.pt", "-o", "weights.pt"), "weights.pt")
         assert_refused(run("import", "-o", "voice"), "FILE")
 
-    def test_import_makes_a_voice_that_vocodes(self, run, shared):
-        assert run("import", shared("parity/waveglow_2020_09_02.pt"), "-o", "voice").status == 0
+    def test_import_makes_a_voice_that_vocodes(self, run, parity):
+        assert run("import", parity("waveglow_2020_09_02.pt"), "-o", "voice").status == 0
         assert run("voices", "voice").status == 0
         assert run("vocode", tone("in.wav"), "-o", "out.wav", "--voice", "voice").status == 0
         assert soundfile.info("out.wav").frames == soundfile.info("in.wav").frames

@@ -316,13 +316,13 @@ def test_later_training_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("name", ["tacotron2", "tacotron2_dle"])
-def test_free_running_matches_the_published_programs(name: str, shared: Callable[[str], Path]) -> None:
-    state = read_published(shared(f"parity/{name}.pt")).state
+def test_free_running_matches_the_published_programs(name: str, parity: Callable[[str], Path]) -> None:
+    state = read_published(parity(f"{name}.pt")).state
     config = replace(config_from_published(state), mask_padding=False, prenet_dropout=0.0)
     model = Tacotron2(config).eval()
     model.load_state_dict(from_published(state))
     fast = accelerate_tacotron2(model, "fp32")
-    with np.load(shared(f"parity/{name}.npz")) as arrays:
+    with np.load(parity(f"{name}.npz")) as arrays:
         ids, lengths = torch.as_tensor(arrays["ids"]), torch.as_tensor(arrays["lengths"])
         if name == "tacotron2":
             spoken = fast.generate(ids[:1], lengths[:1], DecodingOptions(max_frames=60), noise(1))

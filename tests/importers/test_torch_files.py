@@ -348,8 +348,8 @@ def test_damaged_small_files(form: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["tacotron2", "waveglow_2020_09_02", "waveglow_2018_11_09_legacy_format", "waveglow_dle"]
 )
-def test_damaged_published_files(name: str, shared: Callable[[str], Path], tmp_path: Path) -> None:
-    data = shared(f"parity/{name}.pt").read_bytes()
+def test_damaged_published_files(name: str, parity: Callable[[str], Path], tmp_path: Path) -> None:
+    data = parity(f"{name}.pt").read_bytes()
     check_damage(data, tmp_path / "x.pt", rounds=15)
 
 
@@ -366,26 +366,26 @@ def test_damaged_published_files(name: str, shared: Callable[[str], Path], tmp_p
         ("tacotron2_dle", "tacotron2", 84),
     ],
 )
-def test_published_layouts(name: str, kind: str, tensors: int, shared: Callable[[str], Path]) -> None:
-    path = shared(f"parity/{name}.pt")
+def test_published_layouts(name: str, kind: str, tensors: int, parity: Callable[[str], Path]) -> None:
+    path = parity(f"{name}.pt")
     with nothing_runs(path):
         published = read_published(path)
     assert (published.kind, len(published.state)) == (kind, tensors)
     assert not any(name.startswith("module.") for name in published.state)
 
 
-def test_both_file_formats_hold_the_same(shared: Callable[[str], Path]) -> None:
-    new, old = (read_published(shared(f"parity/waveglow_2018_11_09{end}.pt")) for end in ("", "_legacy_format"))
+def test_both_file_formats_hold_the_same(parity: Callable[[str], Path]) -> None:
+    new, old = (read_published(parity(f"waveglow_2018_11_09{end}.pt")) for end in ("", "_legacy_format"))
     assert new.extras == old.extras
     assert new.extras["attributes"]["upsample.stride"] == 256
     assert list(new.state) == list(old.state)
     assert all(torch.equal(new.state[name], old.state[name]) for name in new.state)
 
 
-def test_state_dict_is_what_torch_reads(shared: Callable[[str], Path]) -> None:
+def test_state_dict_is_what_torch_reads(parity: Callable[[str], Path]) -> None:
     for name in ("tacotron2", "tacotron2_dle", "waveglow_dle"):
-        expected = torch.load(shared(f"parity/{name}.pt"), weights_only=True)["state_dict"]
-        state = read_published(shared(f"parity/{name}.pt")).state
+        expected = torch.load(parity(f"{name}.pt"), weights_only=True)["state_dict"]
+        state = read_published(parity(f"{name}.pt")).state
         assert all(torch.equal(state[key.removeprefix("module.")], value) for key, value in expected.items())
 
 
@@ -419,10 +419,10 @@ def test_a_hundred_modules_that_share_their_parts(tmp_path: Path) -> None:
 
 def test_extras_that_share_their_parts(tmp_path: Path) -> None:
     """As above, in plain lists; the model beside them is read all the same."""
-    shared = opcodes([])
+    program_ = opcodes([])
     for _ in range(40):
-        shared += b"q\x010](h\x01h\x01e"
+        program_ += b"q\x010](h\x01h\x01e"
     claim = tensor(storage("0", 4), 0, (4,), (1,))
-    content = {"state_dict": {"upsample.weight": claim}, "iteration": 3, "endless": Raw(shared)}
+    content = {"state_dict": {"upsample.weight": claim}, "iteration": 3, "endless": Raw(program_)}
     published = read_published(write_zip(tmp_path / "x.pt", program(content), ONE))
     assert published.extras == {"iteration": 3}

@@ -182,8 +182,8 @@ def test_folder_of_something_else(acoustic: Path, tmp_path: Path) -> None:
     "name",
     ["2018_11_09", "2018_11_09_legacy_format", "old", "2018_11_22", "2020_09_02", "dle"],
 )
-def test_every_vocoder_layout(name: str, shared: Callable[[str], Path], tmp_path: Path) -> None:
-    voice = import_voice([shared(f"parity/waveglow_{name}.pt")], tmp_path / "voice")
+def test_every_vocoder_layout(name: str, parity: Callable[[str], Path], tmp_path: Path) -> None:
+    voice = import_voice([parity(f"waveglow_{name}.pt")], tmp_path / "voice")
     loaded = load_voice(tmp_path / "voice")
     assert loaded.acoustic is None
     assert loaded.config.vocoder.alternate_halves == (name == "old")
@@ -195,11 +195,11 @@ def test_every_vocoder_layout(name: str, shared: Callable[[str], Path], tmp_path
     assert torch.allclose(*audio, atol=1e-4)
 
 
-def test_decoding_is_that_of_the_program_the_weights_are_from(shared: Callable[[str], Path], tmp_path: Path) -> None:
-    plain = import_voice([shared("parity/tacotron2.pt")], tmp_path / "plain")
+def test_decoding_is_that_of_the_program_the_weights_are_from(parity: Callable[[str], Path], tmp_path: Path) -> None:
+    plain = import_voice([parity("tacotron2.pt")], tmp_path / "plain")
     assert plain.config.decoding == DecodingOptions()
-    dle = import_voice([shared("parity/tacotron2_dle.pt")], tmp_path / "dle")
-    told = read_published(shared("parity/tacotron2_dle.pt")).extras["config"]
+    dle = import_voice([parity("tacotron2_dle.pt")], tmp_path / "dle")
+    told = read_published(parity("tacotron2_dle.pt")).extras["config"]
     assert dle.config.decoding == DecodingOptions(
         max_frames=told["max_decoder_steps"], stop_threshold=told["gate_threshold"], keep_stop_frame=False
     )
@@ -214,9 +214,9 @@ def test_a_config_of_no_use_is_passed_over(told: object, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_both_at_once_or_one_after_the_other(
-    order: int, acoustic: Path, shared: Callable[[str], Path], tmp_path: Path
+    order: int, acoustic: Path, parity: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    files = [acoustic, shared("parity/waveglow_dle.pt")][::order]
+    files = [acoustic, parity("waveglow_dle.pt")][::order]
     import_voice(files, tmp_path / "both")
     for path in files:
         import_voice([path], tmp_path / "later")
@@ -226,8 +226,8 @@ def test_both_at_once_or_one_after_the_other(
 
 
 @pytest.mark.parametrize("later", [False, True])
-def test_models_that_do_not_fit(later: bool, shared: Callable[[str], Path], tmp_path: Path) -> None:
-    files = [shared("parity/tacotron2.pt"), shared("parity/waveglow_dle.pt")]
+def test_models_that_do_not_fit(later: bool, parity: Callable[[str], Path], tmp_path: Path) -> None:
+    files = [parity("tacotron2.pt"), parity("waveglow_dle.pt")]
     if later:
         import_voice(files[:1], tmp_path / "voice")
         before = {path: path.read_bytes() for path in (tmp_path / "voice").iterdir()}
@@ -256,8 +256,8 @@ def test_models_that_do_not_fit(later: bool, shared: Callable[[str], Path], tmp_
         (change("WN.0.in_layers.0.weight_v", torch.ones(32, 16, 4)), "kernel_size must be odd"),
     ],
 )
-def test_half_matching_vocoders(fault: Callable, reason: str, shared: Callable[[str], Path], tmp_path: Path) -> None:
-    state = read_published(shared("parity/waveglow_dle.pt")).state
+def test_half_matching_vocoders(fault: Callable, reason: str, parity: Callable[[str], Path], tmp_path: Path) -> None:
+    state = read_published(parity("waveglow_dle.pt")).state
     fault(state)
     path = save(tmp_path / "x.pt", state)
     with pytest.raises(InputError, match=reason) as error:

@@ -40,13 +40,13 @@ def relative_error(ours: Tensor, reference: np.ndarray) -> float:
     return float((ours.detach() - wanted).norm() / wanted.norm())
 
 
-def published(shared: Callable[[str], Path], name: str) -> tuple[Tacotron2, dict[str, Tensor]]:
+def published(parity: Callable[[str], Path], name: str) -> tuple[Tacotron2, dict[str, Tensor]]:
     """The reference checkpoint as ours, dropout off and padding leaking as there, with the reference arrays."""
-    state = read_published(shared(f"parity/{name}.pt")).state
+    state = read_published(parity(f"{name}.pt")).state
     config = replace(config_from_published(state), mask_padding=False, **NO_DROPOUT)
     model = Tacotron2(config)
     model.load_state_dict(from_published(state))
-    with np.load(shared(f"parity/{name}.npz")) as arrays:
+    with np.load(parity(f"{name}.npz")) as arrays:
         return model.eval(), {key: torch.as_tensor(arrays[key]) for key in arrays}
 
 
@@ -66,8 +66,8 @@ def test_full_size_has_the_published_number_of_parameters() -> None:
     assert sum(p.numel() for p in model.parameters()) == 28_193_153
 
 
-def test_teacher_forcing_matches_the_published_program(shared: Callable[[str], Path]) -> None:
-    model, arrays = published(shared, "tacotron2")
+def test_teacher_forcing_matches_the_published_program(parity: Callable[[str], Path]) -> None:
+    model, arrays = published(parity, "tacotron2")
     output = model(arrays["ids"], arrays["lengths"], arrays["mels"], arrays["mel_lengths"])
     assert relative_error(output.mel_before, arrays["mel_out"]) < 1e-4
     assert relative_error(output.mel, arrays["mel_post"]) < 1e-4
@@ -75,8 +75,8 @@ def test_teacher_forcing_matches_the_published_program(shared: Callable[[str], P
     assert relative_error(output.alignment, arrays["align"]) < 1e-4
 
 
-def test_loss_and_gradient_match_the_published_program(shared: Callable[[str], Path]) -> None:
-    model, arrays = published(shared, "tacotron2")
+def test_loss_and_gradient_match_the_published_program(parity: Callable[[str], Path]) -> None:
+    model, arrays = published(parity, "tacotron2")
     first = model.postnet.convolutions[0]
     seen: dict[str, Tensor] = {}
 
@@ -98,16 +98,16 @@ def test_loss_and_gradient_match_the_published_program(shared: Callable[[str], P
     assert float(norm) == pytest.approx(float(arrays["grad_norm"]), rel=1e-4)
 
 
-def test_free_running_matches_the_published_program(shared: Callable[[str], Path]) -> None:
-    model, arrays = published(shared, "tacotron2")
+def test_free_running_matches_the_published_program(parity: Callable[[str], Path]) -> None:
+    model, arrays = published(parity, "tacotron2")
     spoken = model.generate(arrays["ids"][:1], arrays["lengths"][:1], DecodingOptions(max_frames=60), generators(1))
     assert bool(spoken.stopped[0])
     assert relative_error(spoken.mel, arrays["infer_mel_post"]) < 1e-4
     assert relative_error(spoken.alignment, arrays["infer_align"]) < 1e-4
 
 
-def test_batched_inference_matches_the_published_program(shared: Callable[[str], Path]) -> None:
-    model, arrays = published(shared, "tacotron2_dle")
+def test_batched_inference_matches_the_published_program(parity: Callable[[str], Path]) -> None:
+    model, arrays = published(parity, "tacotron2_dle")
     options = DecodingOptions(max_frames=60, keep_stop_frame=False)
     spoken = model.generate(arrays["ids"], arrays["lengths"], options, generators(3))
     assert spoken.mel_lengths.tolist() == arrays["mel_lengths"].tolist()

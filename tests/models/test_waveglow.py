@@ -43,13 +43,13 @@ def sound(n_samples: int, n_batch: int = 2, seed: int = 0) -> tuple[Tensor, Tens
 
 
 @pytest.fixture(params=["2018_11_09", "2018_11_22", "2020_09_02", "dle", "old"])
-def published(request: pytest.FixtureRequest, shared: Callable[[str], Path]) -> tuple[WaveGlow, Any]:
+def published(request: pytest.FixtureRequest, parity: Callable[[str], Path]) -> tuple[WaveGlow, Any]:
     """A published checkpoint as ours, and what its program computes from it."""
-    checkpoint = read_published(shared(f"parity/waveglow_{request.param}.pt"))
+    checkpoint = read_published(parity(f"waveglow_{request.param}.pt"))
     config = config_from_published(checkpoint.state, alternate_halves=checkpoint.kind == "waveglow_old")
     model = WaveGlow(config)
     model.load_state_dict(from_published(checkpoint.state))
-    arrays = np.load(shared(f"parity/waveglow_{request.param}.npz"))
+    arrays = np.load(parity(f"waveglow_{request.param}.npz"))
     return model, {name: torch.from_numpy(arrays[name]) for name in arrays.files}
 
 
@@ -93,13 +93,13 @@ def test_published_training(published: tuple[WaveGlow, Any]):
     assert error(torch.stack(losses), arrays["adam_1e3_losses"]) < 1e-4
 
 
-def state_of(shared: Callable[[str], Path], layout: str) -> dict[str, Tensor]:
-    return read_published(shared(f"parity/waveglow_{layout}.pt")).state
+def state_of(parity: Callable[[str], Path], layout: str) -> dict[str, Tensor]:
+    return read_published(parity(f"waveglow_{layout}.pt")).state
 
 
 @pytest.mark.parametrize("layout", ["2018_11_09", "2020_09_02"])
-def test_published_weights_without_weight_norm(layout: str, shared: Callable[[str], Path]):
-    state = state_of(shared, layout)
+def test_published_weights_without_weight_norm(layout: str, parity: Callable[[str], Path]):
+    state = state_of(parity, layout)
     folded = {name: tensor for name, tensor in state.items() if not name.endswith(("weight_g", "weight_v"))}
     for name in [name for name in state if name.endswith("weight_v")]:
         v, g = state[name], state[name[:-1] + "g"]
@@ -113,8 +113,8 @@ def test_published_weights_without_weight_norm(layout: str, shared: Callable[[st
 
 
 @pytest.mark.parametrize("layout", ["2018_11_09", "2018_11_22", "2020_09_02"])
-def test_every_missing_published_tensor_is_named(layout: str, shared: Callable[[str], Path]):
-    state = state_of(shared, layout)
+def test_every_missing_published_tensor_is_named(layout: str, parity: Callable[[str], Path]):
+    state = state_of(parity, layout)
     for name in state:
         if "WN.1.in_layers.2" in name or "WN" not in name or name.endswith("0.bias"):
             with pytest.raises(InputError, match="WaveGlow"):
@@ -122,8 +122,8 @@ def test_every_missing_published_tensor_is_named(layout: str, shared: Callable[[
 
 
 @pytest.mark.parametrize("layout", ["2018_11_09", "2018_11_22", "2020_09_02"])
-def test_published_tensors_that_do_not_fit_are_refused(layout: str, shared: Callable[[str], Path]):
-    state = state_of(shared, layout)
+def test_published_tensors_that_do_not_fit_are_refused(layout: str, parity: Callable[[str], Path]):
+    state = state_of(parity, layout)
     for name in ("WN.3.start.bias", "WN.2.in_layers.1.weight_v", "WN.5.end.weight", "upsample.bias"):
         with pytest.raises(InputError, match="shape"):
             from_published(state | {name: torch.zeros([n + 1 for n in state[name].shape])})

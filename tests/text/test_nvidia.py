@@ -14,8 +14,8 @@ from glowtron.errors import InputError
 from glowtron.text import nvidia
 
 
-def test_every_row_of_the_reference(shared: Callable[[str], Path]) -> None:
-    rows = [json.loads(line) for line in shared("parity/text.jsonl").read_text(encoding="utf-8").splitlines()]
+def test_every_row_of_the_reference(parity: Callable[[str], Path]) -> None:
+    rows = [json.loads(line) for line in parity("text.jsonl").read_text(encoding="utf-8").splitlines()]
     for row in rows:
         if row.get("error"):
             with pytest.raises(ValueError, match="cannot read"):
