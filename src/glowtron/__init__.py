@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from glowtron.synthesis.types import FaultWarning, Segment, Sentence, SymbolTime, Utterance, WordTime
     from glowtron.text.english import Normalized
     from glowtron.text.english import explain as normalize
-    from glowtron.text.frontend import Encoded, EncodedWord
+    from glowtron.text.frontend import Encoded, EncodedWord, MarkedText
+    from glowtron.text.ssml import parse_ssml
     from glowtron.voice import Voice
 
 __version__ = "0.1.0"
@@ -31,6 +32,7 @@ _HOMES = {
     "EncodedWord": "text.frontend",
     "FaultWarning": "synthesis.types",
     "InputError": "errors",
+    "MarkedText": "text.frontend",
     "Normalized": "text.english",
     "Segment": "synthesis.types",
     "Sentence": "synthesis.types",
@@ -41,6 +43,7 @@ _HOMES = {
     "WordTime": "synthesis.types",
     "log_mel": "mel",
     "normalize": "text.english",
+    "parse_ssml": "text.ssml",
 }
 _NAMES = {"normalize": "explain"}
 
@@ -51,6 +54,7 @@ __all__ = [
     "EncodedWord",
     "FaultWarning",
     "InputError",
+    "MarkedText",
     "Normalized",
     "Segment",
     "Sentence",
@@ -62,6 +66,7 @@ __all__ = [
     "__version__",
     "log_mel",
     "normalize",
+    "parse_ssml",
 ]
 
 

@@ -39,11 +39,18 @@ from glowtron.synthesis.parallel import (
     synthesize_group,
     synthesize_texts,
 )
-from glowtron.synthesis.pipeline import BATCH, Synthesizer, noise_generator, split_text, utterances_with_sound
+from glowtron.synthesis.pipeline import (
+    BATCH,
+    Synthesizer,
+    check_markup,
+    noise_generator,
+    split_text,
+    utterances_with_sound,
+)
 from glowtron.synthesis.trimming import split_at_silence
 from glowtron.synthesis.types import FaultWarning, Segment, Sentence, Utterance, joined
 from glowtron.synthesis.vocoders import Vocoder, make_vocoder
-from glowtron.text.frontend import Encoded, Frontend, make_frontend
+from glowtron.text.frontend import Encoded, Frontend, MarkedText, make_frontend
 from glowtron.voices import find_voice
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -111,12 +118,16 @@ class Voice:
         checkpoint.save_voice(self._stored, Path(folder))
 
     def say(
-        self, text: str, options: SynthesisOptions = DEFAULTS, progress: Progress | None = None, **changes: Any
+        self,
+        text: str | MarkedText,
+        options: SynthesisOptions = DEFAULTS,
+        progress: Progress | None = None,
+        **changes: Any,
     ) -> Audio:
         """Speak a text of any length.
 
         Args:
-            text: Its sentences are synthesised some at a time and joined with pauses.
+            text: Its sentences are synthesised some at a time and joined with pauses. With markup: `parse_ssml`.
             options: How it is spoken.
             progress: Called with 1 after each sentence.
             **changes: Single options by name.
@@ -135,7 +146,7 @@ class Voice:
 
     def stream(
         self,
-        text: str,
+        text: str | MarkedText,
         options: SynthesisOptions = DEFAULTS,
         progress: Progress | None = None,
         *,
@@ -167,12 +178,14 @@ class Voice:
                 yield segment.audio
 
     def segments(
-        self, text: str, options: SynthesisOptions = DEFAULTS, *, stop: Event | None = None, **changes: Any
+        self, text: str | MarkedText, options: SynthesisOptions = DEFAULTS, *, stop: Event | None = None, **changes: Any
     ) -> Iterator[Segment]:
         """As `stream`, each piece with the words that begin in it and their times, and with its finished sentence."""
         return self._segments(text, changed(options, changes), incremental=True, stop=stop)
 
-    def utterances(self, text: str, options: SynthesisOptions = DEFAULTS, **changes: Any) -> Iterator[Utterance]:
+    def utterances(
+        self, text: str | MarkedText, options: SynthesisOptions = DEFAULTS, **changes: Any
+    ) -> Iterator[Utterance]:
         """As `say`, sentence after sentence: sound, times of words, mel, alignment and checks of each.
 
         Each sentence has noise of its own, made from the seed and its place in the text, so that what is spoken beside
@@ -180,7 +193,7 @@ class Voice:
         """
         return utterances_with_sound(self._segments(text, changed(options, changes)))
 
-    def mels(self, text: str, options: SynthesisOptions = DEFAULTS, **changes: Any) -> Iterator[Utterance]:
+    def mels(self, text: str | MarkedText, options: SynthesisOptions = DEFAULTS, **changes: Any) -> Iterator[Utterance]:
         """As `utterances`, without sound, on which no time is spent. Does not warn."""
         options = changed(options, changes)
         sentences = self._split(text)
@@ -191,7 +204,7 @@ class Voice:
 
     def say_many(
         self,
-        texts: Sequence[str],
+        texts: Sequence[str | MarkedText],
         options: SynthesisOptions = DEFAULTS,
         *,
         workers: int = 0,
@@ -258,14 +271,14 @@ class Voice:
                 progress(1)
         return Audio(joined(parts)[: len(audio.samples)], self.mel.sample_rate)
 
-    def phonemes(self, text: str) -> list[Encoded]:
+    def phonemes(self, text: str | MarkedText) -> list[Encoded]:
         """How each sentence of `text` is read: its words, their phones, and where these are from.
 
         Raises InputError if it holds nothing to speak.
         """
         return [sentence.encoded for sentence in self._split(text)]
 
-    def sentences(self, text: str) -> list[str]:
+    def sentences(self, text: str | MarkedText) -> list[str]:
         """The sentences that `text` is split into. Raises InputError if it holds nothing to speak."""
         return [sentence.text for sentence in self._split(text)]
 
@@ -302,7 +315,9 @@ class Voice:
     def _stored(self) -> StoredVoice:
         return StoredVoice(self.config, self.acoustic, self.vocoder)
 
-    def _split(self, text: str) -> Iterator[Sentence]:
+    def _split(self, text: str | MarkedText) -> Iterator[Sentence]:
+        if isinstance(text, MarkedText):
+            check_markup(self.config, text)
         return split_text(text, self.frontend)
 
     def _vocoder(self, options: SynthesisOptions) -> Vocoder:
@@ -311,14 +326,22 @@ class Voice:
 
     def _synthesizer(self, options: SynthesisOptions) -> Synthesizer:
         vocoder = self._vocoder(options)
-        return Synthesizer(self.config, self.mel, self.acoustic_engine, vocoder, options, self.device)
+        return Synthesizer(
+            self.config,
+            self.mel,
+            self.acoustic_engine,
+            vocoder,
+            options,
+            self.device,
+            lambda speaker: self._vocoder(replace(options, speaker=speaker)),
+        )
 
     def _group_synthesizer(self, options: SynthesisOptions) -> Callable[[Sequence[Order]], list[Sound]]:
         return partial(synthesize_group, self._synthesizer(options), self.frontend)
 
     def _segments(
         self,
-        text: str,
+        text: str | MarkedText,
         options: SynthesisOptions,
         *,
         progress: Progress | None = None,

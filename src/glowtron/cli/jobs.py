@@ -6,11 +6,14 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from glowtron.cli.output import check_folder
 from glowtron.cli.script import STREAM
 from glowtron.errors import InputError
+
+if TYPE_CHECKING:
+    from glowtron.text.frontend import MarkedText
 
 FORMATS = ("wav", "flac", "ogg", "mp3", "opus", "pcm")
 """What `--format` takes: `glowtron.audio.FILE_FORMATS`, named here so that help needs no sound libraries."""
@@ -27,7 +30,7 @@ class Script(NamedTuple):
 class Job(NamedTuple):
     """A text and the file that it becomes."""
 
-    text: str
+    text: str | MarkedText
     name: str = ""
     """What tells it from other parts of its text."""
     path: Path | None = None

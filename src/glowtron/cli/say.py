@@ -23,6 +23,7 @@ from glowtron.synthesis.options import DEFAULTS, FASTEST, LIMITS, SLOWEST, Synth
 
 if TYPE_CHECKING:
     from glowtron.audio import Audio
+    from glowtron.text.frontend import MarkedText
     from glowtron.voice import Voice
 
 
@@ -83,6 +84,7 @@ class TextCommand(click.Command):
     help="Write captions, too: a .srt, .vtt or .json file (with the times of words and phones); or srt, vtt or json "
     "alone: beside each sound file. The work is done in one process.",
 )
+@click.option("--ssml", is_flag=True, help="The text is SSML: <speak>, with breaks, prosody, emphasis and more in it.")
 @voice_option
 @lexicon_option
 @click.option("--speaker", metavar="NAME", help="Who speaks, in a voice of several.  [default: the first]")
@@ -150,6 +152,7 @@ def say(
     stream: bool,
     each_line: bool,
     subtitles: str | None,
+    ssml: bool,
     workers: int,
     **options: Any,
 ) -> None:
@@ -165,6 +168,7 @@ def say(
       glowtron say --file chapter.txt --voice my-voice -o chapter.flac
       glowtron say --file prompts.txt --each-line -o prompts
       glowtron say -f one.txt -f two.txt -o spoken/{}.flac
+      glowtron say --ssml "<speak>One<break time='1s'/>two</speak>" -o two.wav
       glowtron say --stream "To the loudspeaker." | aplay -f S16_LE -r 22050
     """
     if stream and output not in (None, *STANDARD_OUTPUT):
@@ -190,6 +194,8 @@ def say(
     chosen = SynthesisOptions(pause_s=options.pop("pause"), **options)
     voice = Voice.load(voice_name, device=device, lexicon=lexicon)
     suit_threads(voice.acoustic, voice.vocoder)
+    if ssml:
+        jobs = [_marked(job, voice) for job in jobs]
     if jobs[0].path is None:
         _stream(voice, jobs[0].text, chosen, format or "pcm", quiet, captions)
     else:
@@ -204,6 +210,17 @@ def _scripts(words: Sequence[str], files: Sequence[str]) -> list[Script]:
     if STREAM in files:
         raise InputError("standard input has no name for its sound; give --file - alone")
     return [Script(read_script(words, file, ""), file) for file in files]
+
+
+def _marked(job: Job, voice: Voice) -> Job:
+    """A job whose text is SSML. Raises InputError that says where it is none."""
+    from glowtron.text.ssml import parse_ssml
+
+    assert isinstance(job.text, str)
+    try:
+        return job._replace(text=parse_ssml(job.text, voice.speakers))
+    except InputError as error:
+        raise InputError(f"{job.place}{error}") from error
 
 
 def _write(
@@ -268,7 +285,7 @@ def _caption_files(jobs: Sequence[Job], subtitles: str | None) -> list[Path]:
 
 def _with_captions(
     voice: Voice,
-    texts: Sequence[str],
+    texts: Sequence[str | MarkedText],
     options: SynthesisOptions,
     paths: Sequence[Path],
     progress: Callable[[int], object],
@@ -320,7 +337,7 @@ def _speakable(
 
 
 def _stream(
-    voice: Voice, text: str, options: SynthesisOptions, format: str, quiet: bool, captions: Sequence[Path]
+    voice: Voice, text: str | MarkedText, options: SynthesisOptions, format: str, quiet: bool, captions: Sequence[Path]
 ) -> None:
     """Write sound to standard output while it comes, and captions at the end."""
     from glowtron.audio import AudioEncoder

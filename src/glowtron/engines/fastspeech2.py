@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from glowtron.config import ProsodyOptions
 from glowtron.engines.hardware import Precision, choose_precision
 from glowtron.models.decode import AcousticOutput, MelChunk
 from glowtron.models.fastspeech2 import FastSpeech2, Plan, draw_noise
@@ -34,10 +35,18 @@ class FastSpeech2Engine:
     frames_behind = 0
     """Mel frames by which a piece is behind the steps that settled it."""
 
-    def __init__(self, model: FastSpeech2, precision: Precision) -> None:
+    def __init__(
+        self, model: FastSpeech2, precision: Precision, prosody: Sequence[ProsodyOptions] | None = None
+    ) -> None:
+        """prosody: of each symbol of the one text that is spoken; None: the options'."""
         self.config, self.n_mels = model.config, model.n_mels
         self.precision, self._why, self._dtype = precision.name, precision.why, precision.dtype
+        self._chosen, self._prosody = precision, prosody
         self._model = model.eval()
+
+    def with_prosody(self, prosody: Sequence[ProsodyOptions]) -> FastSpeech2Engine:
+        """See `ProsodicEngine`."""
+        return FastSpeech2Engine(self._model, self._chosen, prosody)
 
     @property
     def why(self) -> str:
@@ -101,7 +110,7 @@ class FastSpeech2Engine:
         """The plan of one text, and the noise (1, Z, T) of its frames."""
         with self._autocast(ids):
             n_ids = torch.tensor([ids.shape[1]], device=ids.device)
-            plan = self._model.plan(ids, n_ids, speaker, options.prosody, options.max_frames)
+            plan = self._model.plan(ids, n_ids, speaker, self._prosody or options.prosody, options.max_frames)
         return plan, draw_noise(self.config, plan.durations.sum(1), [generator])
 
     def _decode(self, plan: Plan, noise: Tensor, frames: slice) -> Tensor:

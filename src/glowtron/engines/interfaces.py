@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from glowtron.config import FastSpeech2Config, Tacotron2Config
+from glowtron.config import FastSpeech2Config, ProsodyOptions, Tacotron2Config
 from glowtron.models.decode import AcousticOutput, MelChunk
 from glowtron.models.tacotron2 import DecodingOptions
 
@@ -42,6 +42,14 @@ class AcousticEngine(Protocol):
         ids: (B, N) symbols; id_lengths: (B,); generators: one for each text, so that company changes nothing;
         speaker: (B,) indices.
         """
+
+
+@runtime_checkable
+class ProsodicEngine(Protocol):
+    """An acoustic engine whose prosody may be changed within a text."""
+
+    def with_prosody(self, prosody: Sequence[ProsodyOptions]) -> AcousticEngine:
+        """The same for a single text, each symbol of which is changed in its own way, in place of the options' one."""
 
 
 @runtime_checkable

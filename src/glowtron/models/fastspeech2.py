@@ -78,6 +78,26 @@ class Plan(NamedTuple):
     """(B, T) 1 where there is a pitch, 0 elsewhere."""
 
 
+class Changes:
+    """Changes of what is predicted: numbers where all symbols share them, else of each symbol, (1, N)."""
+
+    def __init__(self, prosody: ProsodyOptions | Sequence[ProsodyOptions], device: torch.device) -> None:
+        self._prosody, self._device = prosody, device
+        self.rate, self.pause, self.energy = self._of("rate"), self._of("pause"), self._of("energy")
+        self.pitch, self.pitch_range = self._of("pitch"), self._of("pitch_range")
+
+    def _of(self, name: str) -> Tensor | float:
+        if isinstance(self._prosody, ProsodyOptions):
+            value: float = getattr(self._prosody, name)
+            return value
+        return torch.tensor([[getattr(one, name) for one in self._prosody]], device=self._device)
+
+    @staticmethod
+    def of_frames(value: Tensor | float, durations: Tensor) -> Tensor | float:
+        """A change of symbols as one of their frames, (1, T)."""
+        return value.repeat_interleave(durations[0], dim=1) if isinstance(value, Tensor) else value
+
+
 class FastSpeech2Output(NamedTuple):
     """Mel and predictions of one forward pass in training."""
 
@@ -244,25 +264,26 @@ class FastSpeech2(nn.Module):
         ids: Tensor,
         id_lengths: Tensor,
         speaker: Tensor,
-        prosody: ProsodyOptions,
+        prosody: ProsodyOptions | Sequence[ProsodyOptions],
         max_frames: int,
     ) -> Plan:
         """Predict the prosody of texts, and change it as `prosody` says; a text is cut after `max_frames`.
 
-        ids: (B, N); id_lengths, speaker: (B,).
+        ids: (B, N); id_lengths, speaker: (B,). prosody: of all symbols, or of each one of a single text.
         """
+        change = Changes(prosody, ids.device)
         encoded, mask = self.encode(ids, id_lengths, speaker)
-        frames_each = (self.duration(encoded, mask).float().exp() - 1).clamp(min=0) * mask / prosody.rate
-        frames_each = torch.where(ids < FIRST_SOUND, frames_each * prosody.pause, frames_each)
+        frames_each = (self.duration(encoded, mask).float().exp() - 1).clamp(min=0) * mask / change.rate
+        frames_each = torch.where(ids < FIRST_SOUND, frames_each * change.pause, frames_each)
         # The ends are rounded, not the durations, so that a text is as long as the sum of what was predicted.
         ends = frames_each.cumsum(1).round().clamp(max=max_frames).long()
         ends[:, -1].clamp_(min=1)
         durations = torch.cat((ends[:, :1], ends.diff(dim=1)), dim=1)
-        energy = self.energy(encoded, mask).float() + prosody.energy * LOG_DECIBEL / self.energy_std
+        energy = self.energy(encoded, mask).float() + change.energy * LOG_DECIBEL / self.energy_std
         frames, frame_mask = expand(encoded + self.energy_in(energy.to(encoded)[..., None]), durations)
         pitch, voicing = self.predict_pitch(frames, frame_mask)
-        shift = prosody.pitch * LOG_SEMITONE / self.pitch_std[speaker]
-        pitch = pitch.float() * prosody.pitch_range + shift[:, None]
+        shift = change.of_frames(change.pitch, durations) * (LOG_SEMITONE / self.pitch_std[speaker])[:, None]
+        pitch = pitch.float() * change.of_frames(change.pitch_range, durations) + shift
         return Plan(frames, frame_mask, durations, pitch.to(frames), (voicing > 0).to(frames))
 
     @torch.no_grad()

@@ -25,6 +25,8 @@ LIMITS: dict[str, tuple[float, float]] = {
 }
 """The least and the greatest value of an option, here and on the command line."""
 
+_PROSODY = ("rate", "pitch", "pitch_range", "energy")
+
 
 @dataclass(frozen=True, kw_only=True)
 class SynthesisOptions:
@@ -76,6 +78,12 @@ class SynthesisOptions:
     def prosody(self) -> ProsodyOptions:
         """Changes of what the acoustic model predicts."""
         return ProsodyOptions(rate=self.rate, pitch=self.pitch, pitch_range=self.pitch_range, energy=self.energy)
+
+
+def within_limits(prosody: ProsodyOptions) -> ProsodyOptions:
+    """The nearest changes that a caller may ask for."""
+    limited = {name: min(max(getattr(prosody, name), LIMITS[name][0]), LIMITS[name][1]) for name in _PROSODY}
+    return ProsodyOptions(pause=prosody.pause, **limited)
 
 
 def _check_type(name: str, value: object, annotation: str) -> None:

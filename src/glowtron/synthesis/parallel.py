@@ -21,8 +21,8 @@ from glowtron.engines.hardware import SMALL
 from glowtron.errors import InputError
 from glowtron.synthesis.executors import ProcessPool, SerialExecutor, usable_cores
 from glowtron.synthesis.pipeline import Synthesizer
-from glowtron.synthesis.types import FaultWarning, Samples, Sentence, joined
-from glowtron.text.frontend import Frontend, NormalizedSentence
+from glowtron.synthesis.types import FaultWarning, Markup, Samples, Sentence, joined
+from glowtron.text.frontend import Frontend, MarkedText, NormalizedSentence
 from glowtron.text.sentences import Ending
 
 GROUPS_AT_ONCE = 8
@@ -46,6 +46,7 @@ class Order(NamedTuple):
     source: NormalizedSentence
     ending: Ending | None
     place: str
+    markup: Markup
 
 
 Executor: TypeAlias = (
@@ -65,7 +66,9 @@ def synthesize_group(synthesizer: Synthesizer, frontend: Frontend, orders: Seque
     return sounds
 
 
-def split_texts(texts: Sequence[str], split: Callable[[str], Iterable[Sentence]]) -> list[list[Sentence]]:
+def split_texts(
+    texts: Sequence[str | MarkedText], split: Callable[[str | MarkedText], Iterable[Sentence]]
+) -> list[list[Sentence]]:
     """Each text's sentences. Raises InputError that names, by its place from 0, a text with nothing to speak."""
     if isinstance(texts, str):
         raise InputError("several texts are spoken here, as in say_many([text]); say speaks one")
@@ -149,7 +152,7 @@ def _in_order(
         while waiting and executor.has_room and waiting[0][0] // window <= reached // window + 1:
             places = waiting.popleft()
             group = [sentences[place] for place in places]
-            executor.submit(places, [Order(one.source, one.ending, one.place) for one in group])
+            executor.submit(places, [Order(one.source, one.ending, one.place, one.markup) for one in group])
 
     for place in range(len(sentences)):
         while place not in done:

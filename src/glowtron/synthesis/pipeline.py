@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from threading import Event
@@ -25,21 +25,22 @@ from torch.nn.utils.rnn import pad_sequence
 
 from glowtron.audio import Audio
 from glowtron.checkpoint import VoiceFile
-from glowtron.config import MelConfig, ProsodyOptions
-from glowtron.engines.interfaces import AcousticEngine, IncrementalAcousticEngine
+from glowtron.config import FastSpeech2Config, MelConfig, ProsodyOptions
+from glowtron.engines.interfaces import AcousticEngine, IncrementalAcousticEngine, ProsodicEngine
 from glowtron.errors import InputError
 from glowtron.mel import FLOOR
 from glowtron.models.decode import MelChunk
 from glowtron.models.tacotron2 import DecodingOptions
 from glowtron.synthesis import speakers
 from glowtron.synthesis.alignment_checks import check_alignment, n_end_symbols
-from glowtron.synthesis.options import SynthesisOptions
+from glowtron.synthesis.options import SynthesisOptions, within_limits
 from glowtron.synthesis.retry import synthesize_with_retry
 from glowtron.synthesis.trimming import EDGE_S, fade_out, pause, trim_bounds
-from glowtron.synthesis.types import Samples, Segment, Sentence, Utterance, WordTime, joined, word_times
+from glowtron.synthesis.types import Markup, Samples, Segment, Sentence, Utterance, WordTime, joined, word_times
 from glowtron.synthesis.vocoders import Vocoder, VocoderStream
 from glowtron.synthesis.wsola import Wsola
-from glowtron.text.frontend import Frontend
+from glowtron.text.english import NothingToSayError, unspeakable
+from glowtron.text.frontend import Frontend, MarkedText
 
 BATCH = 8
 """Sentences that the acoustic model synthesises at once: a decoder step for eight costs hardly more than for one."""
@@ -48,8 +49,11 @@ FIRST_FRAMES, MOST_FRAMES = 16, 128
 SAID_NOTHING = "said nothing"
 
 
-def split_text(text: str, frontend: Frontend) -> Iterator[Sentence]:
+def split_text(text: str | MarkedText, frontend: Frontend) -> Iterator[Sentence]:
     """The sentences of a text, each normalised when it is asked for. Raises InputError if there is nothing to speak."""
+    if isinstance(text, MarkedText):
+        yield from _split_passages(text, frontend)
+        return
     if not isinstance(text, str):
         raise InputError(f"a text must be str, got {type(text).__name__}")
     if not text.strip():
@@ -60,6 +64,47 @@ def split_text(text: str, frontend: Frontend) -> Iterator[Sentence]:
             yield before
         before = Sentence(frontend, source, source.ending, str(i))
     assert before is not None, "a frontend gives a sentence or raises"
+    before.ending = None
+    yield before
+
+
+def check_markup(config: VoiceFile, text: MarkedText) -> None:
+    """Raise InputError if a text's markup asks for what the voice cannot do."""
+    predicts_prosody = config.acoustic is not None and isinstance(config.acoustic.model, FastSpeech2Config)
+    for passage in text.passages:
+        speakers.acoustic_row(config, passage.speaker)
+        for start, end, prosody in passage.spans:
+            if not predicts_prosody and prosody != ProsodyOptions(rate=prosody.rate):
+                raise InputError(
+                    f"voice '{config.name}' predicts no pitch and no energy; leave pitch, range, volume and emphasis "
+                    f"out of '{passage.text[start:end].strip()}'"
+                )
+
+
+def _split_passages(text: MarkedText, frontend: Frontend) -> Iterator[Sentence]:
+    """The sentences of a text with markup. The silence around a passage with nothing to speak is kept."""
+    before: Sentence | None = None
+    lead_s, number = 0.0, 0
+    for passage in text.passages:
+        markup = Markup(passage.speaker, passage.spans, passage.before_s + lead_s, passage.pause_s)
+        try:
+            sources = list(frontend.split(passage.text))
+        except NothingToSayError:
+            silence_s = passage.before_s + (passage.pause_s or 0.0)
+            if before is None:
+                lead_s += silence_s
+            elif silence_s:
+                before.markup = before.markup._replace(pause_s=(before.markup.pause_s or 0.0) + silence_s)
+            continue
+        marks = markup.parted(passage.text, [source.text for source in sources])
+        for i, source in enumerate(sources):
+            if before is not None:
+                yield before
+            ending = passage.ending if i == len(sources) - 1 else source.ending
+            before = Sentence(frontend, source, ending, str(number), marks[i])
+            lead_s, number = 0.0, number + 1
+    if before is None:
+        raise unspeakable(text.text) if text.text.strip() else InputError("nothing to say: the text is empty")
     before.ending = None
     yield before
 
@@ -81,11 +126,17 @@ class Synthesizer:
         vocoder: Vocoder,
         options: SynthesisOptions,
         device: torch.device,
+        vocoder_of: Callable[[str], Vocoder] | None = None,
     ) -> None:
-        """Raises InputError for a speaker that the voice does not know."""
-        self._mel, self._acoustic, self._vocoder, self._device = mel, acoustic, vocoder, device
-        self._options, self._monotonic = options, config.decoding.monotonic
-        self._speaker = speakers.acoustic_row(config, options.speaker)
+        """vocoder_of: Gives the vocoder of a speaker whom markup names; None: the same one does for all.
+
+        Raises InputError for a speaker that the voice does not know.
+        """
+        self._mel, self._acoustic, self._device = mel, acoustic, device
+        self._config, self._options, self._monotonic = config, options, config.decoding.monotonic
+        self._vocoder_of = vocoder_of
+        self._vocoders: dict[str | None, Vocoder] = {None: vocoder}
+        speakers.acoustic_row(config, options.speaker)
         self._attempts = config.attempts if options.attempts is None else options.attempts
         limit = config.decoding.max_frames if options.max_frames is None else options.max_frames
         self._decoding: DecodingOptions = replace(config.decoding, max_frames=limit)
@@ -97,6 +148,12 @@ class Synthesizer:
         elif options.prosody != ProsodyOptions(rate=options.rate):
             raise InputError(f"voice '{config.name}' predicts no pitch and no energy; leave these options out")
         self._steps = _Steps(acoustic.config.reduction_factor, mel)
+
+    def parts(self, sentence: Sentence) -> list[Sentence]:
+        """The sentence, or the parts that markup sets apart by their rate, where a voice does not predict durations."""
+        if self._acoustic.predicts_prosody or not sentence.markup.spans:
+            return [sentence]
+        return sentence.parts_of_one_rate()
 
     def segments(
         self, sentences: Iterable[Sentence], *, incremental: bool = False, stop: Event | None = None
@@ -118,8 +175,13 @@ class Synthesizer:
     def _segments(self, sources: Iterable[_MelSource], stop: Event | None = None) -> Iterator[Segment]:
         n_samples, rate = 0, self._mel.sample_rate
         for source in sources:
-            stream = self._vocoder.stream(self._generator(source.sentence, "wave"))
-            sound = _Sound(stream, self._stretch, rate, EDGE_S if self._monotonic else 0.0)
+            markup, before_s = source.sentence.markup, 0.0
+            if markup.before_s:
+                silence = np.zeros(round(markup.before_s * rate), np.float32)
+                n_samples, before_s = n_samples + len(silence), len(silence) / rate
+                yield Segment(Audio(silence, rate), source.sentence, ())
+            stream = self._vocoder(markup.speaker).stream(self._generator(source.sentence, "wave"))
+            sound = _Sound(stream, self._tempo(source.sentence), rate, EDGE_S if self._monotonic else 0.0)
             start_s, n_words = n_samples / rate, 0
             for mel, last in source.pieces():
                 samples = sound.push(mel, last)
@@ -133,9 +195,10 @@ class Synthesizer:
                 if stop is not None and stop.is_set():
                     return
             pause_s = pause(source.sentence.ending, self._options.pause_s) / self._options.rate
+            pause_s = pause_s if markup.pause_s is None else markup.pause_s
             silence = np.zeros(round(pause_s * rate), np.float32)
             n_samples += len(silence)
-            words = self._words(source.sentence, source.places, 0.0, ended=True)
+            words = self._words(source.sentence, source.places, before_s, ended=True)
             utterance = source.utterance._replace(pause_s=pause_s, words=tuple(words))
             yield Segment(Audio(silence, rate), source.sentence, (), utterance)
             if stop is not None and stop.is_set():
@@ -143,17 +206,46 @@ class Synthesizer:
 
     def utterances(self, sentences: Sequence[Sentence]) -> list[list[Utterance]]:
         """Synthesise sentences together, without sound: those of each sentence, or of its parts (`retry`)."""
-        return synthesize_with_retry(sentences, self._attempts, self._attempt)
+        parts = [self.parts(sentence) for sentence in sentences]
+        all_parts = [part for group in parts for part in group]
+        spoken = iter(synthesize_with_retry(all_parts, self._attempts, self._attempt))
+        return [[utterance for _ in group for utterance in next(spoken)] for group in parts]
+
+    def _vocoder(self, speaker: str | None) -> Vocoder:
+        """That of a speaker whom markup names; None: of the options' one."""
+        if speaker not in self._vocoders:
+            assert speaker is not None
+            self._vocoders[speaker] = self._vocoder_of(speaker) if self._vocoder_of else self._vocoders[None]
+        return self._vocoders[speaker]
+
+    def _speaker(self, sentence: Sentence) -> int:
+        """The row of who speaks it."""
+        return speakers.acoustic_row(self._config, sentence.markup.speaker or self._options.speaker)
+
+    def _tempo(self, sentence: Sentence) -> float:
+        """How many times as fast its sound is made afterwards."""
+        if self._acoustic.predicts_prosody or not sentence.markup.spans:
+            return self._stretch
+        return within_limits(sentence.markup.spans[0].prosody.on_top_of(self._options.prosody)).rate
+
+    def _engine(self, sentence: Sentence) -> AcousticEngine:
+        """The acoustic model, with the changes that markup makes within the sentence."""
+        if not sentence.markup.spans or not isinstance(self._acoustic, ProsodicEngine):
+            return self._acoustic
+        changes = [within_limits(change.on_top_of(self._options.prosody)) for change in sentence.changes]
+        return self._acoustic.with_prosody([change.on_top_of(self._config.decoding.prosody) for change in changes])
 
     def _generator(self, sentence: Sentence, purpose: str) -> torch.Generator:
         return noise_generator(self._options.seed, sentence.place, purpose, self._device)
 
     def _sources(self, sentences: Iterable[Sentence], incremental: bool) -> Iterator[_MelSource]:
-        lookahead = self._vocoder.lookahead_frames
+        lookahead = self._vocoder(None).lookahead_frames
         if incremental and self._monotonic and lookahead is not None:
             n_fading = round(EDGE_S * self._mel.sample_rate)
             yield from (
-                self._decoded(sentence, lookahead + -(-n_fading // self._mel.hop_length)) for sentence in sentences
+                self._decoded(part, lookahead + -(-n_fading // self._mel.hop_length))
+                for sentence in sentences
+                for part in self.parts(sentence)
             )
             return
         remaining = iter(sentences)
@@ -163,21 +255,23 @@ class Synthesizer:
                     yield _FinishedMel(utterance, lookahead if incremental else None)
 
     def _words(self, sentence: Sentence, places: Tensor, start_s: float, *, ended: bool) -> list[WordTime]:
-        step_s = self._steps.step_s / self._stretch
+        step_s = self._steps.step_s / self._tempo(sentence)
         times = word_times(sentence.encoded, places.numpy(), step_s, ended=ended)
         return [word.shifted(start_s) for word in times]
 
     @torch.inference_mode()
     def _attempt(self, sentences: Sequence[Sentence], attempt: int) -> list[Utterance]:
         """Decode sentences together, each with its own noise, and check what came of it."""
+        if len(sentences) > 1 and any(sentence.markup.spans for sentence in sentences):
+            return [utterance for sentence in sentences for utterance in self._attempt([sentence], attempt)]
         ids = [torch.tensor(sentence.encoded.ids) for sentence in sentences]
         purpose = f"mel {attempt}" if attempt else "mel"
-        output = self._acoustic.generate(
+        output = self._engine(sentences[0]).generate(
             pad_sequence(ids, batch_first=True).to(self._device),
             torch.tensor([len(row) for row in ids], device=self._device),
             self._decoding,
             [self._generator(sentence, purpose) for sentence in sentences],
-            speaker=torch.full((len(ids),), self._speaker, device=self._device),
+            speaker=torch.tensor([self._speaker(sentence) for sentence in sentences], device=self._device),
         )
         utterances, r = [], self._steps.reduction_factor
         for i, sentence in enumerate(sentences):
@@ -196,14 +290,15 @@ class Synthesizer:
 
     def _decoded(self, sentence: Sentence, lookahead_frames: int) -> _DecodedMel:
         """A sentence whose mel comes while the decoder runs; its stages look `lookahead_frames` ahead."""
-        assert isinstance(self._acoustic, IncrementalAcousticEngine), "a vocoder that streams runs on a CPU"
+        acoustic = self._engine(sentence)
+        assert isinstance(acoustic, IncrementalAcousticEngine), "a vocoder that streams runs on a CPU"
         ids = torch.tensor(sentence.encoded.ids)
-        trimmer = MelTrimmer(ids, self._steps, mel_lag=self._acoustic.frames_behind, lookahead_frames=lookahead_frames)
-        chunks = self._acoustic.stream(
+        trimmer = MelTrimmer(ids, self._steps, mel_lag=acoustic.frames_behind, lookahead_frames=lookahead_frames)
+        chunks = acoustic.stream(
             ids[None],
             self._decoding,
             self._generator(sentence, "mel"),
-            speaker=torch.tensor([self._speaker]),
+            speaker=torch.tensor([self._speaker(sentence)]),
             n_steps=trimmer.n_steps,
         )
         return _DecodedMel(self, sentence, chunks, trimmer)

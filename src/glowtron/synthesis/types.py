@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glowtron.audio import Audio
+from glowtron.config import ProsodyOptions
 from glowtron.synthesis.alignment_checks import AlignmentStats
-from glowtron.text.frontend import Encoded, Frontend, NormalizedSentence
+from glowtron.text.english import NothingToSayError
+from glowtron.text.frontend import Encoded, Frontend, NormalizedSentence, ProsodySpan
 from glowtron.text.sentences import Ending
 from glowtron.text.symbols import SYMBOLS
 
@@ -24,11 +26,50 @@ class FaultWarning(UserWarning):
     """A sentence could not be synthesised completely, whatever was tried."""
 
 
+class Markup(NamedTuple):
+    """What markup asks of a sentence; the defaults ask nothing."""
+
+    speaker: str | None = None
+    """None: the options'."""
+    spans: tuple[ProsodySpan, ...] = ()
+    """Parts of its text that are spoken in a way of their own."""
+    before_s: float = 0.0
+    """Seconds of silence before it."""
+    pause_s: float | None = None
+    """Seconds of silence after it; None: what follows on its ending."""
+
+    def parted(self, text: str, parts: Sequence[str]) -> list[Markup]:
+        """That of each part of a text."""
+        found: list[Markup] = []
+        place = 0
+        for i, part in enumerate(parts):
+            place = max(text.find(part, place), place)
+            end = place + len(part)
+            spans = tuple(
+                ProsodySpan(max(span.start, place) - place, min(span.end, end) - place, span.prosody)
+                for span in self.spans
+                if span.start < end and span.end > place
+            )
+            last = i == len(parts) - 1
+            found.append(Markup(self.speaker, spans, 0.0 if i else self.before_s, self.pause_s if last else None))
+            place = end
+        return found
+
+
 class Sentence:
     """A sentence to synthesise, or a part of one that failed. It is encoded at the first use, and once."""
 
-    def __init__(self, frontend: Frontend, source: NormalizedSentence, ending: Ending | None, place: str) -> None:
+    def __init__(
+        self,
+        frontend: Frontend,
+        source: NormalizedSentence,
+        ending: Ending | None,
+        place: str,
+        markup: Markup | None = None,
+    ) -> None:
         self._frontend, self.source = frontend, source
+        self.markup = Markup() if markup is None else markup
+        """What the text's markup asks of it."""
         self.ending = ending
         """What ends with it; None: the text."""
         self.place = place
@@ -60,10 +101,49 @@ class Sentence:
         if len(parts) == 1:
             return []
         endings = [*(part.ending for part in parts[:-1]), self.ending]
+        markup = self.markup.parted(self.text, [part.text for part in parts])
         return [
-            Sentence(self._frontend, part, ending, f"{self.place}.{i}")
-            for i, (part, ending) in enumerate(zip(parts, endings, strict=True))
+            Sentence(self._frontend, part, ending, f"{self.place}.{i}", marks)
+            for i, (part, ending, marks) in enumerate(zip(parts, endings, markup, strict=True))
         ]
+
+    def parts_of_one_rate(self) -> list[Sentence]:
+        """Its parts, each spoken at one rate throughout; none has a pause of its own."""
+        edges = sorted({0, len(self.text), *(edge for span in self.markup.spans for edge in span[:2])})
+        texts = [self.text[start:end].strip() for start, end in zip(edges, edges[1:], strict=False)]
+        sources: list[NormalizedSentence] = []
+        for text in filter(None, texts):
+            try:
+                sources += self._frontend.split(text)
+            except NothingToSayError:  # A mark alone.
+                continue
+        markup = self.markup.parted(self.text, [source.text for source in sources])
+        n_last = len(sources) - 1
+        return [
+            Sentence(
+                self._frontend,
+                source,
+                self.ending if i == n_last else None,
+                f"{self.place}.r{i}",
+                marks._replace(pause_s=self.markup.pause_s if i == n_last else 0.0),
+            )
+            for i, (source, marks) in enumerate(zip(sources, markup, strict=True))
+        ]
+
+    @cached_property
+    def changes(self) -> list[ProsodyOptions]:
+        """What its markup changes in the prosody of each symbol."""
+        found = [ProsodyOptions()] * len(self.encoded.ids)
+        for span in self.markup.spans:
+            inside = [
+                word.symbols
+                for word in self.encoded.words
+                if word.span and word.span[0] < span.end and word.span[1] > span.start
+            ]
+            if inside:
+                first, last = inside[0][0], inside[-1][1]
+                found[first:last] = [span.prosody] * (last - first)
+        return found
 
 
 class SymbolTime(NamedTuple):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Set
 from pathlib import Path
 from typing import NamedTuple
 
-from glowtron.config import TextConfig
+from glowtron.config import ProsodyOptions, TextConfig
 from glowtron.errors import InputError
 from glowtron.text import english, nvidia
 from glowtron.text.phonemes import Phonemizer, Word
@@ -31,6 +31,42 @@ class NormalizedSentence(NamedTuple):
     """In words: no digit or abbreviation is left."""
     ending: Ending
     """What ends with it."""
+
+
+class ProsodySpan(NamedTuple):
+    """Some characters of a text, and how they are spoken."""
+
+    start: int
+    end: int
+    prosody: ProsodyOptions
+
+
+class Passage(NamedTuple):
+    """A part of a text that markup sets apart, by who speaks it or by the silence after it."""
+
+    text: str
+    spans: tuple[ProsodySpan, ...] = ()
+    """Parts of the text that are spoken in a way of their own, in order; none overlaps another."""
+    speaker: str | None = None
+    """None: the one who speaks the rest."""
+    before_s: float = 0.0
+    """Seconds of silence before it."""
+    pause_s: float | None = None
+    """Seconds of silence after it; None: what follows on its ending."""
+    ending: Ending = "sentence"
+    """What ends with it."""
+
+
+class MarkedText(NamedTuple):
+    """A text with markup, such as `glowtron.parse_ssml` makes: whatever takes a text takes this, too."""
+
+    passages: tuple[Passage, ...]
+    """In order."""
+
+    @property
+    def text(self) -> str:
+        """What is spoken, without markup."""
+        return " ".join(passage.text for passage in self.passages)
 
 
 class EncodedWord(NamedTuple):
