@@ -20,7 +20,7 @@ import soundfile
 import torch
 
 from glowtron import Voice
-from glowtron.audio import FILE_FORMATS
+from glowtron.audio import FILE_FORMATS, AudioEncoder
 from glowtron.cli import glowtron as command
 from glowtron.cli import main
 from glowtron.cli.jobs import FORMATS
@@ -475,6 +475,42 @@ class TestVocode:
         info = soundfile.info("out.wav")
         assert (info.samplerate, info.channels) == (22_050, 1)
         assert info.duration == pytest.approx(0.5, abs=0.01)
+
+    @pytest.mark.parametrize("format", ["wav", "flac", "mp3"])
+    def test_reads_a_pipe_and_writes_one(self, format, tiny_voice, tmp_path):
+        encoder = AudioEncoder(22_050, format)
+        samples = (0.3 * np.sin(np.arange(11_025) / 15)).astype(np.float32)
+        sound = encoder.encode(samples) + encoder.finish()
+        command = [
+            sys.executable,
+            "-m",
+            "glowtron",
+            "vocode",
+            "-",
+            "-o",
+            "-",
+            "--format",
+            "flac",
+            "--voice",
+            tiny_voice,
+        ]
+        done = subprocess.run(command, input=sound, capture_output=True, check=True, cwd=tmp_path)
+        info = soundfile.info(io.BytesIO(done.stdout))
+        assert (info.format, info.samplerate) == ("FLAC", 22_050)
+        assert len(samples) <= info.frames < len(samples) + (3_000 if format == "mp3" else 1)  # MP3 has whole blocks.
+        assert b"standard output: 0." in done.stderr
+        assert os.listdir(tmp_path) == []
+
+    def test_a_format_goes_before_the_suffix(self, run, tiny_voice):
+        assert run("vocode", tone("in.wav"), "-o", "out", "--format", "flac", "--voice", tiny_voice).status == 0
+        assert soundfile.info("out").format == "FLAC"
+        assert_refused(run("vocode", "in.wav", "-o", "out.wav", "--format", "mp3"), "out.wav is to be mp3", "out.wav")
+
+    def test_refuses_an_empty_pipe_and_a_cut_one(self, run, tiny_voice):
+        assert_refused(run("vocode", "-", "-o", "out.wav", stdin=b""), "standard input: is empty", "out.wav")
+        tone("in.wav")
+        cut = Path("in.wav").read_bytes()[:9_000]
+        assert_refused(run("vocode", "-", "-o", "out.wav", stdin=cut), "standard input: cut short", "out.wav")
 
     def test_refuses_what_is_no_sound(self, run):
         Path("in.wav").write_text("This is a text.")

@@ -174,6 +174,15 @@ def test_a_used_voice_speaks_in_other_processes(voice):
         assert np.array_equal(pool.submit(voice.say, "Hello.").result().samples, spoken)
 
 
+@pytest.mark.slow  # Two processes import torch.
+def test_a_used_voice_works_in_joblib(voice):
+    joblib = pytest.importorskip("joblib", reason="joblib is not installed")
+    texts = ["Hello there.", "Good morning.", "Good night."]
+    sounds = joblib.Parallel(n_jobs=2)(joblib.delayed(voice.say)(text) for text in texts)
+    for text, sound in zip(texts, sounds, strict=True):
+        assert np.array_equal(sound.samples, voice.say(text).samples)
+
+
 def test_words_are_found_in_the_sound(monotonic):
     """One after the other, each in its sentence's sound, also where the tempo is changed."""
     for rate in (1.0, 1.25):

@@ -43,6 +43,9 @@ _BLOCK = 1 << 16
 _LOUDEST = 100.0
 """No recording is 40 dB over full scale; what looks like it are integers that were stored as floating point."""
 
+_MP3_FRAME = 1152
+"""Samples."""
+
 _STREAMED = 0x7FFF_0000
 """Sizes from here on in a header mean that it was written before the length was known, as by a pipe."""
 
@@ -138,7 +141,11 @@ class AudioEncoder:
             self._sink.write(_streamed_wav_header(self.sample_rate))
         elif format != "pcm":
             container, encoding = _format(format)
-            self._file = soundfile.SoundFile(self._sink, "w", self.sample_rate, 1, encoding, format=container)
+            # A stream says nowhere how long it is; readers judge an MP3 by its size, which takes a constant bit rate.
+            constant = {"compression_level": 0.5, "bitrate_mode": "CONSTANT"} if container == "MP3" else {}
+            self._file = soundfile.SoundFile(
+                self._sink, "w", self.sample_rate, 1, encoding, format=container, **constant
+            )
 
     def encode(self, samples: NDArray[np.float32]) -> bytes:
         """The next samples (L,) at the rate that was given -> the bytes that are settled.
@@ -206,6 +213,13 @@ def encoded_rate(sample_rate: int, format: str) -> int:
     return next((rate for rate in rates if rate >= sample_rate), rates[-1])
 
 
+class _Streamed(soundfile.SoundFile):  # type: ignore[misc]  # It has no types.
+    """Sound that does not say how long it is: it is read to its end, without looking for a place in it."""
+
+    def seekable(self) -> bool:
+        return False
+
+
 class Header(NamedTuple):
     """What a sound file says about itself."""
 
@@ -223,21 +237,27 @@ class Header(NamedTuple):
         return f"{self.sample_rate} Hz {channels} to {sample_rate} Hz mono"
 
 
-def read_header(path: str | Path) -> Header:
-    """Rate, channels and length of a sound file. Raises InputError if it is none."""
-    with _open(Path(path)) as file:
+def read_header(source: str | Path | bytes, name: str = "sound") -> Header:
+    """Rate, channels and length of a sound file, or of its bytes, which errors call `name`.
+
+    Raises InputError if it is none.
+    """
+    path = Path(name) if isinstance(source, bytes) else Path(source)
+    with _open(path, source if isinstance(source, bytes) else None) as file:
         return Header(file.samplerate, file.channels, file.frames)
 
 
-def read_audio(path: str | Path, sample_rate: int | None = None) -> Audio:
+def read_audio(source: str | Path | bytes, sample_rate: int | None = None, name: str = "sound") -> Audio:
     """Read a sound file (WAV, FLAC, OGG, MP3, ...), mix its channels to mono and resample it to `sample_rate` Hz.
 
-    Raises InputError that names the file and the reason: not there, not sound, cut short, without samples, or with
-    samples that are no numbers.
+    source: the file, or its bytes, which errors call `name`; these may not say how long they are, as what comes from a
+    pipe. Raises InputError that names the file and the reason: not there, not sound, cut short, without samples, or
+    with samples that are no numbers.
     """
-    path = Path(path)
-    with _open(path) as file:
-        samples = _decode(file, path)
+    streamed = isinstance(source, bytes)
+    path = Path(name) if isinstance(source, bytes) else Path(source)
+    with _open(path, source if isinstance(source, bytes) else None) as file:
+        samples = _decode(file, path, streamed=streamed)
         rate = file.samplerate
     if len(samples) == 0:
         raise InputError(f"{path}: holds no samples")
@@ -280,7 +300,15 @@ def _format(format: str, name: str = "") -> tuple[str, str]:
     return FORMATS[suffix.lower()]
 
 
-def _open(path: Path) -> soundfile.SoundFile:
+def _open(path: Path, data: bytes | None = None) -> soundfile.SoundFile:
+    if data is not None:
+        if not data:
+            raise InputError(f"{path}: is empty")
+        try:
+            file = soundfile.SoundFile(io.BytesIO(data))
+            return _Streamed(io.BytesIO(data)) if file.frames >= _STREAMED else file
+        except soundfile.LibsndfileError as error:
+            raise InputError(f"{path}: not sound that can be read: {error.error_string}") from error
     if not path.exists():
         raise InputError(f"{path}: no such file")
     if path.is_dir():
@@ -293,9 +321,9 @@ def _open(path: Path) -> soundfile.SoundFile:
         raise InputError(f"{path}: not a sound file that can be read: {error.error_string}") from error
 
 
-def _decode(file: soundfile.SoundFile, path: Path) -> NDArray[np.float32]:
-    """All samples, channels averaged: (L,)."""
-    if file.frames >= _STREAMED:
+def _decode(file: soundfile.SoundFile, path: Path, *, streamed: bool) -> NDArray[np.float32]:
+    """All samples, channels averaged: (L,). streamed: whether the end may be where the bytes end."""
+    if not streamed and file.frames >= _STREAMED:
         raise InputError(f"{path}: does not say how long it is, as if it was written to a pipe; convert it to WAV")
     blocks: list[NDArray[np.float32]] = []
     try:
@@ -306,13 +334,14 @@ def _decode(file: soundfile.SoundFile, path: Path) -> NDArray[np.float32]:
         n = sum(map(len, blocks))
         raise InputError(f"{path}: cut short or damaged after sample {n}; get the file again") from error
     samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
-    if lost := _cut_short(file, len(samples)):
+    n_told = len(samples) if streamed and file.frames >= _STREAMED else file.frames
+    if lost := _cut_short(file, len(samples), n_told):
         raise InputError(f"{path}: cut short: {lost}; get the file again")
     return samples
 
 
-def _cut_short(file: soundfile.SoundFile, n_samples: int) -> str:
-    """Why a file that decoded without an error must have lost its end, or nothing."""
+def _cut_short(file: soundfile.SoundFile, n_samples: int, n_told: int) -> str:
+    """Why a file that decoded without an error must have lost its end, or nothing. n_told: samples by its header."""
     # libsndfile reads what is left of a shortened WAV or OGG in silence, but says so in its log.
     log = file.extra_info
     if match := re.search(r"^data : (\d+) \(should be (\d+)\)", log, re.MULTILINE):
@@ -321,6 +350,7 @@ def _cut_short(file: soundfile.SoundFile, n_samples: int) -> str:
             return f"{present} of {declared} bytes of sound are there"
     if any(sign in log for sign in ("without an End-Of-Stream", "lacks an end-of-stream", "Junk after the last page")):
         return "the end of the stream is missing"
-    if n_samples < file.frames:
-        return f"{n_samples} of {file.frames} samples are there"
+    # What an MP3 says is a guess of up to a frame where its header does not know.
+    if n_samples < n_told - (_MP3_FRAME if file.format == "MP3" else 0):
+        return f"{n_samples} of {n_told} samples are there"
     return ""

@@ -14,6 +14,8 @@ from glowtron.errors import InputError
 from glowtron.importers import import_voice, read_published
 from glowtron.models.published_tacotron2 import config_from_published, from_published, published_layout
 from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
+from glowtron.text.frontend import make_frontend
+from glowtron.text.symbols import FIRST_SOUND
 
 CONFIG = Tacotron2Config(
     embedding_channels=6,
@@ -273,3 +275,91 @@ def test_a_bad_second_file_leaves_nothing(second: bytes, acoustic: Path, tmp_pat
     with pytest.raises(InputError, match=r"bad\.pt: is"):
         import_voice([acoustic, tmp_path / "bad.pt"], tmp_path / "voice")
     assert not (tmp_path / "voice").exists()
+
+
+def test_weights_with_other_symbols_need_their_list(tmp_path: Path) -> None:
+    config = replace(CONFIG, n_symbols=14)
+    path = save(tmp_path / "german.pt", published_acoustic(config=config))
+    with pytest.raises(InputError, match=r"reads 14 symbols.*give the list"):
+        import_voice([path], tmp_path / "voice")
+    assert not (tmp_path / "voice").exists()
+
+
+def test_a_symbol_list_makes_the_weights_readable(tmp_path: Path) -> None:
+    listed = ["_", "a", "b", "ß", "ä", ".", " ", "?", "@AA1", "o", "-", "ö", "t", "i"]
+    config = replace(CONFIG, n_symbols=len(listed))
+    state = published_acoustic(config=config)
+    path = save(tmp_path / "german.pt", state)
+    symbols = tmp_path / "symbols.txt"
+    symbols.write_text("\n".join(listed) + "\n", "utf-8")
+    import_voice([path], tmp_path / "voice", symbols=symbols, frontend="basic")
+    voice = load_voice(tmp_path / "voice")
+    assert voice.config.acoustic is not None
+    frontend = make_frontend(voice.config.acoustic.text)
+    encoded = frontend.encode("Ab\u0061\u0308 ß, {AA1}?")  # The umlaut in two characters; the comma is not listed.
+    rows = voice.acoustic.state_dict()["embedding.weight"][encoded.ids]
+    wanted = [listed.index(symbol) for symbol in ("a", "b", "ä", " ", "ß", " ", "@AA1", "?")]
+    assert torch.equal(rows, state["embedding.weight"][wanted])
+    assert [word.text for word in encoded.words] == ["ab\u00e4", "ß,", "{AA1}?"]
+    is_sound = [index >= FIRST_SOUND for index in encoded.ids]
+    assert is_sound == [True, True, True, False, True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ("_\na\na\n", "'a' stands twice, with ids 1 and 2"),
+        ("_\nab\n", "'ab' .* is no single character"),
+        ("_\n\nb\n", "id 1 is empty"),
+        ('["_", 3]', "is a list of strings"),
+        ('["_", ]', "is no JSON list"),
+        ("_\na\n", "reads 14 symbols, and the symbol list has 2"),
+    ],
+)
+def test_a_faulty_symbol_list_is_told(content: str, fault: str, tmp_path: Path) -> None:
+    path = save(tmp_path / "a.pt", published_acoustic(config=replace(CONFIG, n_symbols=14)))
+    symbols = tmp_path / "symbols.txt"
+    symbols.write_text(content, "utf-8")
+    with pytest.raises(InputError, match=fault):
+        import_voice([path], tmp_path / "voice", symbols=symbols)
+    assert not (tmp_path / "voice").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"generator": {"conv_pre.weight_g": 1, "ups.0.bias": 1}}, "is a HiFi-GAN generator"),
+        ({"mpd": {"a": 1}, "msd": {"b": 1}}, "is the discriminators of a HiFi-GAN"),
+        ({"state_dict": {"encoder.word_emb.weight": 1, "pitch_emb.weight": 1}}, "is a FastPitch"),
+        ({"model": {"enc_p.emb.weight": 1, "dec.conv_pre.weight": 1}}, "is a VITS"),
+        ({"model_state": {"upsample.resnet.conv_in.weight": 1}}, "is a WaveRNN"),
+        ({"optimizer": {"state": {"0": 1}}}, "holds an optimizer's state and no model"),
+        (
+            {"steps": 3, "weights_of_mine": 4},
+            r"neither 'state_dict' nor 'model' is in it \(but steps, weights_of_mine\)",
+        ),
+    ],
+)
+def test_another_model_is_told_as_such(content: dict[str, object], told: str, tmp_path: Path) -> None:
+    def filled(value: object) -> object:
+        return {key: filled(item) for key, item in value.items()} if isinstance(value, dict) else torch.zeros(2)
+
+    path = tmp_path / "other.pt"
+    torch.save({key: filled(value) if isinstance(value, dict) else value for key, value in content.items()}, path)
+    with pytest.raises(InputError, match=told):
+        import_voice([path], tmp_path / "voice")
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "pointer of Git LFS"),
+        (b"\x1f\x8b\x08" + bytes(40), "compressed by gzip"),
+        (b"\x08\x07\x12\x07pytorch" + bytes(40), "an ONNX graph"),
+    ],
+)
+def test_another_kind_of_file_is_told_as_such(data: bytes, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=told):
+        import_voice([path], tmp_path / "voice")

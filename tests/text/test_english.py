@@ -150,7 +150,10 @@ NAMES = [
     ("i.e. this, e.g. that, etc. and so on", "that is this, for example that, et cetera and so on"),
     ("411 Elm Street, 1026 North Beckley", "four eleven elm street, ten twenty-six north beckley"),
     ("P.O. Box 2915, No. 162, Room 237", "P O box two nine one five, number one sixty-two, room two thirty-seven"),
-    ("1600 Pennsylvania Ave. NW, DC 20500", "sixteen hundred pennsylvania avenue N W, D C two zero five zero zero"),
+    (
+        "1600 Pennsylvania Ave. NW, DC 20500",
+        "sixteen hundred pennsylvania avenue northwest, D C two zero five zero zero",
+    ),
     (
         "C2766, MP3, COVID-19, F-16, 133-A",
         "C two seven six six, M P three, covid nineteen, F sixteen, one thirty-three A",

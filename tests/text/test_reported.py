@@ -15,6 +15,30 @@ from glowtron.text.english import PASSES
 from glowtron.text.frontend import make_frontend
 
 REPORTED = [
+    # points of the compass, beside what tells them from initials
+    ("wind 15 km/h NW", "wind fifteen kilometers per hour northwest"),
+    ("15 mph N, then calm", "fifteen miles per hour north, then calm"),
+    ("Winds NW at 10 mph, SSE by noon", "winds northwest at ten miles per hour, south-southeast by noon"),
+    ("winds from the SSW to SW", "winds from the south-southwest to southwest"),
+    ("1600 Pennsylvania Ave NW, Washington", "sixteen hundred pennsylvania avenue northwest, washington"),
+    ("NE 42nd Street", "northeast forty-second street"),
+    ("10 km SW of Paris", "ten kilometers southwest of paris"),
+    ("We headed NW for an hour.", "we headed northwest for an hour."),
+    ("Use SSE or polling.", "use S S E or polling."),
+    ("He got E for effort.", "he got E for effort."),
+    ("Move to Lincoln, NE.", "move to lincoln, nebraska."),
+    # races, sums and multiples before a noun
+    ("the 4x100 m relay", "the four by one hundred meter relay"),
+    ("gold in 4x100m freestyle", "gold in four by one hundred meter freestyle"),
+    ("won the 100m hurdles", "won the one hundred meter hurdles"),
+    ("100 m from here", "one hundred meters from here"),
+    ("a $1.2M seed round", "a one point two million dollar seed round"),
+    ("the $64,000 question", "the sixty-four thousand dollar question"),
+    ("the $20 he gave me", "the twenty dollars he gave me"),
+    ("3x the price and 2x faster", "three times the price and two times faster"),
+    ("it grew 10x.", "it grew ten X."),
+    # viruses
+    ("SARS-CoV-2 spread.", "sars-co V two spread."),
     # capital-words-spelt
     ("HELLO WORLD", "hello world"),
     ("NEXT PAGE", "next page"),

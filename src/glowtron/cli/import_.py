@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -12,7 +13,21 @@ from glowtron.cli.output import check_folder
 @click.command("import")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="FOLDER", required=True, help="The voice folder to write.")
-def import_(files: tuple[str, ...], output: str) -> None:
+@click.option(
+    "--symbols",
+    metavar="FILE",
+    help="The symbol list of weights that were trained with others than the published 148: one on each line in the "
+    "order of their ids, or a JSON list; a phone is {AA1} or @AA1.",
+)
+@click.option(
+    "--frontend",
+    type=click.Choice(("nvidia", "basic")),
+    default="nvidia",
+    show_default=True,
+    help="How text is cleaned: nvidia, as the published English weights expect; or basic, for --symbols of another "
+    "language: as it stands, in lower case if the list has no capitals.",
+)
+def import_(files: tuple[str, ...], output: str, symbols: str | None, frontend: Literal["nvidia", "basic"]) -> None:
     """Turn published weights into a voice folder.
 
     Every layout that NVIDIA's waveglow, tacotron2 and DeepLearningExamples have written is known. Nothing in a file is
@@ -23,6 +38,7 @@ def import_(files: tuple[str, ...], output: str) -> None:
     Examples:
       glowtron import tacotron2_statedict.pt waveglow_256channels.pt -o my-voice
       glowtron import waveglow_256channels.pt -o my-vocoder
+      glowtron import german.pt --symbols symbols.txt --frontend basic -o german
       glowtron say "Good morning." --voice my-voice
     """
     folder = Path(output)
@@ -30,5 +46,6 @@ def import_(files: tuple[str, ...], output: str) -> None:
 
     from glowtron.importers.voices import import_voice
 
-    import_voice([Path(file) for file in files], folder)
+    symbol_file = Path(symbols) if symbols else None
+    import_voice([Path(file) for file in files], folder, symbols=symbol_file, frontend=frontend)
     click.echo(f"{folder}: imported; try: glowtron voices {folder}")

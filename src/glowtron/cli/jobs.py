@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from glowtron.cli.output import check_folder
+from glowtron.cli.output import check_folder, check_not_terminal
 from glowtron.cli.script import STREAM
 from glowtron.errors import InputError
 
@@ -50,9 +49,7 @@ def find_jobs(
     Raises InputError where there is nothing to speak, two texts would become one file, or a name has the suffix of
     another format.
     """
-    named = Path(output).suffix.lower()[1:] if output else ""
-    if format and named in FORMATS and named != format:
-        raise InputError(f"{output} is to be {format} and ends as {named} does; leave --format out, or rename it")
+    check_format(output, format)
     format = format or "wav"
     if len(scripts) == 1 and not each_line:
         (job,) = _parts(scripts[0], each_line)
@@ -69,6 +66,13 @@ def find_jobs(
             name = "-".join(filter(None, (stem, job.name)))
             jobs.append(job._replace(path=Path(pattern.replace("{}", name))))
     return jobs
+
+
+def check_format(output: str | None, format: str | None) -> None:
+    """Raise InputError for a name with the suffix of another format than the one that was asked for."""
+    named = Path(output).suffix.lower()[1:] if output else ""
+    if format and named in FORMATS and named != format:
+        raise InputError(f"{output} is to be {format} and ends as {named} does; leave --format out, or rename it")
 
 
 def _parts(script: Script, each_line: bool) -> list[Job]:
@@ -103,8 +107,7 @@ def check_outputs(jobs: Sequence[Job], format: str | None = None) -> None:
 
     for job in jobs:
         if job.path is None:
-            if sys.stdout.isatty():
-                raise InputError("standard output is a terminal; pipe the sound somewhere, or give -o a file")
+            check_not_terminal()
         elif job.path.parent.exists() or not job.place:
             check_writable(job.path, format)
         else:

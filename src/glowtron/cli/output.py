@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 
+STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+"""Names of standard output. Opened by the last ones, a file that it leads to would lose what it holds."""
+
+
+def check_not_terminal() -> None:
+    """Raise InputError if sound on standard output would go to a terminal."""
+    if sys.stdout.isatty():
+        raise InputError("standard output is a terminal; pipe the sound somewhere, or give -o a file")
+
+
 def check_folder(path: Path) -> None:
     """Raise InputError if this folder is not there and cannot be made, or is there and cannot be written into."""
     place = path.absolute()

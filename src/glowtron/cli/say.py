@@ -16,7 +16,7 @@ import click
 
 from glowtron.cli.jobs import FORMATS, Job, Script, check_outputs, find_jobs
 from glowtron.cli.options import lexicon_option, synthesis_options, voice_option
-from glowtron.cli.output import is_file, progress_bar, summary
+from glowtron.cli.output import STANDARD_OUTPUT, is_file, progress_bar, summary
 from glowtron.cli.script import STREAM, read_script
 from glowtron.errors import InputError
 from glowtron.synthesis.options import DEFAULTS, FASTEST, LIMITS, SLOWEST, SynthesisOptions
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 CAPTION_FORMATS = ("srt", "vtt", "json")
 """Those of `glowtron.synthesis.captions`, named here so that help needs no torch."""
-
-STANDARD_OUTPUT = (STREAM, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
-"""Names of standard output. Opened by the last ones, a file that it leads to would lose what it holds."""
 
 
 class TextCommand(click.Command):

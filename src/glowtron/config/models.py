@@ -43,16 +43,22 @@ class MelConfig:
 class TextConfig:
     """How text becomes symbol ids (`glowtron.text`)."""
 
-    frontend: Literal["nvidia", "english"] = "english"
-    """`nvidia` cleans as the published weights expect, faults included; `english` is the project's own."""
+    frontend: Literal["nvidia", "english", "basic"] = "english"
+    """`nvidia` cleans as the published weights expect, faults included; `english` is the project's own; `basic` leaves
+    text as it is, but for capitals that `symbols` lacks: for imported weights of other languages."""
     phonemes: bool = False
     """Whether words are looked up and given to the model as ARPAbet symbols (only with `english`)."""
+    symbols: tuple[str, ...] = ()
+    """Symbols in the order of their ids, of weights that have others than the published 148; a phone is `{AA1}`, an id
+    that is not used an empty string. Without any the published symbols are meant."""
 
     def __post_init__(self) -> None:
         require(
-            not (self.phonemes and self.frontend == "nvidia"),
+            not (self.phonemes and self.frontend != "english"),
             "phonemes need frontend 'english': the published weights read characters",
         )
+        require(not (self.symbols and self.frontend == "english"), "frontend 'english' has symbols of its own")
+        require(bool(self.symbols) or self.frontend != "basic", "frontend 'basic' needs symbols")
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -355,6 +361,10 @@ class AcousticConfig:
         require(
             len(self.speakers) == self.model.n_speakers,
             f"{len(self.speakers)} speaker names for model.n_speakers {self.model.n_speakers}",
+        )
+        require(
+            not self.text.symbols or len(self.text.symbols) == self.model.n_symbols,
+            f"{len(self.text.symbols)} text.symbols for model.n_symbols {self.model.n_symbols}",
         )
         require(len(set(self.speakers)) == len(self.speakers), f"speakers repeat: {', '.join(self.speakers)}")
 

@@ -9,11 +9,15 @@ from typing import Any, Literal
 from torch import Tensor
 
 from glowtron.errors import InputError
+from glowtron.importers.other_models import KNOWN, other_model
 from glowtron.importers.pickles import Global, Instance, Storage, View
 from glowtron.importers.torch_files import TorchFile
 
 MAX_MEMBERS = 100_000
 """Parameters, buffers and modules in all modules together; the largest published layout has some 3,000."""
+
+_HOLDERS = ("generator", "model_state", "model_state_dict", "model_g", "net", "net_g", "weights", "params", "ema")
+"""Keys under which other programs keep a model's tensors."""
 
 Kind = Literal["tacotron2", "waveglow", "waveglow_old"]
 
@@ -65,7 +69,26 @@ def _model(content: Any, path: Path) -> tuple[Instance | dict[str, Any], dict[st
                 return content[name], extras
         if any(isinstance(value, View) for value in content.values()):
             return content, extras
-    raise InputError(f"{path}: holds no model: neither 'state_dict' nor 'model' is in it")
+    names = _tensor_names(content)
+    if other := other_model(names):
+        raise InputError(f"{path}: is {other}; what can be read is {KNOWN}")
+    if names and all(name.startswith(("optimizer", "optim")) for name in names):
+        raise InputError(f"{path}: holds an optimizer's state and no model; give the checkpoint that has the weights")
+    keys = ", ".join(str(key)[:30] for key in list(content)[:5]) if isinstance(content, dict) else ""
+    raise InputError(f"{path}: holds no model: neither 'state_dict' nor 'model' is in it{keys and f' (but {keys})'}")
+
+
+def _tensor_names(content: Any, depth: int = 3) -> list[str]:
+    """Names of the tensors in dictionaries within dictionaries, each behind those that it lies in, if not a model's."""
+    names: list[str] = []
+    for key, value in content.items() if isinstance(content, dict) else ():
+        if isinstance(value, View):
+            names.append(str(key))
+        elif depth and isinstance(value, dict):
+            inside = _tensor_names(value, depth - 1)
+            shown = "" if key in _HOLDERS else f"{key}."
+            names += [f"{shown}{name}".removeprefix("module.") for name in inside]
+    return names[:MAX_MEMBERS]
 
 
 def _member(module: Instance, name: str) -> Instance | None:
@@ -113,6 +136,8 @@ def _kind(model: Instance | dict[str, Any], views: dict[str, View], path: Path) 
         return "waveglow"
     if "embedding.weight" in views and "decoder.attention_rnn.weight_ih" in views:
         return "tacotron2"
+    if other := other_model(views):
+        raise InputError(f"{path}: is {other}; what can be read is {KNOWN}")
     first = ", ".join(list(views)[:3])
     raise InputError(f"{path}: holds neither a Tacotron 2 nor a WaveGlow (its tensors begin {first or 'nowhere'})")
 

@@ -120,6 +120,12 @@ def _other_kind(file: BinaryIO, start: bytes, source: str) -> str:
         file.seek(0)
         pickles.read(file.read(MAX_PICKLE), source)  # to name what a hostile one asks for
         return "is a plain pickle"
+    if start.startswith(b"version https://git-lfs"):
+        return "is a pointer of Git LFS; fetch the file itself with git lfs pull"
+    if start[:2] == b"\x1f\x8b":
+        return "is compressed by gzip; unpack it first"
+    if b"pytorch" in start[:32] and start[:1] == b"\x08":
+        return "is an ONNX graph"
     if start.lstrip()[:1] == b"<":
         return "is a web page, perhaps in place of a failed download"
     return "is no checkpoint" if b"\0" in start else "is a text file"

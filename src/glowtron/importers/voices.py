@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
+import torch
 from pydantic import ValidationError
 
 from glowtron.checkpoint import StoredVoice, VoiceFile, check_is_voice_or_empty, load_voice, save_voice
@@ -22,20 +24,26 @@ from glowtron.importers.published import Published, read_published
 from glowtron.models import published_tacotron2, published_waveglow
 from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
 from glowtron.models.waveglow import WaveGlow
+from glowtron.text.symbol_list import in_order, read_symbol_list
+from glowtron.text.symbols import SYMBOLS
 
-N_SYMBOLS = 148
-"""Of the `nvidia` frontend."""
 
-
-def import_voice(files: list[Path], folder: Path) -> StoredVoice:
+def import_voice(
+    files: list[Path], folder: Path, *, symbols: Path | None = None, frontend: Literal["nvidia", "basic"] = "nvidia"
+) -> StoredVoice:
     """Make a voice folder of published checkpoints, or complete one with the model that it lacks.
 
-    files: an acoustic model, a vocoder, or both in any order. Raises InputError, and leaves everything as it was, for a
-    file that is damaged, hostile or no published model, for two of a kind, for models that do not fit together, and for
-    a folder that already has such a model or holds other things.
+    files: an acoustic model, a vocoder, or both in any order. symbols: the symbol list of weights that were trained
+    with others than the published 148 (`glowtron.text.symbol_list`). frontend: how text is cleaned for them, `nvidia`
+    as in English, `basic` hardly. Raises InputError, and leaves everything as it was, for a file that is damaged,
+    hostile or no published model, for two of a kind, for models that do not fit together, for symbols that are not as
+    many as the weights', and for a folder that already has such a model or holds other things.
     """
     if not files:
         raise InputError("nothing to import; give the checkpoint of an acoustic model, of a vocoder, or of each")
+    listed = read_symbol_list(symbols) if symbols else ()
+    if frontend == "basic" and not listed:
+        raise InputError("frontend 'basic' reads text by a symbol list; give symbols")
     voice = _existing(folder)
     sources: dict[str, Path] = {}
     for path in files:
@@ -48,9 +56,13 @@ def import_voice(files: list[Path], folder: Path) -> StoredVoice:
         if (voice.config.acoustic if is_acoustic else voice.config.vocoder) is not None:
             raise InputError(f"{folder}: has its {part} already; choose another folder for {path}")
         with _named(path):
-            voice = _with_acoustic(voice, published) if is_acoustic else _with_vocoder(voice, published)
+            voice = (
+                _with_acoustic(voice, published, listed, frontend) if is_acoustic else _with_vocoder(voice, published)
+            )
         description = f"{voice.config.description} {part.capitalize()}: {_origin(published, path)}.".strip()
         voice = replace(voice, config=replace(voice.config, description=description))
+    if listed and "acoustic model" not in sources:
+        raise InputError("a symbol list belongs to an acoustic model; none is among the files")
     save_voice(voice, folder)
     return voice
 
@@ -63,16 +75,30 @@ def _existing(folder: Path) -> StoredVoice:
     return StoredVoice(VoiceFile(name=folder.absolute().name))
 
 
-def _with_acoustic(voice: StoredVoice, published: Published) -> StoredVoice:
-    state = published.state
+def _with_acoustic(
+    voice: StoredVoice, published: Published, listed: tuple[str, ...], frontend: Literal["nvidia", "basic"]
+) -> StoredVoice:
+    state = dict(published.state)
     _check_finite(published)
+    n_symbols = published_tacotron2.config_from_published(state).n_symbols
+    if listed and len(listed) != n_symbols:
+        raise InputError(f"reads {n_symbols} symbols, and the symbol list has {len(listed)}")
+    if not listed and n_symbols != len(SYMBOLS):
+        raise InputError(
+            f"reads {n_symbols} symbols, not the {len(SYMBOLS)} published ones; give the list it was trained with "
+            "(symbols: one on each line, in the order of their ids)"
+        )
+    text = TextConfig(frontend="nvidia")
+    if listed:
+        symbols, order = in_order(listed)
+        text = TextConfig(frontend=frontend, symbols=symbols)
+        rows = state["embedding.weight"]
+        state["embedding.weight"] = torch.stack([rows[i] if i is not None else rows[0] for i in order])
     config = AcousticConfig(
         model=published_tacotron2.config_from_published(state),
-        text=TextConfig(frontend="nvidia"),
+        text=text,
         mel=MelConfig(n_mels=published_tacotron2.n_mels_from_published(state)),
     )
-    if config.tacotron2.n_symbols != N_SYMBOLS:
-        raise InputError(f"reads {config.tacotron2.n_symbols} symbols; only the {N_SYMBOLS} published ones are known")
     weights = published_tacotron2.from_published(state)
     model = Tacotron2(config.tacotron2, config.mel.n_mels)
     model.load_state_dict(weights)

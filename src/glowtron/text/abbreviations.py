@@ -103,6 +103,7 @@ IRREGULAR = {
     "WWII": "World War Two",
     "PhD": "P H D",
     "PhDs": "P H D's",
+    "CoV": "co V",  # Coronavirus, as in SARS-CoV-2.
     "MSc": "M S C",
     "BSc": "B S C",
     "pH": "P H",
@@ -261,6 +262,42 @@ _WAYS = {
 }
 _SIDES = {"N": "North", "S": "South", "E": "East", "W": "West"}
 _SIDES |= {"NE": "Northeast", "NW": "Northwest", "SE": "Southeast", "SW": "Southwest"}
+# Points of the compass: what may be anything else is one beside a distance, a speed, a street or the wind.
+_POINTS = _SIDES | {
+    "NNE": "north-northeast",
+    "ENE": "east-northeast",
+    "ESE": "east-southeast",
+    "SSE": "south-southeast",
+    "SSW": "south-southwest",
+    "WSW": "west-southwest",
+    "WNW": "west-northwest",
+    "NNW": "north-northwest",
+}
+_HALF = "NE|NW|SE|SW"
+_THIRD = "NNE|ENE|ESE|SSE|SSW|WSW|WNW|NNW"
+_SPEED = r"[0-9][ ]?(?:km/h|kph|kmh|mph|MPH|kn|kts?|knots|m/s)"
+_DISTANCE = r"[0-9][ ]?(?:km|mi|m|ft|miles?|met(?:er|re)s?|kilomet(?:er|re)s?|feet|blocks?|°)"
+_HEADING = (
+    r"\b(?:[Hh]ead(?:ing|ed|s)?|[Ff]ac(?:ing|es|ed)|[Tt]urn(?:ing|ed|s)?|[Gg]o(?:ing|es)?|[Mm]ov(?:ing|ed|es?)"
+    r"|[Ss]ail(?:ing|ed|s)?|[Tt]ravel(?:l?ing|l?ed|s)?|[Dd]rifting|[Tt]racking|[Dd]ue)"
+)
+_COMPASS = (
+    re.compile(rf"({_SPEED}[ ])(N|S|E|W|{_HALF}|{_THIRD})(?![\w'-]|\.\w)"),
+    re.compile(rf"({_DISTANCE}[ ](?:to[ ]the[ ])?)({_HALF}|{_THIRD})(?![\w'-]|\.\w)"),
+    re.compile(
+        rf"(\b[Ww]inds?[ ](?:(?:is|are|was|were|from|the|now|light|blowing|gusting|turning|backing|veering)[ ]){{0,3}}"
+        rf"(?:(?:{_HALF}|{_THIRD})[ ](?:to|or|and)[ ])?)({_HALF}|{_THIRD})(?![\w'-])"
+    ),
+    re.compile(rf"({_HEADING}[ ](?:to[ ]the[ ])?)({_HALF}|{_THIRD})(?![\w'-])"),
+    re.compile(rf"()(?<![\w.-])({_HALF}|{_THIRD})(?=[ ]of[ ]|[ ](?:at|by)[ ][0-9]|[ ][0-9]{{1,3}}(?:st|nd|rd|th)\b)"),
+    re.compile(
+        r"(\b(?:Ave|St|Rd|Blvd|Dr|Ln|Ct|Pl|Avenue|Street|Road|Boulevard|Drive|Lane|Court|Place)\b\.?,?[ ])"
+        rf"({_HALF})(?![\w'-])"
+    ),
+)
+_THIRDS = re.compile(rf"(?<![\w.-])({_THIRD})(?![\w'-])")
+_WIND = re.compile(r"\b[Ww]inds?\b")
+_ANY_POINT = re.compile(rf"(?<![A-Za-z])(?:[NS]?(?:{_HALF})|[EW](?:{_HALF})|[NSEW])(?![A-Za-z])")
 _HOUSE = r"(?<![\w.,])[0-9]{1,5}[A-Za-z]?[ ]"
 _SIDE = re.compile(
     rf"({_HOUSE})({'|'.join(sorted(_SIDES, key=len, reverse=True))})\b\.?"
@@ -318,6 +355,11 @@ def expand(text: str) -> str:
         text = substitute(_HIGHWAY, "Highway", text)
         text = substitute(_SIDE, lambda match: match[1] + _SIDES[match[2]], text)
         text = substitute(_WAY, lambda match: (match[1] or "") + _WAYS[match[2] or match[4]], text)
+    if _ANY_POINT.search(text):
+        for pattern in _COMPASS:
+            text = substitute(pattern, lambda match: match[1] + _POINTS[match[2]].lower(), text)
+        if _WIND.search(text):
+            text = substitute(_THIRDS, lambda match: _POINTS[match[1]], text)
     text = substitute(_STATE, lambda match: STATES[match[1]], text)
     text = substitute(_VERSUS, _versus, text)
     text = substitute(_BEFORE_FIGURES, _before_figures, text)

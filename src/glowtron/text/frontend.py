@@ -1,4 +1,4 @@
-"""From text to symbol ids: one frontend for the published weights, one of our own.
+"""From text to symbol ids: one frontend for the published weights, one of our own, one for symbols of other weights.
 
 A text is split into sentences, and each sentence is normalised once: `split` gives it in words, `encode` turns these
 into ids.
@@ -16,6 +16,7 @@ from glowtron.errors import InputError
 from glowtron.text import english, nvidia
 from glowtron.text.phonemes import Phonemizer, Word
 from glowtron.text.sentences import MAX_CHARS, MIN_CHARS, Ending, Piece, split_pieces
+from glowtron.text.symbol_list import SymbolList
 from glowtron.text.symbols import FIRST_SOUND, MARKUP, PAD, SYMBOLS, character_ids, phone_ids
 from glowtron.text.tracing import TracedText
 
@@ -155,27 +156,58 @@ def make_frontend(config: TextConfig, lexicon: Path | None = None) -> Frontend:
         raise InputError(f"{lexicon}: this voice reads letters and uses no lexicon; write {{HH AH0 L OW1}} in the text")
     match config.frontend:
         case "nvidia":
-            return NvidiaFrontend()
+            return NvidiaFrontend(SymbolList(config.symbols)) if config.symbols else NvidiaFrontend()
+        case "basic":
+            return BasicFrontend(SymbolList(config.symbols))
         case "english":
             return EnglishFrontend(Phonemizer(lexicon) if config.phonemes else None)
 
 
-class NvidiaFrontend(Frontend):
+class _CharacterFrontend(Frontend):
+    """Reads characters, and phones in braces, as they stand in the normalised text."""
+
+    @abstractmethod
+    def _symbols(self, normalized: str) -> Iterator[tuple[str, list[int]]]:
+        """Characters, and phones in braces as one, with the ids of each."""
+
+    def _encode(self, text: str, normalized: str) -> Encoded:
+        # Text without any known symbol has no ids, as in the published program.
+        ids, words = _spell(self._symbols(normalized))
+        return Encoded(text, normalized, normalized, ids, words)
+
+    def _shorten(self, piece: Piece, max_chars: int) -> list[NormalizedSentence]:
+        normalized = self.normalize(piece.text)
+        ids = self._encode(piece.text, normalized).ids
+        return [NormalizedSentence(piece.text, normalized, piece.ending)] if is_speakable(ids) else []
+
+
+class NvidiaFrontend(_CharacterFrontend):
     """Reads text as the published weights expect, faults included (`glowtron.text.nvidia`)."""
+
+    def __init__(self, symbols: SymbolList | None = None) -> None:
+        """symbols: those of weights that were trained with more than the published ones."""
+        self._listed = symbols
 
     def normalize(self, text: str) -> str:
         """See `Frontend.normalize`. Empty text stays empty, as in the published program."""
         return nvidia.clean(text)
 
-    def _encode(self, text: str, normalized: str) -> Encoded:
-        # Text without any known symbol has no ids, as in the published program.
-        ids, words = _spell(nvidia.symbols(normalized))
-        return Encoded(text, normalized, normalized, ids, words)
+    def _symbols(self, normalized: str) -> Iterator[tuple[str, list[int]]]:
+        return self._listed.symbols(normalized) if self._listed else nvidia.symbols(normalized)
 
-    def _shorten(self, piece: Piece, max_chars: int) -> list[NormalizedSentence]:
-        normalized = nvidia.clean(piece.text)
-        ids = self._encode(piece.text, normalized).ids
-        return [NormalizedSentence(piece.text, normalized, piece.ending)] if is_speakable(ids) else []
+
+class BasicFrontend(_CharacterFrontend):
+    """Reads any language's text as it stands, through the symbol list of imported weights."""
+
+    def __init__(self, symbols: SymbolList) -> None:
+        self._listed = symbols
+
+    def normalize(self, text: str) -> str:
+        """Compose characters, and make capitals small where the list has none. Figures stay: weights may know them."""
+        return self._listed.clean(text)
+
+    def _symbols(self, normalized: str) -> Iterator[tuple[str, list[int]]]:
+        return self._listed.symbols(normalized)
 
 
 class EnglishFrontend(Frontend):

@@ -124,6 +124,19 @@ _TICKER = re.compile(r"(?<![\w$])\$([A-Z]{1,5})(?![\w])|(?<![\w$])\$(?=[A-Za-z_]
 _PER_NOUN = re.compile(r"(?:/[a-z]{1,6})?[ ]([a-z]{3,})")
 _ARTICLE = re.compile(r"\b(?:[Aa]|[Aa]n|[Ee]very|[Ee]ach)(?:[ ][a-z]{2,12})?[ ]$")
 
+# After "the" only what is bought, paid or lent: "the $64,000 question", but "the $20 notes here show".
+_THE = re.compile(
+    r"\b(?:[Tt]he|[Tt]his|[Tt]hat|[Hh]is|[Hh]er|[Ii]ts|[Tt]heir|[Oo]ur|[Yy]our|[Mm]y)(?:[ ][a-z]{2,12})?[ ]$"
+)
+_PAID = frozenset(
+    """question bailout deal loan fund funds package budget project bill note contract lawsuit settlement house home
+    mansion prize grant investment tax fee price bonus debt program programme plan acquisition merger purchase
+    company industry market round seed payment fine reward ransom gift car computer phone laptop console jackpot
+    campaign movie film stadium bridge tunnel watch ticket deposit donation offer bid takeover stake mortgage
+    salary fortune business economy bet order refund voucher coupon discount rebate scheme aid stimulus rescue
+    surplus deficit""".split()
+)
+
 
 def sums(text: str) -> str:
     """`text` with its sums of money in words."""
@@ -186,7 +199,8 @@ def _is_adjective(match: re.Match[str]) -> bool:
     after = _PER_NOUN.match(match.string, match.end())
     if after is None or after[1] in _NO_NOUNS:
         return False
-    return _ARTICLE.search(match.string, max(0, match.start() - 20), match.start()) is not None
+    before = match.string[max(0, match.start() - 20) : match.start()]
+    return bool(_ARTICLE.search(before) or (after[1] in _PAID and _THE.search(before)))
 
 
 def _scale(scale: str) -> str:

@@ -37,6 +37,10 @@ _INCHES = re.compile(
 _SCIENTIFIC = re.compile(r"(?<![\w.])([0-9]{1,12}(?:\.[0-9]{1,12})?)[eE]([+-]?[0-9]{1,3})(?![\w.])")
 _ADJECTIVE = re.compile(r"-[a-z]")
 _DIMENSION = re.compile(rf"{START}(?!0x[0-9A-Fa-f]+\b)({NUMBER})(\s?)([x×*])\2(?=[0-9])")
+_TIMES = re.compile(
+    rf"{START}({NUMBER})[xX×](?=[ ](?:the|as|an?|my|your|our|more|less|daily|weekly|monthly|yearly|faster|slower|bigger"
+    r"|larger|smaller|higher|lower|better|worse|longer|shorter|stronger|cheaper)\b)"
+)
 _ARITHMETIC = re.compile(r"[ ]?[0-9.,]{1,12}[ ]?(?:=|equals|\^|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻])")
 _PER_LETTERS = re.compile(
     r"(?<=[a-z])[ ]?/[ ]?(hour|hr|h|day|week|wk|month|mo|year|yr|kg|km|mile|person|night|min|minute|second|sec|s)\b"
@@ -68,6 +72,10 @@ _NOUN_AFTER = re.compile(r"\.?[ ]([a-z]{3,}|TV|PC|SSD|DVD|CD|RAM|USB|LCD|LED)(?!
 _ARTICLE_BEFORE = re.compile(
     r"\b(?:[Aa]n?(?:[ ][a-z]{2,12})?|[Tt]he|[Tt]his|[Tt]hat|[Ee]ach|[Ee]very|[Mm]y|[Yy]our|[Hh]is|[Hh]er|[Oo]ur"
     r"|[Tt]heir)[ ][~$£€]?$"
+)
+# Races over a distance, and that of each of several: "the 4x100 m relay".
+_RACE = re.compile(
+    r"[ ](?:relays?|medleys?|freestyle|hurdles|dash|butterfly|backstroke|breaststroke|steeplechase|sprints?)\b"
 )
 _NO_NOUNS = frozenset(
     """and the for with from into onto over under than that which who whom whose where when while was were are has have
@@ -124,6 +132,7 @@ def quantities(text: str) -> str:
     text = substitute(
         _SCIENTIFIC, lambda m: f"{spoken(m[1])} times ten to the power of {spoken(m[2].lstrip('+'))}", text
     )
+    text = substitute(_TIMES, lambda match: _counted(match[1], "time", "times"), text)
     text = substitute(_DIMENSION, _dimension, text)
     if "/" in text:
         text = substitute(_FRACTION_UNIT, _fraction, text)
@@ -189,6 +198,8 @@ def _marks(text: str) -> str:
 
 def is_adjective(match: re.Match[str]) -> bool:
     """Whether a quantity stands before what it measures, in the singular: "a 5 km run", "the 2 GB file"."""
+    if _RACE.match(match.string, match.end()):
+        return True
     after = _NOUN_AFTER.match(match.string, match.end())
     if after is None or after[1] in _NO_NOUNS:
         return False
