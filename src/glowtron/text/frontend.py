@@ -9,16 +9,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Set
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from glowtron.config import ProsodyOptions, TextConfig
 from glowtron.errors import InputError
 from glowtron.text import english, nvidia
 from glowtron.text.phonemes import Phonemizer, Word
 from glowtron.text.sentences import MAX_CHARS, MIN_CHARS, Ending, Piece, split_pieces
-from glowtron.text.symbol_list import SymbolList
 from glowtron.text.symbols import FIRST_SOUND, MARKUP, PAD, SYMBOLS, character_ids, phone_ids
 from glowtron.text.tracing import TracedText
+
+if TYPE_CHECKING:
+    from glowtron.text.symbol_list import SymbolList
 
 _MARKS = ".,;:!?"
 
@@ -154,13 +156,14 @@ def make_frontend(config: TextConfig, lexicon: Path | None = None) -> Frontend:
     """
     if lexicon is not None and not config.phonemes:
         raise InputError(f"{lexicon}: this voice reads letters and uses no lexicon; write {{HH AH0 L OW1}} in the text")
-    match config.frontend:
-        case "nvidia":
-            return NvidiaFrontend(SymbolList(config.symbols)) if config.symbols else NvidiaFrontend()
-        case "basic":
-            return BasicFrontend(SymbolList(config.symbols))
-        case "english":
-            return EnglishFrontend(Phonemizer(lexicon) if config.phonemes else None)
+    if config.symbols:
+        from glowtron.text.symbol_list import SymbolList
+
+        listed = SymbolList(config.symbols)
+        return BasicFrontend(listed) if config.frontend == "basic" else NvidiaFrontend(listed)
+    if config.frontend == "nvidia":
+        return NvidiaFrontend()
+    return EnglishFrontend(Phonemizer(lexicon) if config.phonemes else None)
 
 
 class _CharacterFrontend(Frontend):
