@@ -7,7 +7,6 @@ Frame t is centred at sample t * hop_length.
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 
 import torch
@@ -16,9 +15,10 @@ from torch.nn import functional as F
 
 from glowtron.config import MelConfig
 from glowtron.errors import InputError
+from glowtron.mel_filters import FLOOR
+from glowtron.mel_filters import mel_filters as mel_filters_array
 
-FLOOR = 1e-5
-"""Mel magnitudes below this count as silence; the lowest log-mel is log(1e-5) = -11.51."""
+__all__ = ["FLOOR", "log_mel", "magnitudes", "mel_filters"]
 
 
 def log_mel(wave: Tensor, config: MelConfig) -> Tensor:
@@ -58,33 +58,8 @@ def magnitudes(wave: Tensor, config: MelConfig) -> Tensor:
 
 @lru_cache(maxsize=8)
 def mel_filters(config: MelConfig) -> Tensor:
-    """Triangular filters of equal area on Slaney's mel scale (Auditory Toolbox, 1998): (M, n_fft // 2 + 1), float64.
-
-    Memoised: do not change it in place. A band too narrow to hold a frequency bin is all zero.
-    """
-    low, high = _hz_to_mel(config.f_min), _hz_to_mel(config.f_max)
-    steps = torch.linspace(low, high, config.n_mels + 2, dtype=torch.float64)
-    edges = torch.tensor([_mel_to_hz(float(step)) for step in steps], dtype=torch.float64)  # Hz
-    bins = torch.arange(config.n_fft // 2 + 1, dtype=torch.float64) * config.sample_rate / config.n_fft  # Hz
-    lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    rising = (bins - lower) / (centre - lower)
-    falling = (upper - bins) / (upper - centre)
-    return torch.minimum(rising, falling).clamp(min=0) * 2 / (upper - lower)
-
-
-# Slaney's scale is linear up to 1000 Hz (15 mels of 66.7 Hz), then 27 mels to a factor of 6.4.
-_LINEAR_HZ = 200 / 3
-_KNEE_HZ = 1000.0
-_KNEE_MEL = _KNEE_HZ / _LINEAR_HZ
-_LOG_STEP = math.log(6.4) / 27
-
-
-def _hz_to_mel(hz: float) -> float:
-    return hz / _LINEAR_HZ if hz < _KNEE_HZ else _KNEE_MEL + math.log(hz / _KNEE_HZ) / _LOG_STEP
-
-
-def _mel_to_hz(mel: float) -> float:
-    return mel * _LINEAR_HZ if mel < _KNEE_MEL else _KNEE_HZ * math.exp((mel - _KNEE_MEL) * _LOG_STEP)
+    """The filters of `glowtron.mel_filters` as a tensor: (M, n_fft // 2 + 1), float64. Do not change it in place."""
+    return torch.from_numpy(mel_filters_array(config))
 
 
 def _check(wave: Tensor) -> None:

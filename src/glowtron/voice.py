@@ -1,6 +1,6 @@
 """A voice: a text frontend, an acoustic model, a vocoder and one mel definition. Text goes in and sound comes out.
 
-`Voice` is a facade: models are made fast by `glowtron.engines`, and the way from text to sound is
+`Voice` is a facade: a runtime computes the models (`glowtron.synthesis.interfaces`), and the way from text to sound is
 `glowtron.synthesis.pipeline`.
 """
 
@@ -14,21 +14,13 @@ from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from glowtron import checkpoint
 from glowtron.audio import Audio
-from glowtron.checkpoint import StoredVoice, VoiceFile
-from glowtron.engines.choose import acoustic_engine, vocoder_engine
-from glowtron.engines.hardware import find_device
-from glowtron.engines.interfaces import AcousticEngine
-from glowtron.engines.waveglow import WaveGlowEngine
 from glowtron.errors import InputError, nearest
-from glowtron.mel import log_mel
 from glowtron.synthesis import speakers
 from glowtron.synthesis.executors import ProcessPool, SerialExecutor, usable_cores
+from glowtron.synthesis.interfaces import Runtime
 from glowtron.synthesis.options import DEFAULTS, SynthesisOptions
 from glowtron.synthesis.parallel import (
     Executor,
@@ -43,25 +35,31 @@ from glowtron.synthesis.pipeline import (
     BATCH,
     Synthesizer,
     check_markup,
-    noise_generator,
+    noise_seed,
     split_text,
     utterances_with_sound,
 )
 from glowtron.synthesis.trimming import split_at_silence
 from glowtron.synthesis.types import FaultWarning, Segment, Sentence, Utterance, joined
-from glowtron.synthesis.vocoders import Vocoder, make_vocoder
 from glowtron.text.frontend import Encoded, Frontend, MarkedText, make_frontend
 from glowtron.voices import find_voice
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+if TYPE_CHECKING:
+    from glowtron.checkpoint import StoredVoice, VoiceFile
+    from glowtron.config import MelConfig
+    from glowtron.models.fastspeech2 import FastSpeech2
+    from glowtron.models.tacotron2 import Tacotron2
+    from glowtron.models.waveglow import WaveGlow
+    from glowtron.synthesis.torch_runtime import TorchRuntime
+
 Progress = Callable[[int], Any]
 
 
 class Voice:
     """A voice that speaks; `Voice.load` makes one.
 
-    A folder may hold only one of the two models. Then `acoustic` or `vocoder` is None, and what needs it raises
-    InputError. Every method that takes `options` takes single ones by keyword, too: `say(text, rate=1.1)`.
+    A folder may hold only one of the two models; what needs the other raises InputError. Every method that takes
+    `options` takes single ones by keyword, too: `say(text, rate=1.1)`.
     """
 
     def __init__(
@@ -72,21 +70,24 @@ class Voice:
         precision: str = "auto",
         lexicon: str | Path | None = None,
     ) -> None:
-        """See `load` for device, precision and lexicon."""
-        if precision not in PRECISIONS:
-            raise InputError(f"unknown precision '{precision}'{nearest(precision, PRECISIONS)}")
-        self.device = find_device(device)
-        if precision == "fp16" and self.device.type == "cpu":
-            raise InputError("precision fp16 is for CUDA; on a CPU take bf16, fp32 or auto")
-        self.precision = precision
-        self.config: VoiceFile = stored.config
-        self.mel = stored.mel
-        """The mel definition that both models share."""
-        self.acoustic = None if stored.acoustic is None else stored.acoustic.to(self.device).eval()
-        self.vocoder = None if stored.vocoder is None else stored.vocoder.to(self.device).eval()
+        """A voice on torch; see `load` for device, precision and lexicon."""
+        from glowtron.synthesis.torch_runtime import TorchRuntime
+
+        self._begin(TorchRuntime(stored, device=device, precision=precision), lexicon)
+
+    def _begin(self, runtime: Runtime, lexicon: str | Path | None) -> None:
+        self.runtime = runtime
+        """What computes: its models take and give NumPy arrays."""
         self._lexicon = None if lexicon is None else Path(lexicon)
         if self._lexicon is not None:
             _ = self.frontend  # Its errors are told now, not at the first word.
+
+    @classmethod
+    def on(cls, runtime: Runtime, lexicon: str | Path | None = None) -> Voice:
+        """A voice whose models another runtime computes."""
+        voice = cls.__new__(cls)
+        voice._begin(runtime, lexicon)
+        return voice
 
     @classmethod
     def load(
@@ -111,11 +112,13 @@ class Voice:
         Raises:
             InputError: The voice, device or precision is unknown, the folder is damaged, or the lexicon is faulty.
         """
-        return cls(checkpoint.load_voice(find_voice(source)), device=device, precision=precision, lexicon=lexicon)
+        from glowtron.checkpoint import load_voice
+
+        return cls(load_voice(find_voice(source)), device=device, precision=precision, lexicon=lexicon)
 
     def save(self, folder: str | Path) -> None:
         """Write the voice into a folder, whole or not at all. Raises InputError where it cannot be written."""
-        checkpoint.save_voice(self._stored, Path(folder))
+        self.runtime.save(Path(folder))
 
     def say(
         self,
@@ -237,8 +240,8 @@ class Voice:
         sentences = split_texts(texts, self._split)
         synthesize = self._group_synthesizer(options)  # Here too: it raises where the options cannot be had.
         all_texts = [sentence.text for text in sentences for sentence in text]
-        n_workers = choose_workers(workers, all_texts, self.device, self._stored)
-        in_worker = partial(_synthesize_in_worker, self._stored, self.precision, self._lexicon, options, n_workers)
+        n_workers = choose_workers(workers, all_texts, self.runtime)
+        in_worker = partial(_synthesize_in_worker, self.runtime, self._lexicon, options, n_workers)
         executor: Executor = ProcessPool(in_worker, n_workers) if n_workers > 1 else SerialExecutor(synthesize)
         return synthesize_texts(sentences, executor, self.mel.sample_rate, BATCH, n_workers, progress)
 
@@ -261,12 +264,11 @@ class Voice:
             raise InputError(f"audio must be glowtron.Audio, got {type(audio).__name__}; read a file by read_audio")
         speakers.check_vocoder_knows(self.config, options.speaker)
         audio = audio.resample(self.mel.sample_rate)
-        vocoder = self._vocoder(options)
-        mel = log_mel(torch.from_numpy(audio.samples)[None].to(self.device), self.mel)
+        vocoder = self.runtime.vocoder_for(options)
+        mel = self.runtime.log_mel(audio.samples)
         parts = []
         for place, piece in enumerate(split_at_silence(mel)):
-            generator = noise_generator(options.seed, place, "wave", self.device)
-            parts.append(vocoder.stream(generator).push(piece, True)[0].float().cpu().numpy())
+            parts.append(vocoder.stream(noise_seed(options.seed, place, "wave")).push(piece, True))
             if progress is not None:
                 progress(1)
         return Audio(joined(parts)[: len(audio.samples)], self.mel.sample_rate)
@@ -294,46 +296,53 @@ class Voice:
             raise InputError(f"voice '{self.config.name}' has no acoustic model; import one into its folder")
         return make_frontend(self.config.acoustic.text, self._lexicon)
 
-    @cached_property
-    def acoustic_engine(self) -> AcousticEngine:
-        """The acoustic model as it runs fastest here; its weights are packed at the first use."""
-        assert self.acoustic is not None
-        return acoustic_engine(self.acoustic, self.device, self.precision)
-
-    @cached_property
-    def vocoder_engine(self) -> WaveGlowEngine:
-        """The vocoder as it runs fastest here; its weights are packed at the first use."""
-        assert self.vocoder is not None
-        return vocoder_engine(self.vocoder, self.device, self.precision)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Engines and frontend are made anew in another process, or for a copy: they hold what cannot be sent."""
-        made = ("acoustic_engine", "vocoder_engine", "frontend")
-        return {name: value for name, value in self.__dict__.items() if name not in made}
+    @property
+    def config(self) -> VoiceFile:
+        """What `voice.json` says."""
+        return self.runtime.config
 
     @property
-    def _stored(self) -> StoredVoice:
-        return StoredVoice(self.config, self.acoustic, self.vocoder)
+    def mel(self) -> MelConfig:
+        """The mel definition that both models share."""
+        return self.runtime.mel
+
+    @property
+    def torch(self) -> TorchRuntime:
+        """Its models as modules of torch, and their engines. Raises InputError where another runtime computes."""
+        from glowtron.synthesis.torch_runtime import TorchRuntime
+
+        if not isinstance(self.runtime, TorchRuntime):
+            raise InputError(f"voice '{self.config.name}' was loaded without torch; load it with runtime='torch'")
+        return self.runtime
+
+    @property
+    def acoustic(self) -> Tacotron2 | FastSpeech2 | None:
+        """The acoustic model on torch; None: the folder has none."""
+        return self.torch.acoustic
+
+    @property
+    def vocoder(self) -> WaveGlow | None:
+        """The vocoder on torch; None: the folder has none with weights."""
+        return self.torch.vocoder
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The frontend is made anew in another process, or for a copy."""
+        return {name: value for name, value in self.__dict__.items() if name != "frontend"}
 
     def _split(self, text: str | MarkedText) -> Iterator[Sentence]:
         if isinstance(text, MarkedText):
             check_markup(self.config, text)
         return split_text(text, self.frontend)
 
-    def _vocoder(self, options: SynthesisOptions) -> Vocoder:
-        waveglow = None if self.vocoder is None or options.vocoder == "griffin-lim" else self.vocoder_engine
-        return make_vocoder(self.config, self.mel, waveglow, options, self.device)
-
     def _synthesizer(self, options: SynthesisOptions) -> Synthesizer:
-        vocoder = self._vocoder(options)
+        vocoder = self.runtime.vocoder_for(options)
         return Synthesizer(
             self.config,
             self.mel,
-            self.acoustic_engine,
+            self.runtime.acoustic_model,
             vocoder,
             options,
-            self.device,
-            lambda speaker: self._vocoder(replace(options, speaker=speaker)),
+            lambda speaker: self.runtime.vocoder_for(replace(options, speaker=speaker)),
         )
 
     def _group_synthesizer(self, options: SynthesisOptions) -> Callable[[Sequence[Order]], list[Sound]]:
@@ -374,9 +383,8 @@ def changed(options: SynthesisOptions, changes: dict[str, Any]) -> SynthesisOpti
 
 
 def _synthesize_in_worker(
-    stored: StoredVoice, precision: str, lexicon: Path | None, options: SynthesisOptions, n_processes: int
+    runtime: Runtime, lexicon: Path | None, options: SynthesisOptions, n_processes: int
 ) -> Callable[[Sequence[Order]], list[Sound]]:
     """The work of one of several processes on a CPU."""
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, usable_cores() // n_processes))
-    return Voice(stored, device="cpu", precision=precision, lexicon=lexicon)._group_synthesizer(options)
+    n_threads = None if "OMP_NUM_THREADS" in os.environ else max(1, usable_cores() // n_processes)
+    return Voice.on(runtime.in_worker(n_threads), lexicon)._group_synthesizer(options)

@@ -80,8 +80,8 @@ def test_the_report_holds_every_figure_beside_its_neighbours(voice: Voice, corpu
 
 @pytest.mark.usefixtures("few")
 def test_half_a_voice_is_measured_by_what_it_has(voice: Voice, corpus: Path, tmp_path: Path) -> None:
-    voice.config = dataclasses.replace(voice.config, acoustic=None)
-    voice.acoustic = None
+    voice.torch.config = dataclasses.replace(voice.config, acoustic=None)
+    voice.torch.acoustic = None
     report = evaluate(voice, [("speaker", corpus)], tmp_path / "vocoder", SETTINGS)
     assert "speaking" not in report["speakers"]["speaker"]
     assert "### Speaking" not in (tmp_path / "vocoder" / "report.md").read_text()
@@ -89,8 +89,8 @@ def test_half_a_voice_is_measured_by_what_it_has(voice: Voice, corpus: Path, tmp
 
 @pytest.mark.usefixtures("few")
 def test_the_clips_are_those_that_training_kept_out(voice: Voice, corpus: Path, tmp_path: Path) -> None:
-    voice.config = dataclasses.replace(voice.config, acoustic=None, vocoder=None, held_out=("ann/c-3",))
-    voice.acoustic = voice.vocoder = None
+    voice.torch.config = dataclasses.replace(voice.config, acoustic=None, vocoder=None, held_out=("ann/c-3",))
+    voice.torch.acoustic = voice.torch.vocoder = None
     report = evaluate(voice, [("ann", corpus)], tmp_path / "out", SETTINGS)
     assert report["speakers"]["ann"]["clips"] == ["c-3"]
     with pytest.raises(InputError, match="none of the clips"):
@@ -99,8 +99,8 @@ def test_the_clips_are_those_that_training_kept_out(voice: Voice, corpus: Path, 
 
 @pytest.mark.usefixtures("few")
 def test_the_same_seed_gives_the_same_figures(voice: Voice, corpus: Path, tmp_path: Path) -> None:
-    voice.config = dataclasses.replace(voice.config, vocoder=None)
-    voice.vocoder = None
+    voice.torch.config = dataclasses.replace(voice.config, vocoder=None)
+    voice.torch.vocoder = None
     one, two = (evaluate(voice, [("ann", corpus)], tmp_path / name, SETTINGS)["speakers"] for name in "ab")
     assert one == two
     assert set(one["ann"]["vocoders"]) == {"real", "mel-inversion", "griffin-lim"}
@@ -152,8 +152,8 @@ def test_a_recogniser_is_checked_first(voice: Voice, corpus: Path, tmp_path: Pat
 def test_packages_of_weights_may_be_missing(
     monkeypatch: pytest.MonkeyPatch, voice: Voice, corpus: Path, tmp_path: Path
 ) -> None:
-    voice.config = dataclasses.replace(voice.config, acoustic=None, vocoder=None)
-    voice.acoustic = voice.vocoder = None
+    voice.torch.config = dataclasses.replace(voice.config, acoustic=None, vocoder=None)
+    voice.torch.acoustic = voice.torch.vocoder = None
     for module in (asr_mos, evaluation):
         monkeypatch.setattr(module, "is_installed", lambda _: False)
     report = evaluate(voice, [("ann", corpus)], tmp_path / "out", SETTINGS)

@@ -1,5 +1,6 @@
 """Many texts side by side: nothing is lost or exchanged, and each sounds as it does alone."""
 
+import copy
 import dataclasses
 import signal
 import warnings
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from glowtron import SynthesisOptions, Voice
 from glowtron.checkpoint import StoredVoice
 from glowtron.errors import InputError
-from glowtron.synthesis import executors, parallel
+from glowtron.synthesis import executors, parallel, torch_runtime
 from glowtron.synthesis.executors import usable_cores
 from glowtron.synthesis.parallel import Order, Sound, choose_workers, groups_of_one_length, synthesize_texts
 from glowtron.synthesis.types import FaultWarning, Sentence
@@ -180,7 +181,7 @@ def test_processes_have_the_voice_as_it_is_here(voice: Voice) -> None:
     """Not as its folder has it."""
     with torch.no_grad():
         changed = Voice(StoredVoice(voice.config, voice.acoustic, voice.vocoder), device="cpu", precision="fp32")
-        changed.config = dataclasses.replace(changed.config, attempts=1)
+        changed.torch.config = dataclasses.replace(changed.config, attempts=1)
         changed.acoustic.stop.bias.fill_(-100.0)
         try:
             with pytest.warns(FaultWarning, match="did not stop") as told:
@@ -233,32 +234,31 @@ def test_no_texts_are_no_sounds(voice: Voice, started: list) -> None:
 
 def test_workers_are_as_many_as_are_worth_it(voice: Voice, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "usable_cores", lambda: 4)
-    stored = StoredVoice(voice.config, voice.acoustic, voice.vocoder)
-    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    on_cpu, on_gpu = voice.runtime, copy.copy(voice.runtime)
+    on_gpu.device = torch.device("cuda")
 
     def texts(n_chars: int) -> list[str]:
         return ["x" * 100] * (n_chars // 100)
 
     worth = parallel.WORTH_CHARS
-    found = [choose_workers(0, texts(n), cpu, stored) for n in (100, worth, 2 * worth, 3 * worth, 100 * worth)]
+    found = [choose_workers(0, texts(n), on_cpu) for n in (100, worth, 2 * worth, 3 * worth, 100 * worth)]
     assert found == [1, 1, 2, 3, 4]
-    assert choose_workers(3, texts(200), cpu, stored) == 2, "no more than sentences"
-    assert choose_workers(7, texts(1000), cpu, stored) == 7, "whoever asks is given"
-    assert choose_workers(0, texts(100 * worth), gpu, stored) == choose_workers(1, texts(100), gpu, stored) == 1
+    assert choose_workers(3, texts(200), on_cpu) == 2, "no more than sentences"
+    assert choose_workers(7, texts(1000), on_cpu) == 7, "whoever asks is given"
+    assert choose_workers(0, texts(100 * worth), on_gpu) == choose_workers(1, texts(100), on_gpu) == 1
     with pytest.raises(InputError, match="cannot share cuda"):
-        choose_workers(2, texts(1000), gpu, stored)
-    monkeypatch.setattr(parallel, "SMALL", 1000)
-    assert choose_workers(0, texts(100 * worth), cpu, stored) == 1, "large models use all cores by themselves"
-    assert choose_workers(2, texts(100 * worth), cpu, stored) == 2
+        choose_workers(2, texts(1000), on_gpu)
+    monkeypatch.setattr(torch_runtime, "SMALL", 1000)
+    assert choose_workers(0, texts(100 * worth), on_cpu) == 1, "large models use all cores by themselves"
+    assert choose_workers(2, texts(100 * worth), on_cpu) == 2
 
 
 def test_a_worker_of_a_small_voice_has_one_thread(voice: Voice) -> None:
     from glowtron.voice import _synthesize_in_worker
 
     before = torch.get_num_threads()
-    stored = StoredVoice(voice.config, voice.acoustic, voice.vocoder)
     try:
-        _synthesize_in_worker(stored, "fp32", None, SynthesisOptions(), usable_cores())
+        _synthesize_in_worker(voice.runtime, None, SynthesisOptions(), usable_cores())
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)

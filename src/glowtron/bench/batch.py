@@ -18,11 +18,9 @@ from glowtron.bench.measurement import NOT_MEASURED, Measured, Parts, Settings, 
 from glowtron.bench.models import CHARACTERS_PER_S, COMPACT, SENTENCE, n_frames_of
 from glowtron.bench.result import Rates, figures, sound_rates
 from glowtron.bench.saying import FULL_SIZE, SayingWork, find_spoken, sound_error, without_warnings
-from glowtron.checkpoint import StoredVoice
 from glowtron.config import MelConfig
 from glowtron.engines.cpu_tacotron2 import FastTacotron2
 from glowtron.engines.cpu_waveglow import FastWaveGlow
-from glowtron.engines.hardware import suit_threads
 from glowtron.synthesis.options import SynthesisOptions
 from glowtron.synthesis.parallel import choose_workers
 from glowtron.voice import Voice
@@ -68,12 +66,12 @@ class Batch(Subject):
         self.kind, self.work, self.texts = kind, work, work.texts
         self.voice = Voice(find_spoken(SayingWork(work.model, seed=work.seed)), device="cpu", precision=precision)
         if not threads:
-            suit_threads(self.voice.acoustic, self.voice.vocoder)
+            self.voice.runtime.suit_threads()
         self.options = SynthesisOptions(seed=work.seed)
         if work.model == FULL_SIZE:  # Drawn weights never end a sentence by themselves.
             n_frames = n_frames_of(work.seconds, self.voice.mel)
             self.options = SynthesisOptions(seed=work.seed, max_frames=n_frames, pause_s=0.0)
-        acoustic, vocoder = self.voice.acoustic_engine, self.voice.vocoder_engine
+        acoustic, vocoder = self.voice.torch.acoustic_engine, self.voice.torch.vocoder_engine
         assert isinstance(acoustic, FastTacotron2) and isinstance(vocoder, FastWaveGlow)
         self.facts: dict[str, Any] = {
             "voice": self.voice.config.name,
@@ -84,8 +82,7 @@ class Batch(Subject):
         self.n_workers = 1
         if kind == "together":
             sentences = [sentence for text in self.texts for sentence in self.voice.sentences(text)]
-            stored = StoredVoice(self.voice.config, self.voice.acoustic, self.voice.vocoder)
-            self.n_workers = choose_workers(work.workers, sentences, self.voice.device, stored)
+            self.n_workers = choose_workers(work.workers, sentences, self.voice.runtime)
         self.facts["workers"] = self.n_workers
 
     def run(self) -> NDArray[np.float32]:

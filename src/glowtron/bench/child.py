@@ -29,7 +29,7 @@ class Child(Generic[S]):
     def __init__(self, make: Callable[[], S], threads: int) -> None:
         """threads: of its matrix products; 0: as torch chooses."""
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["glowtron.voice"])
+        context.set_forkserver_preload(["glowtron.synthesis.torch_runtime", "glowtron.voice"])
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, make, threads), daemon=True)
         self._process.start()

@@ -78,16 +78,16 @@ class Reader:
             self.options = replace(self.options, max_frames=max(n_frames, 1), pause_s=0.0)
         self.facts: dict[str, Any] = {"voice": self.voice.config.name, "characters": len(self.words), **self.picked()}
         self.parts: Parts = {}
-        if self.voice.device.type == "cpu":  # A GPU is still at work when these have returned.
+        if self.voice.torch.device.type == "cpu":  # A GPU is still at work when these have returned.
             self.parts = self._parts()
 
     def picked(self) -> dict[str, Any]:
         """How the models run, and why; on CUDA that is known after the first run."""
-        acoustic, vocoder = self.voice.acoustic_engine, self.voice.vocoder_engine
+        acoustic, vocoder = self.voice.torch.acoustic_engine, self.voice.torch.vocoder_engine
         return {
             "precision": f"{acoustic.precision} and {vocoder.precision}",
             "why": f"acoustic model: {acoustic.why}; vocoder: {vocoder.why}",
-            **card_facts(self.voice.device),
+            **card_facts(self.voice.torch.device),
         }
 
     @staticmethod

@@ -184,13 +184,12 @@ def say(
     if workers > 1 and jobs[0].path is None:
         raise InputError("a stream comes from one process; leave --workers out, or give -o a file")
 
-    from glowtron.engines.hardware import suit_threads
     from glowtron.voice import Voice
 
     voice_name, lexicon, device, quiet = (options.pop(name) for name in ("voice", "lexicon", "device", "quiet"))
     chosen = SynthesisOptions(pause_s=options.pop("pause"), **options)
     voice = Voice.load(voice_name, device=device, lexicon=lexicon)
-    suit_threads(voice.acoustic, voice.vocoder)
+    voice.runtime.suit_threads()
     if ssml:
         jobs = [_marked(job, voice) for job in jobs]
     if jobs[0].path is None:

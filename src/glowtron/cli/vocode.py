@@ -62,13 +62,12 @@ def vocode(
     header = read_header(source, name)
     audio = read_audio(source, name=name)
 
-    from glowtron.engines.hardware import suit_threads
     from glowtron.synthesis.options import SynthesisOptions
     from glowtron.voice import Voice
 
     chosen = SynthesisOptions(**options)
     speaking = Voice.load(voice, device=device)
-    suit_threads(speaking.vocoder)
+    speaking.runtime.suit_threads()
     converted = header.conversion(speaking.mel.sample_rate)
     if converted and not quiet:
         click.echo(f"{name}: converted from {converted}", err=True)

@@ -51,7 +51,7 @@ def speak(
             concatenate([part.with_pause for part in parts]),
             [part.stats for part in parts],
             any(part.attempts > 1 or part.is_part for part in parts),
-            parts[0].alignment.float().cpu().numpy(),
+            parts[0].alignment,
         )
         if progress is not None:
             progress(1)

@@ -122,14 +122,15 @@ def likelihood(
     The Gaussian's constant is counted in, so that models with other losses can be compared: it is minus the training
     loss at sigma 1, minus ln(2 pi) / 2. `progress` is called with 1 after each clip.
     """
-    waveglow, row = voice.vocoder, vocoder_row(voice.config, speaker, voice.device)
+    waveglow, row = voice.vocoder, vocoder_row(voice.config, speaker)
     assert waveglow is not None, "Griffin-Lim knows no likelihood"
+    who = None if row is None else torch.tensor([row], device=voice.torch.device)
     noise = torch.Generator().manual_seed(seed)
     total, n_samples = 0.0, 0
     for clip in clips:
         wave = torch.from_numpy(clip.samples)
-        wave = (wave + _DITHER * torch.randn(wave.shape, generator=noise))[None].to(voice.device)
-        flow = waveglow(wave, log_mel(wave, voice.mel), row)
+        wave = (wave + _DITHER * torch.randn(wave.shape, generator=noise))[None].to(voice.torch.device)
+        flow = waveglow(wave, log_mel(wave, voice.mel), who)
         total -= float(flow_loss(flow)) * wave.shape[1]
         n_samples += wave.shape[1]
         if progress is not None:

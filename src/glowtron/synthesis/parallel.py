@@ -13,13 +13,10 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
-import torch
-
 from glowtron.audio import Audio
-from glowtron.checkpoint import StoredVoice
-from glowtron.engines.hardware import SMALL
 from glowtron.errors import InputError
 from glowtron.synthesis.executors import ProcessPool, SerialExecutor, usable_cores
+from glowtron.synthesis.interfaces import Runtime
 from glowtron.synthesis.pipeline import Synthesizer
 from glowtron.synthesis.types import FaultWarning, Markup, Samples, Sentence, joined
 from glowtron.text.frontend import Frontend, MarkedText, NormalizedSentence
@@ -81,19 +78,16 @@ def split_texts(
     return sentences
 
 
-def choose_workers(asked: int, sentences: Sequence[str], device: torch.device, voice: StoredVoice) -> int:
+def choose_workers(asked: int, sentences: Sequence[str], runtime: Runtime) -> int:
     """How many processes are to speak, 1 at least; `asked` is 0 where that is left open."""
     if asked < 0:
         raise InputError(f"workers must be 0 or more, got {asked}")
     if asked > 1 and os.name == "nt":
         raise InputError("workers are given their pipes in a way that Windows does not have; leave workers out")
-    if asked > 1 and device.type != "cpu":
-        raise InputError(f"several workers cannot share {device}; leave workers out, or choose the device cpu")
+    if asked > 1 and str(runtime.device) != "cpu":
+        raise InputError(f"several workers cannot share {runtime.device}; leave workers out, or choose the device cpu")
     if not asked:
-        models = [model for model in (voice.acoustic, voice.vocoder) if model is not None]
-        # The products of large models use all cores as they are, and their weights are better in memory once.
-        small = all(sum(weight.numel() for weight in model.parameters()) < SMALL for model in models)
-        spread = small and device.type == "cpu" and os.name != "nt"
+        spread = str(runtime.device) == "cpu" and runtime.is_small and os.name != "nt"
         asked = min(usable_cores(), sum(map(len, sentences)) // WORTH_CHARS) if spread else 1
     return max(1, min(asked, len(sentences)))
 

@@ -16,31 +16,29 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from threading import Event
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
+from numpy.typing import NDArray
 
 from glowtron.audio import Audio
-from glowtron.checkpoint import VoiceFile
 from glowtron.config import FastSpeech2Config, MelConfig, ProsodyOptions
-from glowtron.engines.interfaces import AcousticEngine, IncrementalAcousticEngine, ProsodicEngine
 from glowtron.errors import InputError
-from glowtron.mel import FLOOR
-from glowtron.models.decode import MelChunk
-from glowtron.models.tacotron2 import DecodingOptions
+from glowtron.mel_filters import FLOOR
 from glowtron.synthesis import speakers
 from glowtron.synthesis.alignment_checks import check_alignment, n_end_symbols
+from glowtron.synthesis.interfaces import AcousticModel, Floats, MelPiece, ProsodicModel, Vocoder, VocoderStream
 from glowtron.synthesis.options import SynthesisOptions, within_limits
 from glowtron.synthesis.retry import synthesize_with_retry
 from glowtron.synthesis.trimming import EDGE_S, fade_out, pause, trim_bounds
 from glowtron.synthesis.types import Markup, Samples, Segment, Sentence, Utterance, WordTime, joined, word_times
-from glowtron.synthesis.vocoders import Vocoder, VocoderStream
-from glowtron.synthesis.wsola import Wsola
 from glowtron.text.english import NothingToSayError, unspeakable
 from glowtron.text.frontend import Frontend, MarkedText
+
+if TYPE_CHECKING:
+    from glowtron.checkpoint import VoiceFile
+    from glowtron.models.tacotron2 import DecodingOptions
+    from glowtron.synthesis.wsola import Wsola
 
 BATCH = 8
 """Sentences that the acoustic model synthesises at once: a decoder step for eight costs hardly more than for one."""
@@ -109,30 +107,29 @@ def _split_passages(text: MarkedText, frontend: Frontend) -> Iterator[Sentence]:
     yield before
 
 
-def noise_generator(seed: int, place: str | int, purpose: str, device: torch.device) -> torch.Generator:
-    """Noise of one purpose in one sentence, unrelated to that of any other."""
+def noise_seed(seed: int, place: str | int, purpose: str) -> int:
+    """Seed of the noise of one purpose in one sentence, unrelated to that of any other."""
     digest = hashlib.sha256(f"{seed} {place} {purpose}".encode()).digest()
-    return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 class Synthesizer:
-    """A voice's engines with one set of options."""
+    """A voice's models with one set of options."""
 
     def __init__(
         self,
         config: VoiceFile,
         mel: MelConfig,
-        acoustic: AcousticEngine,
+        acoustic: AcousticModel,
         vocoder: Vocoder,
         options: SynthesisOptions,
-        device: torch.device,
         vocoder_of: Callable[[str], Vocoder] | None = None,
     ) -> None:
         """vocoder_of: Gives the vocoder of a speaker whom markup names; None: the same one does for all.
 
         Raises InputError for a speaker that the voice does not know.
         """
-        self._mel, self._acoustic, self._device = mel, acoustic, device
+        self._mel, self._acoustic = mel, acoustic
         self._config, self._options, self._monotonic = config, options, config.decoding.monotonic
         self._vocoder_of = vocoder_of
         self._vocoders: dict[str | None, Vocoder] = {None: vocoder}
@@ -147,7 +144,7 @@ class Synthesizer:
             self._decoding = replace(self._decoding, prosody=options.prosody.on_top_of(config.decoding.prosody))
         elif options.prosody != ProsodyOptions(rate=options.rate):
             raise InputError(f"voice '{config.name}' predicts no pitch and no energy; leave these options out")
-        self._steps = _Steps(acoustic.config.reduction_factor, mel)
+        self._steps = _Steps(acoustic.reduction_factor, mel)
 
     def parts(self, sentence: Sentence) -> list[Sentence]:
         """The sentence, or the parts that markup sets apart by their rate, where a voice does not predict durations."""
@@ -180,7 +177,7 @@ class Synthesizer:
                 silence = np.zeros(round(markup.before_s * rate), np.float32)
                 n_samples, before_s = n_samples + len(silence), len(silence) / rate
                 yield Segment(Audio(silence, rate), source.sentence, ())
-            stream = self._vocoder(markup.speaker).stream(self._generator(source.sentence, "wave"))
+            stream = self._vocoder(markup.speaker).stream(self._seed(source.sentence, "wave"))
             sound = _Sound(stream, self._tempo(source.sentence), rate, EDGE_S if self._monotonic else 0.0)
             start_s, n_words = n_samples / rate, 0
             for mel, last in source.pieces():
@@ -228,15 +225,15 @@ class Synthesizer:
             return self._stretch
         return within_limits(sentence.markup.spans[0].prosody.on_top_of(self._options.prosody)).rate
 
-    def _engine(self, sentence: Sentence) -> AcousticEngine:
+    def _engine(self, sentence: Sentence) -> AcousticModel:
         """The acoustic model, with the changes that markup makes within the sentence."""
-        if not sentence.markup.spans or not isinstance(self._acoustic, ProsodicEngine):
+        if not sentence.markup.spans or not isinstance(self._acoustic, ProsodicModel):
             return self._acoustic
         changes = [within_limits(change.on_top_of(self._options.prosody)) for change in sentence.changes]
         return self._acoustic.with_prosody([change.on_top_of(self._config.decoding.prosody) for change in changes])
 
-    def _generator(self, sentence: Sentence, purpose: str) -> torch.Generator:
-        return noise_generator(self._options.seed, sentence.place, purpose, self._device)
+    def _seed(self, sentence: Sentence, purpose: str) -> int:
+        return noise_seed(self._options.seed, sentence.place, purpose)
 
     def _sources(self, sentences: Iterable[Sentence], incremental: bool) -> Iterator[_MelSource]:
         lookahead = self._vocoder(None).lookahead_frames
@@ -254,35 +251,27 @@ class Synthesizer:
                 for utterance in utterances:
                     yield _FinishedMel(utterance, lookahead if incremental else None)
 
-    def _words(self, sentence: Sentence, places: Tensor, start_s: float, *, ended: bool) -> list[WordTime]:
+    def _words(self, sentence: Sentence, places: NDArray[np.int64], start_s: float, *, ended: bool) -> list[WordTime]:
         step_s = self._steps.step_s / self._tempo(sentence)
-        times = word_times(sentence.encoded, places.numpy(), step_s, ended=ended)
+        times = word_times(sentence.encoded, places, step_s, ended=ended)
         return [word.shifted(start_s) for word in times]
 
-    @torch.inference_mode()
     def _attempt(self, sentences: Sequence[Sentence], attempt: int) -> list[Utterance]:
         """Decode sentences together, each with its own noise, and check what came of it."""
         if len(sentences) > 1 and any(sentence.markup.spans for sentence in sentences):
             return [utterance for sentence in sentences for utterance in self._attempt([sentence], attempt)]
-        ids = [torch.tensor(sentence.encoded.ids) for sentence in sentences]
+        ids = [sentence.encoded.ids for sentence in sentences]
         purpose = f"mel {attempt}" if attempt else "mel"
-        output = self._engine(sentences[0]).generate(
-            pad_sequence(ids, batch_first=True).to(self._device),
-            torch.tensor([len(row) for row in ids], device=self._device),
-            self._decoding,
-            [self._generator(sentence, purpose) for sentence in sentences],
-            speaker=torch.tensor([self._speaker(sentence) for sentence in sentences], device=self._device),
-        )
+        seeds = [self._seed(sentence, purpose) for sentence in sentences]
         utterances, r = [], self._steps.reduction_factor
-        for i, sentence in enumerate(sentences):
-            n_frames, stopped = int(output.mel_lengths[i]), bool(output.stopped[i])
-            # A sentence that stops at once, at a frame that does not count, is a frame of silence.
-            mel = (
-                output.mel[i, :, :n_frames] if n_frames else output.mel.new_full((self._mel.n_mels, 1), math.log(FLOOR))
-            )
-            alignment = output.alignment[i, : max(-(-n_frames // r), 1), : len(ids[i])]
-            if self._monotonic and n_frames:
-                kept = trim_bounds(mel, alignment.argmax(-1), ids[i], self._steps.step_s)
+        speaking = [self._speaker(sentence) for sentence in sentences]
+        spoken = self._engine(sentences[0]).generate(ids, self._decoding, seeds, speaking)
+        for sentence, (mel, alignment, stopped) in zip(sentences, spoken, strict=True):
+            n_frames = mel.shape[1]
+            if n_frames == 0:  # A sentence that stops at once, at a frame that does not count, is a frame of silence.
+                mel = _silence(self._mel.n_mels)
+            elif self._monotonic:
+                kept = trim_bounds(mel, alignment.argmax(-1), sentence.encoded.ids, self._steps.step_s)
                 mel, alignment = mel[:, kept.start * r : kept.stop * r], alignment[kept]
             step_s = self._steps.frame_s * mel.shape[1] / len(alignment)
             utterances.append(self._checked(sentence, attempt + 1, mel, alignment, stopped, step_s, empty=not n_frames))
@@ -291,24 +280,17 @@ class Synthesizer:
     def _decoded(self, sentence: Sentence, lookahead_frames: int) -> _DecodedMel:
         """A sentence whose mel comes while the decoder runs; its stages look `lookahead_frames` ahead."""
         acoustic = self._engine(sentence)
-        assert isinstance(acoustic, IncrementalAcousticEngine), "a vocoder that streams runs on a CPU"
-        ids = torch.tensor(sentence.encoded.ids)
+        ids, seed = sentence.encoded.ids, self._seed(sentence, "mel")
         trimmer = MelTrimmer(ids, self._steps, mel_lag=acoustic.frames_behind, lookahead_frames=lookahead_frames)
-        chunks = acoustic.stream(
-            ids[None],
-            self._decoding,
-            self._generator(sentence, "mel"),
-            speaker=torch.tensor([self._speaker(sentence)]),
-            n_steps=trimmer.n_steps,
-        )
+        chunks = acoustic.stream(ids, self._decoding, seed, self._speaker(sentence), trimmer.n_steps)
         return _DecodedMel(self, sentence, chunks, trimmer)
 
     def _checked(
         self,
         sentence: Sentence,
         attempts: int,
-        mel: Tensor,
-        alignment: Tensor,
+        mel: Floats,
+        alignment: Floats,
         stopped: bool,
         step_s: float,
         *,
@@ -316,7 +298,7 @@ class Synthesizer:
     ) -> Utterance:
         """An utterance with what its alignment tells of it."""
         n_end = n_end_symbols(sentence.encoded.ids)
-        stats = check_alignment(alignment.float().cpu().numpy(), stopped, step_s, n_end)
+        stats = check_alignment(alignment, stopped, step_s, n_end)
         # Who asks for no attempts wants no checks, but for the limit of frames.
         failures = stats.failures if self._attempts or not stopped else ()
         return Utterance(sentence, attempts, mel, alignment, stats, (SAID_NOTHING,) if empty else failures)
@@ -336,11 +318,11 @@ class _MelSource(Protocol):
 
     sentence: Sentence
 
-    def pieces(self) -> Iterator[tuple[Tensor, bool]]:
-        """Frames (1, M, T), and whether they are the last."""
+    def pieces(self) -> Iterator[tuple[Floats, bool]]:
+        """Frames (M, T), and whether they are the last."""
 
     @property
-    def places(self) -> Tensor:
+    def places(self) -> NDArray[np.int64]:
         """(S,) the symbol of each decoder step so far, where the mel begins."""
 
     @property
@@ -354,21 +336,21 @@ class _FinishedMel:
     def __init__(self, utterance: Utterance, lookahead_frames: int | None) -> None:
         """lookahead_frames: of the vocoder; None: the mel is one piece."""
         self.utterance, self.sentence = utterance, utterance.sentence
-        self.places = utterance.alignment.argmax(-1).cpu()
+        self.places = utterance.alignment.argmax(-1)
         self._lookahead = lookahead_frames
 
-    def pieces(self) -> Iterator[tuple[Tensor, bool]]:
+    def pieces(self) -> Iterator[tuple[Floats, bool]]:
         """See `_MelSource`. The first of several is longer than when decoding: a full-size vocoder has not computed the
         next one by the time that 16 frames are heard.
         """
-        mel = self.utterance.mel[None]
+        mel = self.utterance.mel
         if self._lookahead is None:
             yield mel, True
             return
         start, n_frames, n_more = 0, 2 * FIRST_FRAMES, self._lookahead
-        while start < mel.shape[2]:
+        while start < mel.shape[1]:
             stop = start + n_frames + n_more
-            yield mel[..., start:stop], stop >= mel.shape[2]
+            yield mel[:, start:stop], stop >= mel.shape[1]
             start, n_frames, n_more = stop, min(2 * n_frames, MOST_FRAMES), 0
 
 
@@ -376,13 +358,13 @@ class _DecodedMel:
     """A mel that comes while the decoder runs. What was heard cannot be taken back, so there is one attempt."""
 
     def __init__(
-        self, synthesizer: Synthesizer, sentence: Sentence, chunks: Iterator[MelChunk], trimmer: MelTrimmer
+        self, synthesizer: Synthesizer, sentence: Sentence, chunks: Iterator[MelPiece], trimmer: MelTrimmer
     ) -> None:
         self.sentence = sentence
         self._synthesizer, self._chunks, self._trimmer = synthesizer, chunks, trimmer
 
     @property
-    def places(self) -> Tensor:
+    def places(self) -> NDArray[np.int64]:
         """See `_MelSource`."""
         return self._trimmer.places
 
@@ -396,7 +378,7 @@ class _DecodedMel:
             self.sentence, 1, mel, alignment, trimmer.stopped, steps.step_s, empty=trimmer.is_empty
         )
 
-    def pieces(self) -> Iterator[tuple[Tensor, bool]]:
+    def pieces(self) -> Iterator[tuple[Floats, bool]]:
         """See `_MelSource`."""
         for chunk in self._chunks:
             piece = self._trimmer.push(chunk)
@@ -407,8 +389,8 @@ class _DecodedMel:
 class MelTrimmer:
     """One sentence's mel without the silence around it, as `trim_bounds` cuts the whole, in growing pieces."""
 
-    def __init__(self, ids: Tensor, steps: _Steps, *, mel_lag: int, lookahead_frames: int) -> None:
-        """ids: (N,) symbols. mel_lag: frames by which the mel lags the decoder. lookahead_frames: of what follows.
+    def __init__(self, ids: Sequence[int], steps: _Steps, *, mel_lag: int, lookahead_frames: int) -> None:
+        """ids: symbols. mel_lag: frames by which the mel lags the decoder. lookahead_frames: of what follows.
 
         The first piece is just enough for some sound, and asked for at once, since nothing can be heard before.
         """
@@ -416,18 +398,18 @@ class MelTrimmer:
         self._n_frames, self._missing = FIRST_FRAMES, FIRST_FRAMES + lookahead_frames
         """Frames of the next piece, as they are counted for it, and those that it still wants."""
         self._n_settled = 0
-        self._waiting: list[Tensor] = []
-        """Settled frames (1, M, T) of the next piece."""
-        self.mel = self.alignment = torch.zeros(0, 0)
+        self._waiting: list[Floats] = []
+        """Settled frames (M, T) of the next piece."""
+        self.mel = self.alignment = np.zeros((0, 0), np.float32)
         """(M, T) and (S, N) of all that came."""
         self.kept = slice(0, 0)
         """Steps that are kept."""
         self.stopped = self.is_empty = False
 
     @property
-    def places(self) -> Tensor:
+    def places(self) -> NDArray[np.int64]:
         """(S,) the symbol of each decoder step so far, from the first that is kept on."""
-        return self.alignment[self.kept.start :].argmax(-1) if self.kept.stop else torch.zeros(0, dtype=torch.int64)
+        return self.alignment[self.kept.start :].argmax(-1) if self.kept.stop else np.zeros(0, np.int64)
 
     def n_steps(self) -> int:
         """How many decoder steps the next piece will take, if their mel is kept; never very few."""
@@ -435,35 +417,35 @@ class MelTrimmer:
         n_frames = self.kept.start * r + self._n_settled + self._missing + self._lag
         return max(-(-n_frames // r) - len(self.alignment), -(-FIRST_FRAMES // r))
 
-    def push(self, chunk: MelChunk) -> Tensor | None:
-        """The next frames of the mel -> the next piece (1, M, T) of the trimmed mel, where it is complete."""
+    def push(self, chunk: MelPiece) -> Floats | None:
+        """The next frames of the mel -> the next piece (M, T) of the trimmed mel, where it is complete."""
         settled = self._settle(chunk)
         self._waiting.append(settled)
-        self._missing -= settled.shape[2]
+        self._missing -= settled.shape[1]
         if self._missing > 0 and not chunk.ended:
             return None
-        piece = torch.cat(self._waiting, dim=2)
+        piece = np.concatenate(self._waiting, axis=1)
         self._waiting = []
         self._missing = self._n_frames = min(2 * self._n_frames, MOST_FRAMES)
         return piece
 
-    def _settle(self, chunk: MelChunk) -> Tensor:
-        """What is settled of the trimmed mel: (1, M, T), T may be 0."""
-        mel, alignment, r = chunk.mel[0], chunk.alignment[0], self._steps.reduction_factor
-        self.mel = torch.cat((self.mel, mel), dim=1) if self.mel.numel() else mel
-        self.alignment = torch.cat((self.alignment, alignment)) if self.alignment.numel() else alignment
+    def _settle(self, chunk: MelPiece) -> Floats:
+        """What is settled of the trimmed mel: (M, T), T may be 0."""
+        mel, alignment, r = chunk.mel, chunk.alignment, self._steps.reduction_factor
+        self.mel = np.concatenate((self.mel, mel), axis=1) if self.mel.size else mel
+        self.alignment = np.concatenate((self.alignment, alignment)) if self.alignment.size else alignment
         self.stopped = chunk.stopped
         n_frames = self.mel.shape[1]
         if chunk.ended and n_frames == 0:
             self.is_empty, self.kept = True, slice(0, 1)
-            self.mel = mel.new_full((len(mel), 1), math.log(FLOOR))
-            return self.mel[None]
+            self.mel = _silence(len(mel))
+            return self.mel
         n_steps = -(-n_frames // r) if chunk.ended else n_frames // r
         places = self.alignment[:n_steps].argmax(-1)
         self.kept = trim_bounds(self.mel[:, : n_steps * r], places, self._ids, self._steps.step_s, ended=chunk.ended)
         start = self.kept.start * r + self._n_settled
-        settled = self.mel[None, :, start : max(self.kept.stop * r, start)]
-        self._n_settled += settled.shape[2]
+        settled = self.mel[:, start : max(self.kept.stop * r, start)]
+        self._n_settled += settled.shape[1]
         return settled
 
 
@@ -473,22 +455,30 @@ class _Sound:
     def __init__(self, vocoder: VocoderStream, rate: float, sample_rate: int, fade_s: float) -> None:
         """fade_s: seconds at the end that fade out."""
         self._vocoder, self._sample_rate, self._fade_s = vocoder, sample_rate, fade_s
-        self._wsola = None if rate == 1.0 else Wsola(rate, sample_rate)
-        self._tail: Tensor | None = None
-        """(1, L) sound that will fade out if no more comes."""
+        self._wsola: Wsola | None = None
+        if rate != 1.0:
+            from glowtron.synthesis.wsola import Wsola
 
-    def push(self, mel: Tensor, last: bool) -> Samples:
-        """The next frames (1, M, T) of the mel -> the samples that are settled."""
-        wave = self._vocoder.push(mel, last)
+            self._wsola = Wsola(rate, sample_rate)
+        self._tail = np.zeros(0, np.float32)
+        """(L,) sound that will fade out if no more comes."""
+
+    def push(self, mel: Floats, last: bool) -> Samples:
+        """The next frames (M, T) of the mel -> the samples that are settled."""
+        samples = self._vocoder.push(mel, last)
         if self._fade_s:
-            wave = wave if self._tail is None else torch.cat((self._tail, wave), dim=1)
+            samples = np.concatenate((self._tail, samples))
             if last:
-                wave = fade_out(wave, self._sample_rate)
+                samples = fade_out(samples, self._sample_rate)
             else:
-                n_settled = max(wave.shape[1] - round(self._fade_s * self._sample_rate), 0)
-                wave, self._tail = wave[:, :n_settled], wave[:, n_settled:]
-        samples: Samples = wave[0].float().cpu().numpy()
+                n_settled = max(len(samples) - round(self._fade_s * self._sample_rate), 0)
+                samples, self._tail = samples[:n_settled], samples[n_settled:]
         return samples if self._wsola is None else self._wsola.push(samples, is_last=last)
+
+
+def _silence(n_mels: int) -> Floats:
+    """A frame (M, 1) that nobody hears."""
+    return np.full((n_mels, 1), math.log(FLOOR), np.float32)
 
 
 def utterances_with_sound(segments: Iterable[Segment]) -> Iterator[Utterance]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from glowtron.checkpoint import VoiceFile
 from glowtron.config import WaveGlowConfig
 from glowtron.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from glowtron.checkpoint import VoiceFile
 
 
 def names(voice: VoiceFile) -> tuple[str, ...]:
@@ -22,18 +23,17 @@ def acoustic_row(voice: VoiceFile, name: str | None) -> int:
     return 0 if name is None else _row(voice, voice.acoustic.speakers if voice.acoustic else (), name)
 
 
-def vocoder_row(voice: VoiceFile, name: str | None, device: torch.device) -> Tensor | None:
-    """The same in the vocoder, (1,); None where all speakers are alike to it."""
+def vocoder_row(voice: VoiceFile, name: str | None) -> int | None:
+    """The same in the vocoder; None where all speakers are alike to it."""
     vocoder = voice.vocoder
     if not isinstance(vocoder, WaveGlowConfig) or vocoder.n_speakers == 1:
         return None
-    row = _row(voice, vocoder.speakers, names(voice)[0] if name is None else name)
-    return torch.tensor([row], device=device)
+    return _row(voice, vocoder.speakers, names(voice)[0] if name is None else name)
 
 
 def check_vocoder_knows(voice: VoiceFile, name: str | None) -> None:
     """Raise InputError for a name that means nothing to the vocoder alone."""
-    if name is not None and vocoder_row(voice, name, torch.device("cpu")) is None:
+    if name is not None and vocoder_row(voice, name) is None:
         raise InputError(f"voice '{voice.name}': all speakers are alike to its vocoder; leave the speaker out")
 
 

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from glowtron.audio import Audio
 from glowtron.config import ProsodyOptions
@@ -183,9 +182,9 @@ class Utterance(NamedTuple):
     sentence: Sentence
     attempts: int
     """Attempts at this sentence until this one."""
-    mel: Tensor
+    mel: NDArray[np.float32]
     """(M, T) at rate 1, without the silence around speech."""
-    alignment: Tensor
+    alignment: NDArray[np.float32]
     """(S, N) attention weights: a row for each decoder step, a column for each symbol."""
     stats: AlignmentStats
     """Measured on the alignment."""

@@ -1,10 +1,10 @@
-"""Mel to samples in the way that the options ask for: every vocoder is a stream whose whole is one push."""
+"""Mel to samples by torch, in the way that the options ask for: every vocoder is a stream whose whole is one push."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,30 +13,11 @@ from glowtron.config import GriffinLimConfig, MelConfig
 from glowtron.engines.cpu_waveglow import FastWaveGlow
 from glowtron.engines.waveglow import WaveGlowEngine
 from glowtron.errors import InputError
-from glowtron.models.denoiser import Denoiser
-from glowtron.models.griffin_lim import GriffinLim
 from glowtron.models.mel_correction import MelCorrection
 from glowtron.models.waveglow import draw_block
 from glowtron.synthesis import speakers
+from glowtron.synthesis.interfaces import Floats, Vocoder, VocoderStream
 from glowtron.synthesis.options import SynthesisOptions
-
-
-class VocoderStream(Protocol):
-    """The sound of one mel that comes in pieces."""
-
-    def push(self, mel: Tensor, last: bool) -> Tensor:
-        """The next frames (1, M, T) -> the samples (1, L) that are settled; L may be 0. With `last`, all the rest."""
-
-
-class Vocoder(Protocol):
-    """Turns mels into samples."""
-
-    @property
-    def lookahead_frames(self) -> int | None:
-        """Mel frames by which the sound lags the mel; None: it needs the whole mel first."""
-
-    def stream(self, generator: torch.Generator) -> VocoderStream:
-        """A stream for one mel, with its source of noise."""
 
 
 def make_vocoder(
@@ -52,24 +33,31 @@ def make_vocoder(
     """
     stored = config.vocoder
     if options.vocoder == "griffin-lim" or (options.vocoder is None and isinstance(stored, GriffinLimConfig)):
+        from glowtron.models.griffin_lim import GriffinLim
+
         own = stored if isinstance(stored, GriffinLimConfig) else GriffinLimConfig(mel=mel)
         griffin_lim = GriffinLim(own)
-        return WholeMelVocoder(lambda mel, generator: griffin_lim.generate(mel, generator=generator))
+        return WholeMelVocoder(lambda mel, generator: griffin_lim.generate(mel, generator=generator), device)
     if waveglow is None:
         raise InputError(f"voice '{config.name}' has no WaveGlow; import one, or choose the vocoder griffin-lim")
     sigma = config.vocoding.sigma if options.sigma is None else options.sigma
     rounds = config.vocoding.correction if options.correction is None else options.correction
-    speaker = speakers.vocoder_row(config, options.speaker, device)
+    row = speakers.vocoder_row(config, options.speaker)
+    speaker = None if row is None else torch.tensor([row], device=device)
     correction = MelCorrection(mel, device)
     if isinstance(waveglow, FastWaveGlow) and not options.denoise:
         return WaveGlowVocoder(waveglow, correction, sigma, rounds, speaker)
-    denoiser = Denoiser(waveglow, mel.n_mels, device, speaker) if options.denoise else None
+    denoiser = None
+    if options.denoise:
+        from glowtron.models.denoiser import Denoiser
+
+        denoiser = Denoiser(waveglow, mel.n_mels, device, speaker)
 
     def generate(mel: Tensor, generator: torch.Generator) -> Tensor:
         wave = correction(waveglow.generate(mel, sigma, generator, speaker=speaker), mel, rounds)
         return wave if denoiser is None else denoiser(wave, options.denoise)
 
-    return WholeMelVocoder(generate)
+    return WholeMelVocoder(generate, device)
 
 
 class WholeMelVocoder:
@@ -77,24 +65,27 @@ class WholeMelVocoder:
 
     lookahead_frames: int | None = None
 
-    def __init__(self, generate: Callable[[Tensor, torch.Generator], Tensor]) -> None:
-        self._generate = generate
+    def __init__(self, generate: Callable[[Tensor, torch.Generator], Tensor], device: torch.device) -> None:
+        self._generate, self._device = generate, device
 
-    def stream(self, generator: torch.Generator) -> VocoderStream:
+    def stream(self, seed: int) -> VocoderStream:
         """See `Vocoder`."""
-        return _WholeMelStream(self._generate, generator)
+        return _WholeMelStream(self._generate, torch.Generator(self._device).manual_seed(seed))
 
 
 class _WholeMelStream:
     def __init__(self, generate: Callable[[Tensor, torch.Generator], Tensor], generator: torch.Generator) -> None:
         self._generate, self._generator = generate, generator
-        self._pieces: list[Tensor] = []
+        self._pieces: list[Floats] = []
 
     @torch.inference_mode()
-    def push(self, mel: Tensor, last: bool) -> Tensor:
+    def push(self, mel: Floats, last: bool) -> Floats:
         """See `VocoderStream`."""
         self._pieces.append(mel)
-        return self._generate(torch.cat(self._pieces, dim=2), self._generator) if last else mel.new_zeros(1, 0)
+        if not last:
+            return np.zeros(0, np.float32)
+        whole = torch.from_numpy(np.concatenate(self._pieces, axis=1)).to(self._generator.device)
+        return as_array(self._generate(whole[None], self._generator)[0])
 
 
 class WaveGlowVocoder:
@@ -112,14 +103,14 @@ class WaveGlowVocoder:
         frames: int = self._waveglow.receptive_frames[1] + self._correction.frames_after(self._rounds)
         return frames
 
-    def stream(self, generator: torch.Generator) -> VocoderStream:
+    def stream(self, seed: int) -> VocoderStream:
         """See `Vocoder`."""
         return _WaveGlowStream(
             self._waveglow,
             self._speaker,
             self._correction,
             self._rounds,
-            _Noise(self._waveglow, self._sigma, generator),
+            _Noise(self._waveglow, self._sigma, torch.Generator().manual_seed(seed)),
         )
 
 
@@ -136,14 +127,15 @@ class _WaveGlowStream:
         self._piece_frames = waveglow.piece_frames
 
     @torch.inference_mode()
-    def push(self, mel: Tensor, last: bool) -> Tensor:
+    def push(self, mel: Floats, last: bool) -> Floats:
         """See `VocoderStream`. What the flow computes at once is bounded, and so is its memory."""
-        pieces = list(mel.split(self._piece_frames, dim=2)) if mel.shape[2] else [mel]
+        frames = torch.from_numpy(mel)[None]
+        pieces = list(frames.split(self._piece_frames, dim=2)) if mel.shape[1] else [frames]
         waves = [
             self._flow.push(self._noise.draw(piece), piece, last and i == len(pieces) - 1)
             for i, piece in enumerate(pieces)
         ]
-        return self._correction.push(torch.cat(waves, dim=1), mel, last)
+        return as_array(self._correction.push(torch.cat(waves, dim=1), frames, last)[0])
 
 
 class _Noise:
@@ -164,3 +156,9 @@ class _Noise:
             self._drawn = torch.cat((self._drawn, torch.cat(parts[::-1], dim=1)), dim=2)
         noise, self._drawn = self._drawn[..., :n_groups], self._drawn[..., n_groups:]
         return self._sigma * noise
+
+
+def as_array(tensor: Tensor) -> Floats:
+    """The same in float32, where NumPy finds it."""
+    array: Floats = tensor.float().cpu().numpy()
+    return array
