@@ -49,7 +49,7 @@ def extra_of(path: Path) -> str | None:
     """The extra that a source file may count on."""
     place = path.relative_to(PACKAGE).parts
     files = {"alignment.py": "align", "pictures.py": "train"}
-    return {"train": "train", "evaluate": "eval"}.get(place[0], files.get(place[-1]))
+    return {"train": "train", "evaluate": "eval", "book": "book"}.get(place[0], files.get(place[-1]))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -62,7 +62,8 @@ def test_every_import_is_declared(path):
 def test_constraints_pin_what_is_declared():
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = {canonical(line.split("==")[0]) for line in lines if "==" in line}
-    wanted = declared("train") | declared("align") | declared("eval") | declared("whisper") | declared("dev")
+    wanted = declared("train") | declared("align") | declared("eval") | declared("whisper") | declared("book")
+    wanted |= declared("dev")
     assert wanted - {"glowtron"} <= pinned
     assert "torch==2.13.0" in lines
     assert not [line for line in lines if "nvidia" in line or "cuda" in line]

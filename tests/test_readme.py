@@ -5,6 +5,7 @@ import shlex
 from importlib import import_module
 from pathlib import Path
 
+import epubs
 import numpy as np
 import pytest
 import soundfile
@@ -30,6 +31,7 @@ def at_home(tmp_path, monkeypatch, tiny_voice):
     monkeypatch.setattr(glowtron.voices, "VOICES", tiny_voice.parent)
     Path("chapter.txt").write_text("It was a dark night. It was a stormy one.", encoding="utf-8")
     Path("prompts.txt").write_text("One.\nTwo.\n", encoding="utf-8")
+    epubs.write(Path("novel.epub"), epubs.files())
     soundfile.write("recording.wav", 0.3 * np.sin(np.arange(9000) / 15), 44_100)
 
 
@@ -52,7 +54,7 @@ def test_python():
     assert soundfile.info("hello.wav").frames > 0
 
 
-@pytest.mark.parametrize("line", [line for word in ("say", "vocode", "voices") for line in commands(word)])
+@pytest.mark.parametrize("line", [line for word in ("say", "vocode", "voices", "book") for line in commands(word)])
 def test_speaking(line, capfdbinary, tiny_voice):
     for folder in ("nvidia", "my-voice"):
         Path(folder).symlink_to(tiny_voice)
@@ -106,7 +108,7 @@ def test_importing(monkeypatch):
 
 def test_every_command_shown_is_tried_here():
     shown = {line.split()[1] for line in commands("")}
-    assert shown == {"say", "vocode", "voices", "train", "import", "align", "export", "prepare"}
+    assert shown == {"say", "vocode", "voices", "train", "import", "align", "export", "prepare", "book"}
 
 
 def test_links_lead_somewhere():

@@ -238,12 +238,19 @@ class Voice:
         """
         options = changed(options, changes)
         sentences = split_texts(texts, self._split)
+        executor = self.executor([sentence.text for text in sentences for sentence in text], options, workers)
+        return synthesize_texts(sentences, executor, self.mel.sample_rate, BATCH, executor.n_workers, progress)
+
+    def executor(self, texts: Sequence[str], options: SynthesisOptions = DEFAULTS, workers: int = 0) -> Executor:
+        """Who synthesises groups of sentences, here or in other processes, as many as `texts` are worth (`say_many`).
+
+        Raises InputError if the voice cannot do what the options ask.
+        """
         synthesize = self._group_synthesizer(options)  # Here too: it raises where the options cannot be had.
-        all_texts = [sentence.text for text in sentences for sentence in text]
-        n_workers = choose_workers(workers, all_texts, self.runtime)
-        in_worker = partial(_synthesize_in_worker, self.runtime, self._lexicon, options, n_workers)
-        executor: Executor = ProcessPool(in_worker, n_workers) if n_workers > 1 else SerialExecutor(synthesize)
-        return synthesize_texts(sentences, executor, self.mel.sample_rate, BATCH, n_workers, progress)
+        n_workers = choose_workers(workers, texts, self.runtime)
+        if n_workers == 1:
+            return SerialExecutor(synthesize)
+        return ProcessPool(partial(_synthesize_in_worker, self.runtime, self._lexicon, options, n_workers), n_workers)
 
     def vocode(
         self, audio: Audio, options: SynthesisOptions = DEFAULTS, progress: Progress | None = None, **changes: Any

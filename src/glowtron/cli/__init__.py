@@ -14,6 +14,7 @@ import click
 from glowtron import __version__
 from glowtron.cli.align import align
 from glowtron.cli.bench import bench
+from glowtron.cli.book import book
 from glowtron.cli.evaluate import evaluate
 from glowtron.cli.export import export
 from glowtron.cli.import_ import import_
@@ -74,7 +75,7 @@ def glowtron(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (say, phonemes, vocode, voices, import_, prepare, train, align, mels, export, evaluate, bench):
+for _command in (say, book, phonemes, vocode, voices, import_, prepare, train, align, mels, export, evaluate, bench):
     glowtron.add_command(_command)
 
 

@@ -28,6 +28,11 @@ class Caption(NamedTuple):
     words: tuple[WordTime, ...]
     """As they are spoken."""
 
+    def shifted(self, seconds: float) -> Caption:
+        """The same sentence, heard so much later."""
+        words = tuple(word.shifted(seconds) for word in self.words)
+        return Caption(self.text, self.start_s + seconds, self.end_s + seconds, words)
+
 
 def make_caption(utterance: Utterance, start_s: float, duration_s: float) -> Caption:
     """The caption of a finished sentence whose sound begins at `start_s` and lasts `duration_s`, without the pause."""

@@ -37,6 +37,8 @@ def usable_cores() -> int:
 class SerialExecutor(Generic[T, A, R]):
     """No other process: work is done when its result is asked for."""
 
+    n_workers = 1
+
     def __init__(self, work: Callable[[A], R]) -> None:
         self._work = work
         self._submitted: deque[tuple[T, A]] = deque()
@@ -78,13 +80,13 @@ class ProcessPool(Generic[T, A, R]):
 
     def __init__(self, make: Callable[[], Callable[[A], R]], n: int) -> None:
         """make: gives what each process does with its work; it, the work and the results are sent by pickle."""
-        self._make, self._n = make, n
+        self._make, self.n_workers = make, n
         self._idle: list[_Worker] = []
         self._busy: dict[connection.Connection[Any, Any], tuple[_Worker, T]] = {}
 
     def __enter__(self) -> ProcessPool[T, A, R]:
         try:
-            for _ in range(self._n):
+            for _ in range(self.n_workers):
                 self._idle.append(_start())
             made = pickle.dumps(self._make)
             for worker in self._idle:

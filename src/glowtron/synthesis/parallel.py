@@ -11,16 +11,19 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from glowtron.audio import Audio
 from glowtron.errors import InputError
 from glowtron.synthesis.executors import ProcessPool, SerialExecutor, usable_cores
 from glowtron.synthesis.interfaces import Runtime
-from glowtron.synthesis.pipeline import Synthesizer
+from glowtron.synthesis.pipeline import Synthesizer, utterances_with_sound
 from glowtron.synthesis.types import FaultWarning, Markup, Samples, Sentence, joined
 from glowtron.text.frontend import Frontend, MarkedText, NormalizedSentence
 from glowtron.text.sentences import Ending
+
+if TYPE_CHECKING:
+    from glowtron.synthesis.captions import Caption
 
 GROUPS_AT_ONCE = 8
 """Groups a worker among which sentences are sorted by length; sounds of twice as many may be held."""
@@ -35,6 +38,8 @@ class Sound(NamedTuple):
     """(L,), the pause that follows in its text included."""
     warnings: tuple[str, ...]
     """Of its failures, for people."""
+    captions: tuple[Caption, ...] = ()
+    """Of it, or of its parts, from the beginning of its sound."""
 
 
 class Order(NamedTuple):
@@ -54,12 +59,21 @@ Executor: TypeAlias = (
 
 def synthesize_group(synthesizer: Synthesizer, frontend: Frontend, orders: Sequence[Order]) -> list[Sound]:
     """A sound for each sentence."""
+    from glowtron.synthesis.captions import make_caption
+
     sentences = [Sentence(frontend, *order) for order in orders]
     sounds = []
     for utterances in synthesizer.utterances(sentences):
-        segments = list(synthesizer.sound(utterances))
+        parts: list[Samples] = []
+        captions: list[Caption] = []
+        start_s = 0.0
+        for utterance in utterances_with_sound(synthesizer.sound(utterances)):
+            assert utterance.audio is not None
+            captions.append(make_caption(utterance, start_s, utterance.audio.duration_s))
+            parts.append(utterance.with_pause.samples)
+            start_s += len(parts[-1]) / utterance.audio.sample_rate
         warned = tuple(utterance.warning for utterance in utterances if utterance.failures)
-        sounds.append(Sound(joined([segment.audio.samples for segment in segments]), warned))
+        sounds.append(Sound(joined(parts), warned, tuple(captions)))
     return sounds
 
 
