@@ -40,7 +40,7 @@ RUNS = {
     "stream-full-size": "stream --model full-size --seconds 5 --runs 3",
     "batch-compact": "batch --model compact --texts 100 --runs 3",
     "train-waveglow-256": "train --model waveglow-256 --batch 2 --segment 8000",
-    "train-small-memory": "train --model waveglow-256 --batch 8 --segment 16000 --recompute-flows --runs 1",
+    "train-small-memory": "train --model waveglow-256 --batch 8 --segment 16000 --activation-checkpointing --runs 1",
     "train-tacotron2": "train --model tacotron2 --batch 16 --frames 400 --runs 3",
     "train-compact": "train --model compact --batch 16 --segment 8192",
     "train-compact-acoustic": "train --model compact-acoustic --batch 16 --frames 500",

@@ -1,6 +1,7 @@
 """Configuration: what is refused, and how that is said."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 
 from glowtron import config as configuration
 from glowtron.config import AcousticRun, VocoderConfig, VocoderRun, from_dict, to_dict
+from glowtron.config.renamed import RENAMED_KEYS, RENAMED_VALUES
 from glowtron.errors import InputError, nearest, reason
+from glowtron.train.recipe import recipe
 
 PACKAGE = Path(configuration.__file__).parent.parent
 CLASSES = [
@@ -42,9 +45,9 @@ def test_what_is_written_is_read(config):
         for run, cases in {
             AcousticRun(): [
                 ("max_clip_s", 0),
-                ("guide_weight", -1),
-                ("forced_share", 1.5),
-                ("forced_share", float("nan")),
+                ("attention_loss_weight", -1),
+                ("forced_alignment_share", 1.5),
+                ("forced_alignment_share", float("nan")),
                 ("acoustic.model.encoder_kernel", 4),
                 ("acoustic.model.prenet_dropout", 1),
                 ("acoustic.mel.f_max", 12_000),
@@ -89,7 +92,11 @@ def test_values_out_of_range_are_named(run, path, value):
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        ("training.optimizer.learning_rate", 1, "unknown key 'training.optimizer.learning_rate' (known: anneal, "),
+        (
+            "training.optimizer.learning_rate",
+            1,
+            "unknown key 'training.optimizer.learning_rate' (known: beta1, ",
+        ),
         ("training.batch_sise", 1, "unknown key 'training.batch_sise' (did you mean 'batch_size'?)"),
         ("vocoder.analysis.hop_length", 1, "unknown key 'vocoder.analysis.hop_length' (known: group_size, "),
         ("training.max_steps", "100", "training.max_steps: Input should be a valid integer"),
@@ -157,3 +164,78 @@ def test_a_reason_does_not_name_the_file_again():
         Path("nowhere").read_text("utf-8")
     assert reason(error.value) == "No such file or directory"
     assert reason(ValueError("odd")) == "odd"
+
+
+FORMER = {
+    "training.accumulate": 2,
+    "training.optimizer.anneal": [[3, 0.5]],
+    "training.optimizer.anneal_unit": "steps",
+    "guide": "none",
+    "guide_weight": 0.5,
+    "forced_share": 0.25,
+    "recompute_flows": True,
+}
+"""A value for each former key."""
+
+
+def nested(path, value):
+    for name in reversed(path.split(".")):
+        value = {name: value}
+    return value
+
+
+def kind_with(path):
+    """The kind of run that has this key."""
+    return next(run for run in (AcousticRun, VocoderRun) if path.split(".")[0] in {f.name for f in fields(run)})
+
+
+def at(config, path):
+    for name in path.split("."):
+        config = getattr(config, name)
+    return config
+
+
+@pytest.mark.parametrize(("former", "present"), RENAMED_KEYS.items())
+def test_former_keys_of_runs_on_disk_are_read_in_silence(former, present, recwarn):
+    run, value = kind_with(present), FORMER[former]
+    read = from_dict(nested(former, value), run, "x")
+    assert read == from_dict(nested(present, value), run, "x")
+    assert to_dict(read) != to_dict(run()) or at(run(), present) == value
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(("former", "present"), RENAMED_KEYS.items())
+def test_former_keys_that_a_user_writes_work_with_a_warning(former, present, tmp_path):
+    run, value = kind_with(present), FORMER[former]
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(nested(former, value)))
+    with pytest.warns(FutureWarning, match=f"mine.json: {re.escape(former)} is called {re.escape(present)} now"):
+        by_file = recipe(run.type, path)
+    path.write_text("{}")
+    change = f"{former}={json.dumps(value)}"
+    with pytest.warns(FutureWarning, match=f"{re.escape(former)} is called {re.escape(present)} now"):
+        by_change = recipe(run.type, path, [change])
+    assert by_file == by_change == from_dict(nested(present, value), run, "x")
+
+
+@pytest.mark.parametrize(
+    ("key", "former", "present"), [(key, *pair) for key, values in RENAMED_VALUES.items() for pair in values.items()]
+)
+def test_former_values_work_with_a_warning_where_a_user_writes_them(key, former, present, tmp_path, recwarn):
+    run = kind_with(key)
+    assert at(from_dict(nested(key, former), run, "x"), key) == present
+    assert not recwarn.list
+    path = tmp_path / "mine.json"
+    path.write_text("{}")
+    with pytest.warns(FutureWarning, match=f"{key} '{former}' is called '{present}' now"):
+        assert at(recipe(run.type, path, [f"{key}={former}"]), key) == present
+
+
+def test_a_key_by_both_its_names_is_refused():
+    with pytest.raises(InputError, match=r"x: attention_supervision is there by its former name, too; leave one out"):
+        from_dict({"attention_supervision": "none", "guide": "measured"}, AcousticRun, "x")
+
+
+def test_the_present_path_of_a_former_key_without_its_beginning_is_named():
+    with pytest.raises(InputError, match=r"did you mean 'training.gradient_accumulation_steps'\?"):
+        recipe("vocoder", "waveglow", ["accumulate=2"])

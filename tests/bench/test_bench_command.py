@@ -155,14 +155,17 @@ def test_training(config: dict[str, Any], unit: str, tmp_path: Path) -> None:
     assert result["memory_ratio_to_plain"] == result["peak_memory_gb"] / result["plain"]["peak_memory_gb"]
 
 
-@pytest.mark.parametrize("guide", ["diagonal", "measured"])
-def test_training_with_guided_attention_has_no_plain_rival(guide: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("attention_supervision", ["guided", "forced_alignment"])
+def test_training_with_guided_attention_has_no_plain_rival(attention_supervision: str, tmp_path: Path) -> None:
     file = tmp_path / "run.json"
-    file.write_text(json.dumps({"type": "acoustic", "acoustic": to_dict(ACOUSTIC), "guide": guide}), encoding="utf-8")
+    file.write_text(
+        json.dumps({"type": "acoustic", "acoustic": to_dict(ACOUSTIC), "attention_supervision": attention_supervision}),
+        encoding="utf-8",
+    )
     result = bench_training(TrainingWork(str(file), batch=2, frames=20), SETTINGS)
     assert_whole(result, "mel_frames_per_s")
-    assert result["guide"] == guide
-    assert f"this run's guide is '{guide}'" in result["plain"]
+    assert result["attention_supervision"] == attention_supervision
+    assert f"this run's attention_supervision is '{attention_supervision}'" in result["plain"]
     assert "plain_differs_by" not in result["error"]
 
 
@@ -195,8 +198,8 @@ def test_processes_share_a_batch_and_learn_what_one_does(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("batch", "settings", "message"),
     [
-        (3, SETTINGS._replace(threads=2), "--batch 3"),
-        (2, SETTINGS, "--threads 1"),
+        (3, SETTINGS._replace(threads=2), "`batch` 3"),
+        (2, SETTINGS, "`threads` 1"),
         (2, SETTINGS._replace(threads=2, clock="cpu"), "--clock"),
     ],
 )
@@ -209,13 +212,13 @@ def test_flows_computed_again_are_told_with_their_gradient(tmp_path: Path) -> No
     file = tmp_path / "run.json"
     file.write_text(json.dumps({"type": "vocoder", "vocoder": to_dict(VOCODER)}), encoding="utf-8")
     result = bench_training(
-        TrainingWork(str(file), batch=1, segment=1000, recompute_flows=True), SETTINGS._replace(plain=False)
+        TrainingWork(str(file), batch=1, segment=1000, activation_checkpointing=True), SETTINGS._replace(plain=False)
     )
     assert_whole(result)
-    assert result["recompute_flows"] is True
+    assert result["activation_checkpointing"] is True
     assert result["error"]["recomputed_gradient_differs_by"] == 0
-    with pytest.raises(InputError, match="leave --recompute-flows out"):
-        bench_training(TrainingWork("tacotron2", recompute_flows=True), SETTINGS)
+    with pytest.raises(InputError, match="leave `activation_checkpointing` out"):
+        bench_training(TrainingWork("tacotron2", activation_checkpointing=True), SETTINGS)
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_alignments_of_two_readers_are_told_apart(twins, alignments, tmp_path):
     assert found.keys() == {clip.id for clip in clips}
     assert found["ann-tiny-0"] == read_alignments(alignments)["tiny-0"]
     assert found["bob-tiny-0"] == read_alignments(other)["tiny-0"] != found["ann-tiny-0"]
-    with pytest.raises(InputError, match=r"called 'tiny-0'; say whose these are: --alignments ann="):
+    with pytest.raises(InputError, match=r"called 'tiny-0'; say whose these are: `alignments` ann="):
         read_alignments_of(clips, [alignments, other])
     assert read_alignments_of(read_corpora(twins[:1]), [alignments]) == read_alignments(alignments)
 
@@ -159,5 +159,5 @@ def test_the_command_trains_two_readers_and_says_what_it_resamples(twins, alignm
 
 
 def test_too_few_clips_for_validation_says_how_to_lower_it(tiny_corpus):
-    with pytest.raises(InputError, match=r"cannot keep 20 of the 8 .*: --set training.validation_clips=0"):
+    with pytest.raises(InputError, match=r"cannot keep 20 of the 8 .*: `training.validation_clips=0`"):
         split(read_corpora([("ann", tiny_corpus)]), 20, 1)

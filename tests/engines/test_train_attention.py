@@ -15,7 +15,7 @@ from glowtron.engines.train_attention import AttentionParams, scan
 from glowtron.engines.train_tacotron2 import TrainingTacotron2
 from glowtron.engines.training import accelerate_training
 from glowtron.models.tacotron2 import Tacotron2, sequence_mask
-from glowtron.models.tacotron2_loss import attention_loss, guide_loss, loss
+from glowtron.models.tacotron2_loss import attention_loss, guided_attention_loss, loss
 
 TINY = Tacotron2Config(
     embedding_channels=10,
@@ -138,14 +138,14 @@ def batch(config: Tacotron2Config) -> dict[str, Tensor]:
     }
 
 
-@pytest.mark.parametrize("guide", ["none", "diagonal", "measured"])
+@pytest.mark.parametrize("attention_supervision", ["none", "guided", "forced_alignment"])
 @pytest.mark.parametrize(
     "changes",
     [{}, {"reduction_factor": 2, "n_speakers": 2}, {"reduction_factor": 3, "mask_padding": False}],
     ids=["published", "speakers", "leaking"],
 )
 def test_teacher_forcing_learns_what_step_by_step_does(
-    changes: dict[str, int], guide: str, monkeypatch: pytest.MonkeyPatch
+    changes: dict[str, int], attention_supervision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(TINY, **ONLY_PRENET, **changes)
     given = batch(config)
@@ -158,9 +158,9 @@ def test_teacher_forcing_learns_what_step_by_step_does(
         monkeypatch.setattr(TrainingTacotron2, "teacher_force", way)
         output = model(**given, speaker=speaker, generator=torch.Generator().manual_seed(2))
         value = loss(output, given["mel"], given["mel_lengths"]).total
-        if guide == "diagonal":
-            value = value + guide_loss(output.alignment, given["id_lengths"], n_steps)
-        elif guide == "measured":
+        if attention_supervision == "guided":
+            value = value + guided_attention_loss(output.alignment, given["id_lengths"], n_steps)
+        elif attention_supervision == "forced_alignment":
             symbols = torch.arange(output.alignment.shape[1]).clamp(max=3).expand(3, -1)
             value = value + attention_loss(output.alignment, symbols, n_steps)
         grads = torch.autograd.grad(value, list(model.parameters()))

@@ -18,7 +18,7 @@ from glowtron.models.convolution import Convolution, matrix_from_taps
 from glowtron.models.monotonic import REACH, finish, longest_dwells, move_on
 from glowtron.models.published_tacotron2 import config_from_published, from_published
 from glowtron.models.tacotron2 import DecodingOptions, Memory, Tacotron2, Tacotron2Output
-from glowtron.models.tacotron2_loss import attention_loss, guide_loss, loss, symbols_of_steps
+from glowtron.models.tacotron2_loss import attention_loss, guided_attention_loss, loss, symbols_of_steps
 
 NO_DROPOUT = {"prenet_dropout": 0.0, "encoder_dropout": 0.0, "rnn_dropout": 0.0, "postnet_dropout": 0.0}
 TINY = Tacotron2Config(
@@ -275,11 +275,11 @@ def test_symbols_of_steps_are_those_at_the_middle_of_each_step() -> None:
 def test_guide_loss_prefers_the_diagonal_and_ignores_padding() -> None:
     diagonal = torch.eye(8)[None]
     lengths = torch.tensor([8])
-    assert float(guide_loss(diagonal, lengths, lengths)) == pytest.approx(0, abs=1e-6)
-    assert float(guide_loss(diagonal.flip(1), lengths, lengths)) > 0.5
+    assert float(guided_attention_loss(diagonal, lengths, lengths)) == pytest.approx(0, abs=1e-6)
+    assert float(guided_attention_loss(diagonal.flip(1), lengths, lengths)) > 0.5
     padded = torch.nn.functional.pad(diagonal, (0, 3, 0, 5), value=0.7)
     padded[:, :8, 8:] = 0
-    assert float(guide_loss(padded, lengths, lengths)) == pytest.approx(0, abs=1e-6)
+    assert float(guided_attention_loss(padded, lengths, lengths)) == pytest.approx(0, abs=1e-6)
 
 
 def test_monotonic_speech_ends_when_it_has_probably_ended() -> None:

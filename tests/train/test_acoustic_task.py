@@ -40,13 +40,13 @@ CONFIG = AcousticRun(
         log_every=2,
     ),
 )
-MEASURED = replace(CONFIG, guide="measured", forced_share=0.5)
+MEASURED = replace(CONFIG, attention_supervision="forced_alignment", forced_alignment_share=0.5)
 
 
 @pytest.fixture
 def task(tiny_corpus, tmp_path, alignments):
     def make(config=CONFIG) -> AcousticTask:
-        measured = read_alignments(alignments) if config.guide == "measured" else None
+        measured = read_alignments(alignments) if config.attention_supervision == "forced_alignment" else None
         return AcousticTask(
             config, read_manifest(tiny_corpus), Cache(tmp_path / "cache", config.acoustic.mel), measured
         )
@@ -54,7 +54,9 @@ def task(tiny_corpus, tmp_path, alignments):
     return make
 
 
-@pytest.mark.parametrize("config", [MEASURED, replace(CONFIG, guide="diagonal")], ids=lambda c: c.guide)
+@pytest.mark.parametrize(
+    "config", [MEASURED, replace(CONFIG, attention_supervision="guided")], ids=lambda c: c.attention_supervision
+)
 def test_resumed_is_as_uninterrupted(task, tmp_path, config, monkeypatch):
     monkeypatch.setattr(acoustic_task, "SAMPLE_CLIPS", 1)
     whole, cut = tmp_path / "whole", tmp_path / "cut"
@@ -76,9 +78,9 @@ def test_resumed_is_as_uninterrupted(task, tmp_path, config, monkeypatch):
         one, two = (checkpoints.read_tensors(run / "step-0000004", name) for run in (whole, cut))
         assert [key for key in one if not torch.equal(one[key], two[key])] == []
     told = json.loads((whole / "metrics.jsonl").read_text().splitlines()[-1])
-    parts = {"mel_before", "mel", "stop"} | ({"attention"} if config.guide != "none" else set())
+    parts = {"mel_before", "mel", "stop"} | ({"attention"} if config.attention_supervision != "none" else set())
     assert {"step", "split", "loss", "stopped_share"} | parts == told.keys()
-    weight = config.guide_weight
+    weight = config.attention_loss_weight
     assert told["loss"] == pytest.approx(
         told["mel_before"] + told["mel"] + told["stop"] + weight * told.get("attention", 0)
     )
@@ -115,9 +117,11 @@ def test_clips_too_long_and_clips_not_aligned_are_left_out_by_name(task, alignme
 
 
 def test_measured_guidance_needs_alignments_and_known_speakers(tiny_corpus, tmp_path):
-    with pytest.raises(InputError, match="guide 'measured' needs alignments"):
+    with pytest.raises(InputError, match="attention_supervision 'forced_alignment' needs alignments"):
         run_training(MEASURED, [("speaker", tiny_corpus)], tmp_path / "run", device="cpu", quiet=True)
-    with pytest.raises(InputError, match=r"guide 'none'; give --set guide=measured"):
+    with pytest.raises(
+        InputError, match=r"attention_supervision 'none'; give `attention_supervision=forced_alignment`"
+    ):
         run_training(CONFIG, [("speaker", tiny_corpus)], tmp_path / "run", alignments=[tmp_path / "none"], device="cpu")
     with pytest.raises(InputError, match="speaker 'lj' is not among the model's"):
         run_training(CONFIG, [("lj", tiny_corpus)], tmp_path / "run", device="cpu", quiet=True)

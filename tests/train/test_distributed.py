@@ -141,7 +141,7 @@ def test_two_processes_resumed_on_two_nodes_end_with_the_same_bits(tmp_path):
     assert losses(cut, "train") == losses(whole, "train")
     assert losses(cut, "validation") == losses(whole, "validation")
     # Two parts in one process draw the same noise, and see the same batch statistics, as two processes.
-    train(Toy(changed(accumulate=2)), tmp_path / "parts", device="cpu", quiet=True)
+    train(Toy(changed(gradient_accumulation_steps=2)), tmp_path / "parts", device="cpu", quiet=True)
     assert losses(tmp_path / "parts", "train") == pytest.approx(losses(whole, "train"), rel=1e-4)
 
 

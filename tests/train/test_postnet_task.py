@@ -90,7 +90,11 @@ def corpora(tiny_corpus, tmp_path):
 
 @pytest.fixture
 def acoustic(tiny_corpus, alignments, tmp_path):
-    config = replace(ACOUSTIC, guide="measured", training=replace(ACOUSTIC.training, max_steps=2, validation_clips=2))
+    config = replace(
+        ACOUSTIC,
+        attention_supervision="forced_alignment",
+        training=replace(ACOUSTIC.training, max_steps=2, validation_clips=2),
+    )
     data, run = [("speaker", tiny_corpus)], tmp_path / "acoustic"
     run_training(config, data, run, alignments=[alignments], cache=tmp_path / "cache", device="cpu", quiet=True)
     return run

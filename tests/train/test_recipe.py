@@ -64,7 +64,7 @@ def test_a_file_and_changes(tmp_path):
 def test_a_wrong_change_is_named(change, message):
     with pytest.raises(InputError, match=message) as error:
         recipe("vocoder", "compact-vocoder", [change])
-    assert str(error.value).startswith(f"--set {change}: ")
+    assert str(error.value).startswith(f"`changes` {change}: ")
 
 
 @pytest.mark.parametrize(

@@ -36,19 +36,19 @@ def test_rate_is_over_zero_and_never_over_the_top(step, warmup, max_steps, final
 
 
 def test_annealing_takes_the_share_of_the_latest_time_reached():
-    config = OptimizerConfig(lr=1.0, anneal=((2, 0.3), (3.5, 0.1)))
+    config = OptimizerConfig(lr=1.0, lr_milestones=((2, 0.3), (3.5, 0.1)))
     assert [learning_rate(step, config, 9, 10) for step in (0, 19, 20, 34, 35, 99)] == [1, 1, 0.3, 0.3, 0.1, 0.1]
-    steps = replace(config, anneal_unit="steps", warmup_steps=2)
+    steps = replace(config, lr_milestone_unit="steps", warmup_steps=2)
     assert [learning_rate(step, steps, 9, 10) for step in range(5)] == [0.5, 1, 0.3, 0.3, 0.1]
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"anneal": ((5, 0.1), (5, 0.01))}, "anneal must rise"),
-        ({"anneal": ((0, 0.1),)}, "anneal must rise from over 0"),
-        ({"anneal": ((1, -0.1),)}, "shares of lr in anneal must not be under 0"),
-        ({"schedule": "cosine", "anneal": ((1, 0.1),)}, "anneal needs schedule constant, not cosine"),
+        ({"lr_milestones": ((5, 0.1), (5, 0.01))}, "lr_milestones must rise"),
+        ({"lr_milestones": ((0, 0.1),)}, "lr_milestones must rise from over 0"),
+        ({"lr_milestones": ((1, -0.1),)}, "shares of lr in lr_milestones must not be under 0"),
+        ({"schedule": "cosine", "lr_milestones": ((1, 0.1),)}, "lr_milestones needs schedule constant, not cosine"),
     ],
 )
 def test_annealing_that_makes_no_sense_is_refused(changes, said):
@@ -74,7 +74,10 @@ def test_a_run_without_end_and_parts_that_do_not_fit_are_refused():
     for given, said in (
         ({"max_steps": None}, "give max_steps, max_epochs or both"),
         ({"max_epochs": 0.0}, "max_epochs must be over 0"),
-        ({"batch_size": 6, "accumulate": 4}, "cannot be cut into accumulate 4 equal parts"),
+        (
+            {"batch_size": 6, "gradient_accumulation_steps": 4},
+            "batch_size 6 is no multiple of gradient_accumulation_steps 4",
+        ),
     ):
         with pytest.raises(ValueError, match=said):
             TrainingConfig(**given)

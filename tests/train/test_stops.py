@@ -85,7 +85,7 @@ def test_a_loss_that_breaks_leaves_a_result_that_says_so(tmp_path):
 
 @pytest.mark.parametrize("stop_at", [2, 11])
 def test_parts_of_a_batch_resumed_anywhere_end_with_the_same_bits(tmp_path, stop_at):
-    config = changed(accumulate=2)
+    config = changed(gradient_accumulation_steps=2)
 
     go(tmp_path / "whole", config)
     assert not train(Toy(config, stop_at=stop_at), tmp_path / "cut", device="cpu", quiet=True).finished
@@ -96,7 +96,7 @@ def test_parts_of_a_batch_resumed_anywhere_end_with_the_same_bits(tmp_path, stop
 @pytest.mark.parametrize("parts", [2, 4])
 def test_parts_of_different_size_learn_what_the_whole_batch_does(tmp_path, parts):
     for n in (1, parts):
-        task = Uneven(changed(accumulate=n, precision="fp32"))
+        task = Uneven(changed(gradient_accumulation_steps=n, precision="fp32"))
         train(task, tmp_path / str(n), device="cpu", quiet=True)
     one, two = (weights(tmp_path / str(n)) for n in (1, parts))
     assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)

@@ -89,8 +89,8 @@ def test_resumed_is_as_uninterrupted_and_the_loss_falls(task, tmp_path):
 
 @pytest.mark.parametrize("parts", [1, 2])
 def test_flows_computed_again_end_with_the_same_bits(task, tmp_path, parts):
-    usual = replace(CONFIG, training=replace(CONFIG.training, accumulate=parts, max_steps=3))
-    again = replace(usual, recompute_flows=True)
+    usual = replace(CONFIG, training=replace(CONFIG.training, gradient_accumulation_steps=parts, max_steps=3))
+    again = replace(usual, activation_checkpointing=True)
     train(task(usual), tmp_path / "usual", device="cpu", quiet=True)
     # In bf16, cut after the first step.
     for hours in (1e-9, None):
@@ -102,10 +102,12 @@ def test_flows_computed_again_end_with_the_same_bits(task, tmp_path, parts):
 
 @pytest.mark.slow
 def test_two_processes_that_compute_flows_again_learn_what_one_does(task, tiny_corpus, tmp_path):
-    config = replace(CONFIG, training=replace(CONFIG.training, precision="fp32", max_steps=3), recompute_flows=True)
+    config = replace(
+        CONFIG, training=replace(CONFIG.training, precision="fp32", max_steps=3), activation_checkpointing=True
+    )
     file = tmp_path / "config.json"
     file.write_text(json.dumps(to_dict(config)))
-    train(task(replace(config, recompute_flows=False)), tmp_path / "alone", device="cpu", quiet=True)
+    train(task(replace(config, activation_checkpointing=False)), tmp_path / "alone", device="cpu", quiet=True)
     command = ["-m", "--", "glowtron", "train", "vocoder", "--config", file, "--data", tiny_corpus, "--device", "cpu"]
     (agent,) = start([[*command, "--run", tmp_path / "two"]])
     try:
@@ -175,5 +177,5 @@ def test_one_id_in_two_corpora_is_refused(tiny_corpus, tmp_path):
 
 
 def test_no_data_is_refused(tmp_path):
-    with pytest.raises(InputError, match="at least one --data"):
+    with pytest.raises(InputError, match="nothing to train on; give `data`"):
         run_training(CONFIG, [], tmp_path / "run")

@@ -77,7 +77,7 @@ class Toy(Task):
         return Batch([f"clip{place}-{i}" for i in range(size)], x, x.norm(dim=1, keepdim=True))
 
     def batches(self, first_step: int, shard: Shard) -> Iterator[Batch]:
-        step, parts = first_step, self.config.training.accumulate
+        step, parts = first_step, self.config.training.gradient_accumulation_steps
         while True:
             ids, x, y = self.batch(step, self.config.training.batch_size)
             if step == self.broken_at:

@@ -15,7 +15,7 @@ from glowtron.machine import describe, peak_memory_gb
 def check_device(name: str, settings: Settings) -> None:
     """Raises InputError for a device that is not there, or a clock that does not count what it does."""
     if find_device(name).type != "cpu" and settings.clock == "cpu":
-        raise InputError("--clock cpu does not count what a GPU does; leave it out")
+        raise InputError("`clock` cpu does not count what a GPU does; leave it out")
 
 
 def card_facts(device: torch.device) -> dict[str, Any]:

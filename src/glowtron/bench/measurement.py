@@ -100,7 +100,7 @@ def measure(
 
     Raises InputError where ours cannot be made.
     """
-    why = NOT_MEASURED + "--no-plain"
+    why = NOT_MEASURED + "not asked for"
     with ExitStack() as stack:
         children: dict[str, Child[Subject]] = {"ours": stack.enter_context(Child(ours, settings.threads))}
         if settings.plain and plain is not None:

@@ -70,9 +70,9 @@ def bench_processes(work: TrainingWork, processes: int, settings: Settings) -> d
     config = find_work(work)
     threads = settings.threads or torch.get_num_threads()
     if work.batch % processes or threads % processes:
-        raise InputError(f"--batch {work.batch} and --threads {threads} cannot both be shared by {processes} processes")
+        raise InputError(f"`batch` {work.batch} and `threads` {threads} cannot both be shared by {processes} processes")
     if settings.clock != "wall":
-        raise InputError("--processes are compared by the time that passes; leave --clock out")
+        raise InputError("`processes` are compared by the time that passes; leave `clock` out")
     with tempfile.TemporaryDirectory() as folder:
         makes = [
             partial(SharedTraining, work, settings.precision, Shard(rank, processes), Path(folder) / "meeting")

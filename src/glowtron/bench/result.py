@@ -74,7 +74,7 @@ class Surroundings:
 
 def write(result: Mapping[str, Any], path: Path) -> None:
     """Write the file, whole or not at all. Raises InputError where it cannot be."""
-    write_json(path, result, mend="choose another --json")
+    write_json(path, result, mend="choose another file")
 
 
 def as_table(result: Mapping[str, Any]) -> str:

@@ -111,8 +111,8 @@ def described(config: VocoderRun | AcousticRun, work: TrainingWork) -> dict[str,
     """What is measured, as JSON values."""
     told: dict[str, Any] = {"what": "train", "model": work.model, "batch": work.batch}
     if isinstance(config, VocoderRun):
-        return told | {"segment": work.segment, "recompute_flows": config.recompute_flows}
-    return told | {"frames": work.frames, "guide": config.guide}
+        return told | {"segment": work.segment, "activation_checkpointing": config.activation_checkpointing}
+    return told | {"frames": work.frames, "attention_supervision": config.attention_supervision}
 
 
 def _step_error(
@@ -123,7 +123,7 @@ def _step_error(
     told: dict[str, Any] = {"against": "the same step in float32, without dropout, of one segment or two short clips"}
     if isinstance(config, VocoderRun):
         little = work._replace(batch=1)
-        keeping = replace(config, recompute_flows=False)
+        keeping = replace(config, activation_checkpointing=False)
         step = draw_step(keeping, little)
     else:
         little = work._replace(batch=2, frames=FEW_FRAMES)
@@ -133,7 +133,7 @@ def _step_error(
     exact, found = (_learnt(step, name) for name in ("fp32", precision))
     told["loss_difference"] = float((found.loss - exact.loss).abs())
     told["gradient_snr_db"] = snr_db(found.gradient.numpy(), exact.gradient.numpy())
-    if isinstance(config, VocoderRun) and config.recompute_flows:
+    if isinstance(config, VocoderRun) and config.activation_checkpointing:
         again = _learnt(draw_step(config, little)._replace(model=step.model), precision)
         told["recomputed_gradient_differs_by"] = distance(again.gradient, found.gradient)
     if with_plain and isinstance(step.model, WaveGlow) and isinstance(config, VocoderRun):

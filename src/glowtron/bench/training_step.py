@@ -42,7 +42,7 @@ class TrainingWork(NamedTuple):
     frames: int = 400
     """Mel frames of each clip, of a Tacotron 2; its text is as long as such a clip's, and nothing is padding."""
     seed: int = 0
-    recompute_flows: bool = False
+    activation_checkpointing: bool = False
     """Of a WaveGlow, as its run's configuration may say, too."""
 
 
@@ -57,11 +57,11 @@ class Step(NamedTuple):
 def find_work(work: TrainingWork) -> VocoderRun | AcousticRun:
     """The configuration of a step. Raises InputError as `find_run` does, and for what its model does not have."""
     config = find_run(work.model)
-    if not work.recompute_flows:
+    if not work.activation_checkpointing:
         return config
     if not isinstance(config, VocoderRun):
-        raise InputError(f"{work.model}: has no flows to compute again; leave --recompute-flows out")
-    return replace(config, recompute_flows=True)
+        raise InputError(f"{work.model}: has no flows to compute again; leave `activation_checkpointing` out")
+    return replace(config, activation_checkpointing=True)
 
 
 def find_run(name: str) -> VocoderRun | AcousticRun:
@@ -110,8 +110,11 @@ def draw_plain_step(config: VocoderRun | AcousticRun, work: TrainingWork) -> Ste
         plain.copy_weights(draw_waveglow(config, work.seed))
         wave, mel = segments(config, work)
         return Step(plain, lambda model: model(wave, mel))
-    if config.guide != "none":
-        raise InputError(f"the published algorithm does not guide its attention; this run's guide is '{config.guide}'")
+    if config.attention_supervision != "none":
+        raise InputError(
+            "the published algorithm does not supervise its attention; this run's attention_supervision is "
+            f"'{config.attention_supervision}'"
+        )
     ids, mel = clips(config, work.batch, work.frames, work.seed)
     id_lengths = torch.full((len(ids),), ids.shape[1])
     rival = PlainTacotron2(config.acoustic.tacotron2, config.acoustic.mel.n_mels).train()
@@ -120,7 +123,7 @@ def draw_plain_step(config: VocoderRun | AcousticRun, work: TrainingWork) -> Ste
 
 def _flow_loss(config: VocoderRun, wave: Tensor, mel: Tensor, model: nn.Module) -> Tensor:
     speaker = torch.zeros(len(wave), dtype=torch.int64)  # Of a flow that tells speakers apart.
-    return flow_loss(model(wave, mel, speaker, recompute=config.recompute_flows), config.sigma)
+    return flow_loss(model(wave, mel, speaker, recompute=config.activation_checkpointing), config.sigma)
 
 
 def _acoustic_loss(config: AcousticRun, batch: AcousticBatch, seed: int, model: nn.Module) -> Tensor:
@@ -154,7 +157,7 @@ def with_alignment(config: AcousticRun, ids: Tensor, mel: Tensor) -> AcousticBat
     """The batch as training has it; where durations are measured, those of a text whose symbols all last as long."""
     (batch, n_symbols), n_frames = ids.shape, mel.shape[2]
     durations = None
-    if config.guide == "measured":
+    if config.monotonic:
         ends = torch.arange(n_symbols + 1) * n_frames // n_symbols
         durations = ends.diff().expand(batch, -1)
     id_lengths, mel_lengths = torch.full((batch,), n_symbols), torch.full((batch,), n_frames)

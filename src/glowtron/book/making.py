@@ -58,7 +58,7 @@ def check_output(output: Output, book: Book) -> None:
         raise InputError(f"{output.path}: is a file; books are written as {', '.join(M4B)}, or into a folder")
     elif output.path.suffix.lower() in FORMATS:
         name = output.path.suffix[1:].lower()
-        raise InputError(f"{output.path}: give a .m4b, or a folder and --format {name} for a {name} file a chapter")
+        raise InputError(f"{output.path}: give a .m4b, or a folder and `format` {name} for a {name} file a chapter")
     elif f".{output.format}" not in FORMATS:
         raise InputError(f"unknown sound format '{output.format}' (known: {', '.join(name[1:] for name in FORMATS)})")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -103,7 +104,7 @@ def _status(arguments: Sequence[str] | None) -> int:
         _drop_output()
         return 0
     except InputError as error:
-        return _fault(str(error))
+        return _fault(with_flags(str(error)))
     except OSError as error:
         # A file of the user's that no reader of ours has named: no permission, a full disk.
         return _fault(f"{error.filename}: {reason(error)}" if error.filename else reason(error))
@@ -111,6 +112,25 @@ def _status(arguments: Sequence[str] | None) -> int:
         click.echo("glowtron: interrupted", err=True)
         return 130
     return status if isinstance(status, int) else 0
+
+
+def with_flags(message: str) -> str:
+    """A message of the library for the command line: parameters become options.
+
+    The library names a parameter in backticks, as in `init_from`, and a key of the configuration with its value, as in
+    `training.precision=bf16`.
+    """
+    message = re.sub(r"`(\w+(?:\.\w+)*=[^`]*)`", r"--set \1", message)
+    flags = parameter_flags(glowtron)
+    return re.sub(r"`(\w+)`", lambda found: flags.get(found[1], found[0]), message)
+
+
+def parameter_flags(command: click.Command) -> dict[str, str]:
+    """The option for each parameter of a command and of all its subcommands: the one table from name to flag."""
+    flags = {str(one.name): max(one.opts, key=len) for one in command.params if isinstance(one, click.Option)}
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        flags |= parameter_flags(inner)
+    return flags
 
 
 def _drop_output() -> None:
@@ -132,4 +152,4 @@ def _one_line(error: click.ClickException) -> str:
 
 def _show_warning(message: Any, *_: Any, **__: Any) -> None:
     """A warning is a line like an error's, without the place in the program."""
-    click.echo(f"glowtron: warning: {message}", err=True)
+    click.echo(f"glowtron: warning: {with_flags(str(message))}", err=True)

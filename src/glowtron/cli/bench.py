@@ -42,7 +42,7 @@ MEASURING = [
         help="cpu: time on the processor, summed over threads, for a busy machine.",
     ),
     click.option("--no-plain", is_flag=True, help="Leave the plain implementation out; it takes longest."),
-    click.option("--json", "file", metavar="FILE", help="Write all figures here."),
+    click.option("--json", "json_file", metavar="FILE", help="Write all figures here."),
     click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only."),
 ]
 """What every measurement can be told."""
@@ -55,9 +55,9 @@ def measuring(prepare: Callable[..., Bench]) -> Callable[..., None]:
     """
 
     @wraps(prepare)
-    def command(*, file: str | None, quiet: bool, no_plain: bool, seed: int, **options: Any) -> None:
+    def command(*, json_file: str | None, quiet: bool, no_plain: bool, seed: int, **options: Any) -> None:
         # Refused before anything else.
-        path = _writable(file)
+        path = _writable(json_file)
 
         from glowtron.bench.measurement import Settings
         from glowtron.bench.result import Surroundings, as_table, write
@@ -206,9 +206,9 @@ def acoustic(model: str, seconds: float, batch: int, device: str, seed: int) -> 
     "--frames", type=click.IntRange(2), metavar="N", default=400, show_default=True, help="Of a Tacotron 2's clips."
 )
 @click.option(
-    "--recompute-flows",
+    "--activation-checkpointing",
     is_flag=True,
-    help="Compute a WaveGlow's flows again for their gradients, as --set recompute_flows=true does in training.",
+    help="Compute a WaveGlow's flows again for their gradients, as training does with that key.",
 )
 @click.option(
     "--processes",
@@ -220,13 +220,13 @@ def acoustic(model: str, seconds: float, batch: int, device: str, seed: int) -> 
 )
 @measuring
 def train(
-    model: str, batch: int | None, segment: int, frames: int, recompute_flows: bool, processes: int, seed: int
+    model: str, batch: int | None, segment: int, frames: int, activation_checkpointing: bool, processes: int, seed: int
 ) -> Bench:
     """Measure whole steps of training."""
     from glowtron.bench.training_step import TrainingWork
 
     batch = batch or (2 if model.startswith("waveglow-") else 16)
-    work = TrainingWork(model, batch, segment, frames, seed, recompute_flows)
+    work = TrainingWork(model, batch, segment, frames, seed, activation_checkpointing)
     if processes > 1:
         from glowtron.bench.processes import bench_processes
 
@@ -254,7 +254,7 @@ def _command() -> str:
     for parameter in context.command.params:
         name, value = parameter.name or "", context.params.get(parameter.name or "")
         given = context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
-        if given and name not in ("file", "quiet"):
+        if given and name not in ("json_file", "quiet"):
             words.append(parameter.opts[0])
             if value is not True:
                 words.append(f"{value:g}" if isinstance(value, float) else quote(str(value)))

@@ -73,6 +73,7 @@ CHARACTERS_A_MINUTE = 850
 )
 @click.option(
     "--pause",
+    "pause_s",
     type=click.FloatRange(*LIMITS["pause_s"]),
     metavar="SECONDS",
     default=DEFAULTS.pause_s,
@@ -136,7 +137,7 @@ def book(
     from glowtron.voice import Voice
 
     voice_name, lexicon, device, quiet = (options.pop(name) for name in ("voice", "lexicon", "device", "quiet"))
-    chosen = SynthesisOptions(pause_s=options.pop("pause"), **options)
+    chosen = SynthesisOptions(**options)
     voice = Voice.load(voice_name, device=device, lexicon=lexicon)
     voice.runtime.suit_threads()
     _make(voice, found, target, chosen, workers, None if lexicon is None else Path(lexicon), quiet)

@@ -15,6 +15,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 RENAMED_OPTIONS: dict[str, dict[str, str]] = {
     "train": {"--from": "--init-from", "--reset": "--reinit"},
+    "bench": {"--recompute-flows": "--activation-checkpointing"},
     "mels": {"--free": "--free-running", "--unrefined": "--before-postnet"},
 }
 """Former names of options by command. They go on working for one release, with a warning."""

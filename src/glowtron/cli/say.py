@@ -119,6 +119,7 @@ class TextCommand(click.Command):
 )
 @click.option(
     "--pause",
+    "pause_s",
     type=click.FloatRange(*LIMITS["pause_s"]),
     metavar="SECONDS",
     default=DEFAULTS.pause_s,
@@ -187,7 +188,7 @@ def say(
     from glowtron.voice import Voice
 
     voice_name, lexicon, device, quiet = (options.pop(name) for name in ("voice", "lexicon", "device", "quiet"))
-    chosen = SynthesisOptions(pause_s=options.pop("pause"), **options)
+    chosen = SynthesisOptions(**options)
     voice = Voice.load(voice_name, device=device, lexicon=lexicon)
     voice.runtime.suit_threads()
     if ssml:

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, is_dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, fields, is_dataclass
+from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from glowtron.config.renamed import with_present_names
 from glowtron.errors import InputError, nearest
 
 
 def from_dict(value: Any, kind: Any, source: str) -> Any:
     """Read a configuration of class (or union) `kind` from parsed JSON; `source` names where it is from in errors.
 
-    Raises InputError when a key is unknown, a value is missing, or its type or range is wrong.
+    Keys and values may have their former names (`glowtron.config.renamed`). Raises InputError when a key is unknown,
+    a value is missing, or its type or range is wrong.
     """
+    try:
+        value, _ = with_present_names(value)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
     try:
         # Through JSON once more, since pydantic's strict mode reads tuples from lists only there.
         return TypeAdapter(kind).validate_json(json.dumps(value))
     except ValidationError as error:
         first = error.errors()[0]
-        path = ".".join(str(part) for part in first["loc"] if part not in _UNION_TAGS)
+        path = ".".join(_follow(kind, first["loc"])[0])
         if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-            known = _fields_at(kind, first["loc"][:-1])
+            known = _follow(kind, first["loc"][:-1])[1]
             raise InputError(f"{source}: unknown key '{path}'{nearest(str(first['loc'][-1]), known)}") from error
         reason = first["msg"].removeprefix("Value error, ")
         raise InputError(f"{source}: {path + ': ' if path else ''}{reason}") from error
@@ -35,28 +42,24 @@ def to_dict(config: Any) -> dict[str, Any]:
     return dict(json.loads(json.dumps(asdict(config))))
 
 
-_UNION_TAGS = ("grouping", "lapped", "waveglow", "griffin-lim", "tacotron2", "fastspeech2")
+def _follow(kind: Any, location: Sequence[int | str]) -> tuple[list[str], list[str]]:
+    """The keys on the way to `location` from `kind`, and the names of the fields where it ends.
+
+    In the location of an error, the name of a class in a union follows the key of the union; it is no key.
+    """
+    keys: list[str] = []
+    kind = _classes(kind)
+    for part in location:
+        if len(kind) > 1 and part in [one.type for one in kind]:
+            kind = [one for one in kind if one.type == part]
+            continue
+        keys.append(str(part))
+        kind = _classes(get_type_hints(kind[0]).get(str(part))) if kind else []
+    return keys, [field.name for one in kind[:1] for field in fields(one)]
 
 
-def _fields_at(kind: Any, location: tuple[int | str, ...]) -> list[str]:
-    """Names of the fields of the dataclass that `location` leads to from `kind`."""
-    schema = TypeAdapter(kind).json_schema()
-    definitions = schema.get("$defs", {})
-    node = schema
-    for part in (None, *location):
-        if part is not None and "properties" in node:
-            node = node["properties"].get(part, node)
-        node = next((option for option in node.get("anyOf", ()) if option.get("type") != "null"), node)
-        tags = node.get("discriminator", {}).get("mapping", {})
-        if part in tags:
-            node = {"$ref": tags[part]}
-        elif "oneOf" in node and part in _UNION_TAGS:
-            node = next(option for option in node["oneOf"] if _tag(definitions, option) == part)
-        while "$ref" in node or "allOf" in node:
-            node = definitions[(node.get("$ref") or node["allOf"][0]["$ref"]).rsplit("/", 1)[1]]
-    return list(node.get("properties", {}))
-
-
-def _tag(definitions: dict[str, Any], option: dict[str, Any]) -> str:
-    """The `type` of the class that an option of a union refers to."""
-    return str(definitions[option["$ref"].rsplit("/", 1)[1]]["properties"]["type"]["const"])
+def _classes(kind: Any) -> list[Any]:
+    """The dataclasses that a type names: none, itself, or the members of a union."""
+    if is_dataclass(kind):
+        return [kind]
+    return [found for inner in get_args(kind) for found in _classes(inner)]

@@ -98,22 +98,28 @@ class OptimizerConfig:
     """Largest norm of the gradient; 0: not clipped."""
     schedule: Literal["constant", "cosine"] = "constant"
     """Shape of the learning rate after warm-up; `cosine` falls to `final_share` of `lr` where the run is to end, by
-    `max_steps` or `max_epochs`; `constant` stays but for what `anneal` says."""
+    `max_steps` or `max_epochs`; `constant` stays but for what `lr_milestones` says."""
     warmup_steps: int = 0
     """Steps over which the rate rises from 0."""
     final_share: float = 0.01
     """Where `cosine` ends, as a share of `lr`."""
-    anneal: tuple[tuple[float, float], ...] = ()
+    lr_milestones: tuple[tuple[float, float], ...] = ()
     """Pairs: from when on, and at which share of `lr`; such as [[500, 0.1], [1000, 0.01]]."""
-    anneal_unit: Literal["epochs", "steps"] = "epochs"
-    """What `anneal` counts in."""
+    lr_milestone_unit: Literal["epochs", "steps"] = "epochs"
+    """What `lr_milestones` counts in."""
 
     def __post_init__(self) -> None:
         positive(self, "lr", "eps")
-        times = [time for time, _ in self.anneal]
-        require(times == sorted(set(times)) and min(times, default=1) > 0, f"anneal must rise from over 0, got {times}")
-        require(all(share >= 0 for _, share in self.anneal), "shares of lr in anneal must not be under 0")
-        require(not self.anneal or self.schedule == "constant", f"anneal needs schedule constant, not {self.schedule}")
+        times = [time for time, _ in self.lr_milestones]
+        require(
+            times == sorted(set(times)) and min(times, default=1) > 0,
+            f"lr_milestones must rise from over 0, got {times}",
+        )
+        require(all(share >= 0 for _, share in self.lr_milestones), "shares of lr in lr_milestones must not be under 0")
+        require(
+            not self.lr_milestones or self.schedule == "constant",
+            f"lr_milestones needs schedule constant, not {self.schedule}",
+        )
         not_negative(self, "weight_decay", "clip_norm", "warmup_steps")
         for name in ("beta1", "beta2"):
             require(0 <= getattr(self, name) < 1, f"{name} must be in [0, 1), got {getattr(self, name)}")
@@ -128,8 +134,8 @@ class TrainingConfig:
     """Of the first weights, the order of data, and all noise."""
     batch_size: int = 16
     """Clips or segments a step, over all processes and parts."""
-    accumulate: int = 1
-    """Parts that a process takes its share of a batch in, one after the other, to save memory."""
+    gradient_accumulation_steps: int = 1
+    """Parts in which a process computes its share of a batch, one after the other, to save memory."""
     max_steps: int | None = 100_000
     """Where training ends; None: `max_epochs` alone says it."""
     max_epochs: float | None = None
@@ -156,13 +162,14 @@ class TrainingConfig:
     """Processes that read data; 0 reads in a thread of the training process."""
 
     def __post_init__(self) -> None:
-        positive(self, "batch_size", "accumulate", "validate_every", "checkpoint_every")
+        positive(self, "batch_size", "gradient_accumulation_steps", "validate_every", "checkpoint_every")
         positive(self, "keep_checkpoints", "log_every")
         require(self.max_steps is not None or self.max_epochs is not None, "give max_steps, max_epochs or both")
         positive(self, *(name for name in ("max_steps", "max_epochs") if getattr(self, name) is not None))
+        parts = self.gradient_accumulation_steps
         require(
-            self.batch_size % self.accumulate == 0,
-            f"batch_size {self.batch_size} cannot be cut into accumulate {self.accumulate} equal parts",
+            self.batch_size % parts == 0,
+            f"batch_size {self.batch_size} is no multiple of gradient_accumulation_steps {parts}",
         )
         not_negative(self, "validation_clips", "workers")
         require(0 <= self.ema_decay < 1, f"ema_decay must be in [0, 1), got {self.ema_decay}")
@@ -179,18 +186,26 @@ class AcousticRun:
     """Whether means of the loss divide by padded frames too, as the published programs do."""
     max_clip_s: float = 12.0
     """Longer clips are left out, and named."""
-    guide: Literal["none", "diagonal", "measured"] = "none"
-    """What the attention is taught by besides the loss: nothing, the diagonal, or measured alignments."""
-    guide_weight: float = 1.0
-    """Weight of the attention's own loss."""
-    forced_share: float = 1.0
-    """Share of steps in which the decoder attends by the measured alignment itself (only with `guide` measured)."""
+    attention_supervision: Literal["none", "guided", "forced_alignment"] = "none"
+    """A loss on the attention: none, guided attention (Tachibana et al. 2018), or distance to forced alignments."""
+    attention_loss_weight: float = 1.0
+    """Weight of that loss."""
+    forced_alignment_share: float = 1.0
+    """Share of steps in which the decoder attends by the forced alignment itself (only with that supervision)."""
+
+    @property
+    def monotonic(self) -> bool:
+        """Whether the model speaks with monotonic attention: it does where alignments teach it."""
+        return self.attention_supervision == "forced_alignment"
 
     def __post_init__(self) -> None:
         positive(self, "max_clip_s")
-        not_negative(self, "guide_weight")
+        not_negative(self, "attention_loss_weight")
         require(isinstance(self.acoustic.model, Tacotron2Config), "train acoustic is for Tacotron 2; use fastspeech2")
-        require(0 <= self.forced_share <= 1, f"forced_share must be from 0 to 1, got {self.forced_share}")
+        require(
+            0 <= self.forced_alignment_share <= 1,
+            f"forced_alignment_share must be from 0 to 1, got {self.forced_alignment_share}",
+        )
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -208,8 +223,8 @@ class VocoderRun:
     """Standard deviation of the noise added to the audio, so that silence cannot drive the loss to infinity."""
     sound: SoundConfig | None = None
     """The stage on sound that follows; None: likelihood alone."""
-    recompute_flows: bool = False
-    """Whether each flow is computed again for its gradient, which is the same, instead of being kept until then."""
+    activation_checkpointing: bool = False
+    """Activation checkpointing: each flow is computed again for its gradient, which is the same, to save memory."""
 
     def __post_init__(self) -> None:
         positive(self, "segment_length", "sigma")

@@ -62,7 +62,7 @@ def read_alignments_of(clips: Sequence[Clip], files: Sequence[Path | tuple[str, 
                 continue
             if clip.own_id and clip.id not in table and speaker is None:
                 raise InputError(
-                    f"{path}: clips of several speakers are called '{clip.own_id}'; say whose these are: --alignments "
+                    f"{path}: clips of several speakers are called '{clip.own_id}'; say whose these are: `alignments` "
                     f"{clip.speaker}={path}"
                 )
             found[clip.id] = one

@@ -61,7 +61,7 @@ def prepare_ljspeech(
     if (folder / METADATA).exists():
         raise InputError(
             f"{folder}: is a corpus itself; give the folder above it if it is called {NAME}, or another one and "
-            f"--source {folder}"
+            f"`source` {folder}"
         )
     corpus = folder / NAME
     with hold(folder, "another process is at work there; wait for it, or choose another folder"):
@@ -72,7 +72,7 @@ def prepare_ljspeech(
                 archive = _fetched(folder, url, md5, progress)
             elif (found := md5_of(archive, lambda *done: progress("checking the archive", *done))) != md5:
                 raise InputError(
-                    f"{archive}: its MD5 is {found}, not {md5}; get it again, or give --md5 {found} if this is the one "
+                    f"{archive}: its MD5 is {found}, not {md5}; get it again, or give `md5` {found} if this is the one "
                     "that is meant"
                 )
             unpack(archive, corpus, lambda *done: progress("unpacking", *done))
@@ -131,7 +131,7 @@ def _link(source: Path, corpus: Path) -> None:
         if not wavs.exists() and not wavs.is_symlink():
             wavs.symlink_to(target, target_is_directory=True)
         if wavs.resolve() != target:
-            raise InputError(f"{wavs}: is there already; leave --source out to use it, or choose another folder")
+            raise InputError(f"{wavs}: is there already; leave `source` out to use it, or choose another folder")
         for name in ("README", METADATA):
             if (source / name).is_file():
                 write_bytes(corpus / name, (source / name).read_bytes())
@@ -145,5 +145,5 @@ def _require_all(clips: list[Clip], corpus: Path) -> None:
     if len(clips) != LJSPEECH.clips or lacking:
         raise InputError(
             f"{corpus}: holds {len(clips):,} clips, LJSpeech 1.1 has {LJSPEECH.clips:,}; complete it, or give "
-            "--partial to go on with what is there"
+            "`partial` to go on with what is there"
         )

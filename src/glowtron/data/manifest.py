@@ -193,7 +193,7 @@ def make_unique(clips: Sequence[Clip]) -> list[Clip]:
                 f"clip id '{clip.id}' is in the data of {seen[clip.id].speaker} and of {clip.speaker}; rename one"
                 if seen[clip.id].speaker != clip.speaker
                 else f"clip id '{clip.own_id or clip.id}' is twice in the data of {clip.speaker}; rename one, or name "
-                "another speaker for one of the folders: --data NAME=FOLDER"
+                "another speaker for one of the folders: `data` NAME=FOLDER"
             )
         seen[clip.id] = clip
     return unique
@@ -283,7 +283,7 @@ def split(clips: Iterable[Clip], n_validation: int, seed: int) -> tuple[list[Cli
         if not 0 <= n_validation < len(theirs):
             raise InputError(
                 f"cannot keep {n_validation} of the {len(theirs)} clips of speaker '{speaker}' for validation and "
-                f"train on the rest; lower it: --set training.validation_clips={len(theirs) // 10}"
+                f"train on the rest; lower it: `training.validation_clips={len(theirs) // 10}`"
             )
         kept.update(sorted(theirs, key=lambda i: _rank(clips[i], seed))[:n_validation])
     return [clip for i, clip in enumerate(clips) if i not in kept], [clips[i] for i in sorted(kept)]
@@ -401,7 +401,7 @@ def _beginning(path: Path, first: str, root: Path | None) -> tuple[Path, int, bo
             if _recording(base.joinpath(*parts[dropped:])) is not None:
                 return base, dropped, windows
     places = f"{root}" if root is not None else "the list's folder, the one above, or the current one"
-    raise InputError(f"{path}: the first line's recording {first} is not in {places}; give --root the folder it is in")
+    raise InputError(f"{path}: the first line's recording {first} is not in {places}; give `root` the folder it is in")
 
 
 def _recording(path: Path) -> Path | None:

@@ -168,7 +168,7 @@ def _read(home: Path, path: Path, columns: str | None, sounds: Sequence[Path], p
         more = f", and {len(missing) - 1} more are missing" if len(missing) > 1 else ""
         raise InputError(
             f"{missing[0].where}: there is no recording '{missing[0].name}' in {home}{more}; take their lines out, or "
-            "give --partial to go on without"
+            "give `partial` to go on without"
         )
     return lines + [_Line(str(sound), sound.stem, sound, "", "", None) for sound in sounds if sound not in named]
 
@@ -238,7 +238,7 @@ def _names_of_columns(rows: Sequence[tuple[str, list[str]]], path: Path, columns
     if len(first) == 2:
         return ["id", "text"]
     if len(first) != 3:
-        raise InputError(f"{where}: {len(first)} columns between '|'; say with --columns what they are")
+        raise InputError(f"{where}: {len(first)} columns between '|'; say with `columns` what they are")
     if names_speakers([row[1:] for _, row in rows]):
         return ["id", "speaker", "text"]
     thirds = [row[2] for _, row in rows if len(row) == 3 and row[2]]
@@ -246,10 +246,10 @@ def _names_of_columns(rows: Sequence[tuple[str, list[str]]], path: Path, columns
     # Names read as texts would train a voice on nonsense, and texts read as names make a crowd.
     if path.name == _TRANSCRIPT:
         if len(thirds) > 1 and like_names:
-            raise InputError(f"{path}: its third column looks like speakers; say so with --columns 'id|text|speaker'")
+            raise InputError(f"{path}: its third column looks like speakers; say so with `columns` 'id|text|speaker'")
         return ["id", "text", "normalised"]
     if len(set(thirds)) > max(2, len(thirds) / 2) and any(" " in cell for cell in thirds):
-        raise InputError(f"{path}: its third column looks like texts; say so with --columns 'id|text|normalised'")
+        raise InputError(f"{path}: its third column looks like texts; say so with `columns` 'id|text|normalised'")
     return ["id", "text", "speaker"]
 
 
@@ -291,5 +291,5 @@ def _untold(folder: Path, n: int) -> str:
     hint = f", such as {folder / lists[0]}" if lists else ""
     return (
         f"{folder}: none of its {n} recordings has a text; write them into {_TRANSCRIPT} as id|text, or beside each as "
-        f".txt, or give --transcript FILE{hint}"
+        f".txt, or give `transcript` FILE{hint}"
     )

@@ -110,7 +110,7 @@ def evaluate(voice: Voice, data: Sequence[tuple[str, Path]], out: Path, settings
         require(library)
     folder_of("speechmos")
     if not data:
-        raise InputError("give at least one --data")
+        raise InputError("give `data` of one speaker at least")
     corpora = _corpora(voice, data, settings)
     unseen = _unseen(corpora, data, settings) if voice.acoustic is not None else []
     _make_folder(out)
@@ -161,7 +161,7 @@ def _corpora(voice: Voice, data: Sequence[tuple[str, Path]], settings: Settings)
     clips_of: dict[str, list[Clip]] = {name: [] for name in speakers_of(data)}
     for speaker in clips_of:
         if len(voice.speakers) > 1 and speaker not in voice.speakers:
-            raise InputError(f"--data of {speaker}: the voice has the speakers {', '.join(voice.speakers)}")
+            raise InputError(f"`data` of {speaker}: the voice has the speakers {', '.join(voice.speakers)}")
     for clip in read_corpora(data, settings.root):
         clips_of[clip.speaker].append(clip)
     corpora = []
@@ -182,7 +182,7 @@ def _held_out(voice: Voice, clips: Sequence[Clip], settings: Settings) -> list[C
     if not held_out:
         speaker, folder = clips[0].speaker, clips[0].audio.parent.parent
         raise InputError(
-            f"--data {speaker}={folder}: holds none of the clips that the training of '{voice.config.name}' kept out; "
+            f"`data` {speaker}={folder}: holds none of the clips that the training of '{voice.config.name}' kept out; "
             "give the folder and the speaker's name it was trained with"
         )
     return held_out

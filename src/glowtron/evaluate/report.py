@@ -111,9 +111,11 @@ def read_report(path: Path) -> dict[str, Any]:
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a report: {error}; give a report.json of `evaluate`") from error
+        raise InputError(
+            f"{path}: cannot be read as a report: {error}; give a report.json of `glowtron evaluate`"
+        ) from error
     if not isinstance(report, dict) or "speakers" not in report:
-        raise InputError(f"{path}: is not a report; give a report.json of `evaluate`")
+        raise InputError(f"{path}: is not a report; give a report.json of `glowtron evaluate`")
     version = report.get("format", 1)
     if version > FORMAT:
         raise InputError(f"{path}: is of version {version}, this program reads up to {FORMAT}; use a newer glowtron")

@@ -56,7 +56,7 @@ def attention_loss(alignment: Tensor, symbols: Tensor, n_steps: Tensor) -> Tenso
     return -(chosen.clamp(min=1e-8).log() * mask).sum() / mask.sum()
 
 
-def guide_loss(alignment: Tensor, id_lengths: Tensor, n_steps: Tensor, width: float = 0.2) -> Tensor:
+def guided_attention_loss(alignment: Tensor, id_lengths: Tensor, n_steps: Tensor, width: float = 0.2) -> Tensor:
     """Share of the attention away from the diagonal, a mean over real steps (Tachibana et al. 2018, sec. 4.1).
 
     alignment: (B, S, N); id_lengths, n_steps: (B,); width: of the band around the diagonal, as a share of the text.

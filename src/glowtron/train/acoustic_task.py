@@ -19,7 +19,7 @@ from glowtron.data.sampler import Key
 from glowtron.errors import InputError
 from glowtron.models.griffin_lim import GriffinLim
 from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
-from glowtron.models.tacotron2_loss import attention_loss, guide_loss, loss, symbols_of_steps
+from glowtron.models.tacotron2_loss import attention_loss, guided_attention_loss, loss, symbols_of_steps
 from glowtron.text.frontend import make_frontend
 from glowtron.text.lexicon import read_pronunciations
 from glowtron.train.init_from import InitFrom
@@ -46,7 +46,7 @@ def acoustic_losses(
         symbols = symbols_of_steps(batch.durations, batch.mel.shape[2] // r, r)
     at_once = (
         symbols is not None
-        and torch.rand((), generator=generator, device=generator.device).item() < config.forced_share
+        and torch.rand((), generator=generator, device=generator.device).item() < config.forced_alignment_share
     )
     output = model(
         batch.ids,
@@ -64,10 +64,10 @@ def acoustic_losses(
     if symbols is not None:
         every = TAUGHT_EVERY if at_once else 1
         values["attention"] = attention_loss(output.alignment, symbols[:, ::every], -(-n_steps // every))
-    elif config.guide == "diagonal":
-        values["attention"] = guide_loss(output.alignment, batch.id_lengths, n_steps)
+    elif config.attention_supervision == "guided":
+        values["attention"] = guided_attention_loss(output.alignment, batch.id_lengths, n_steps)
     if "attention" in values:
-        total = total + config.guide_weight * values["attention"]
+        total = total + config.attention_loss_weight * values["attention"]
     return {"loss": total, **values}
 
 
@@ -92,13 +92,18 @@ def acoustic_task(
     Raises:
         InputError: Data that cannot be used, and alignments that are missing or would not be used.
     """
-    measured = config.guide == "measured"
-    if measured and not alignments:
-        raise InputError("guide 'measured' needs alignments; make them with `glowtron align` and give --alignments")
-    if alignments and not measured:
-        raise InputError(f"alignments teach nothing with guide '{config.guide}'; give --set guide=measured too")
+    if config.monotonic and not alignments:
+        raise InputError(
+            "attention_supervision 'forced_alignment' needs alignments; make them with `glowtron align` and give "
+            "`alignments`"
+        )
+    if alignments and not config.monotonic:
+        raise InputError(
+            f"alignments teach nothing with attention_supervision '{config.attention_supervision}'; give "
+            "`attention_supervision=forced_alignment`, too"
+        )
     clips = corpora.clips()
-    forced = read_alignments_of(clips, alignments) if measured else None
+    forced = read_alignments_of(clips, alignments) if config.monotonic else None
     cache = corpora.decode(clips, config.acoustic.mel)
     task = AcousticTask(config, clips, cache, forced, lexicon)
     task.init_from = init_from
@@ -122,7 +127,7 @@ class AcousticTask(ClipTask):
         alignments: Mapping[str, Alignment] | None = None,
         lexicon: Path | None = None,
     ) -> None:
-        assert (config.guide == "measured") == (alignments is not None), "measured guidance and alignments go together"
+        assert config.monotonic == (alignments is not None), "forced alignments are for the supervision by them"
         self.alignments = alignments
         self.encode = make_frontend(config.acoustic.text, lexicon).ids
         self.lexicon = {} if lexicon is None else read_pronunciations(lexicon)
@@ -185,7 +190,7 @@ class AcousticTask(ClipTask):
         output = model.generate(
             ids,
             lengths,
-            DecodingOptions(max_frames=1000, monotonic=self.config.guide == "measured"),
+            DecodingOptions(max_frames=1000, monotonic=self.config.monotonic),
             [torch.Generator(device).manual_seed(i) for i in range(len(clips))],
             speaker=speaker if len(speakers) > 1 else None,
         )

@@ -16,7 +16,6 @@ from glowtron.config import (
     AcousticRun,
     FastSpeech2Run,
     LappedConfig,
-    PostnetRun,
     RunConfig,
     VocoderRun,
     VocodingConfig,
@@ -125,8 +124,7 @@ def _with(voice: StoredVoice, trained: Trained) -> StoredVoice:
         decoding = DecodingOptions(monotonic=True)
         return replace(voice, config=replace(voice.config, acoustic=config.acoustic, decoding=decoding), acoustic=model)
     # Attention that was supervised by forced alignments works best with monotonic decoding.
-    monotonic = config.monotonic if isinstance(config, PostnetRun) else config.guide == "measured"
-    decoding = DecodingOptions(monotonic=monotonic)
+    decoding = DecodingOptions(monotonic=config.monotonic)
     return replace(voice, config=replace(voice.config, acoustic=config.acoustic, decoding=decoding), acoustic=model)
 
 

@@ -62,7 +62,7 @@ def fastspeech2_task(
         InputError: Data that cannot be used, and missing alignments.
     """
     if not alignments:
-        raise InputError("durations are learnt from alignments; make them with `glowtron align` and give --alignments")
+        raise InputError("durations are learnt from alignments; make them with `glowtron align` and give `alignments`")
     clips = corpora.clips()
     forced = read_alignments_of(clips, alignments)
     task = FastSpeech2Task(config, clips, corpora.decode(clips, config.acoustic.mel), forced, lexicon)
@@ -161,7 +161,7 @@ class FastSpeech2Task(ClipTask):
 
     def batches(self, first_step: int, shard: Shard) -> Iterator[Batch]:
         """As of all tasks; the content also tells whether the discriminator has joined by that step."""
-        adversarial, parts = self.config.adversarial, self.config.training.accumulate
+        adversarial, parts = self.config.adversarial, self.config.training.gradient_accumulation_steps
         for place, batch in enumerate(super().batches(first_step, shard)):
             step = first_step + place // parts
             joined = adversarial is not None and step >= adversarial.from_step

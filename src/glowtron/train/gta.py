@@ -15,7 +15,7 @@ from accelerate.utils import send_to_device
 from torch import Tensor
 
 from glowtron.checkpoint import load_voice
-from glowtron.config import AcousticConfig, FastSpeech2Run, PostnetRun, VocoderRun
+from glowtron.config import AcousticConfig, FastSpeech2Run, VocoderRun
 from glowtron.data.dataset import AcousticBatch, AcousticDataset, collate_acoustic
 from glowtron.data.durations import read_alignments_of
 from glowtron.data.manifest import Clip
@@ -67,8 +67,7 @@ def load_acoustic(source: Path) -> Acoustic:
         raise InputError(f"{source}: is the run of a {trained.config.type}; give that of a Tacotron 2")
     assert not isinstance(trained.config, VocoderRun | FastSpeech2Run)
     config = trained.config
-    monotonic = config.monotonic if isinstance(config, PostnetRun) else config.guide == "measured"
-    return Acoustic(config.acoustic, trained.model, monotonic)
+    return Acoustic(config.acoustic, trained.model, config.monotonic)
 
 
 def statistics_of(model: FastSpeech2) -> ProsodyStatistics:
@@ -129,7 +128,7 @@ def write_gta_mels(
     """
     if free_running and not alignments:
         raise InputError(
-            "free running needs alignments, or the mels would drift from the recordings; give --alignments"
+            "free running needs alignments, or the mels would drift from the recordings; give `alignments`"
         )
     config, model = _load(source)
     if isinstance(model, FastSpeech2) and (not alignments or free_running or before_postnet):
@@ -142,7 +141,7 @@ def write_gta_mels(
     left_out = {} if forced is None else {c.id: "it could not be aligned" for c in clips if c.id not in forced}
     clips = [clip for clip in clips if clip.id not in left_out]
     if not clips:
-        raise InputError("none of the clips has an alignment; give the --alignments of this data")
+        raise InputError("none of the clips has an alignment; give the `alignments` of this data")
     cache = corpora.decode(clips, config.mel)
     clips = _with_speakers(clips, config.speakers)
     clips.sort(key=lambda clip: len(cache.entry(clip).mel))

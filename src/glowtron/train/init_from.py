@@ -169,7 +169,7 @@ def _check_shapes(folder: Path, theirs: Mapping[str, Tensor], wanted: Mapping[st
         more = f" and {len(faults) - _MOST_NAMED} more" if len(faults) > _MOST_NAMED else ""
         raise InputError(
             f"{folder}: {len(faults)} tensors do not fit: {', '.join(faults[:_MOST_NAMED])}{more}; give the "
-            "configuration that it was made with, or begin these parts anew with --reinit"
+            "configuration that it was made with, or begin these parts anew with `reinit`"
         )
 
 

@@ -115,7 +115,7 @@ def fit(context: RunContext, state: TrainState) -> str:
         with clock.waiting():
             micro_batches = [
                 send_to_device(next(batches), context.accelerator.device, non_blocking=True)
-                for _ in range(config.accumulate)
+                for _ in range(config.gradient_accumulation_steps)
             ]
         metrics = optimizer_step(context, state, micro_batches)
         progress.step += 1
@@ -272,8 +272,12 @@ def open_run(task: Task, run: Path, device: str) -> Iterator[tuple[Accelerator, 
 
 def check_batch_size(training: TrainingConfig, n_processes: int) -> None:
     """Raise InputError if the processes cannot take equal shares of a batch, in equal parts."""
-    if training.batch_size % (n_processes * training.accumulate):
-        parts = f", in {training.accumulate} parts each" if training.accumulate > 1 else ""
+    if training.batch_size % (n_processes * training.gradient_accumulation_steps):
+        parts = (
+            f", in {training.gradient_accumulation_steps} parts each"
+            if training.gradient_accumulation_steps > 1
+            else ""
+        )
         raise InputError(
             f"training.batch_size {training.batch_size} cannot be shared by {n_processes} processes{parts}"
         )

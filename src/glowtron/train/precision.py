@@ -19,7 +19,7 @@ def check_precision(precision: str, device: torch.device) -> None:
     if precision in ("fp16", "tf32") and device.type != "cuda":
         raise InputError(
             f"training.precision {precision} needs a CUDA device, this is {device.type}; give "
-            "--set training.precision=bf16 or fp32"
+            "`training.precision=bf16` or fp32"
         )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
 from glowtron import config as configuration
 from glowtron.config import RunConfig, run_class
+from glowtron.config.renamed import RENAMED_KEYS, renamed_change, with_present_names
 from glowtron.errors import InputError, nearest, reason
 
 Kind = Literal["acoustic", "fastspeech2", "vocoder", "postnet"]
@@ -42,11 +44,19 @@ def recipe(kind: Kind, name_or_path: str | Path, changes: Iterable[str] = ()) ->
     if value.get("type", kind) != kind:
         raise InputError(f"{name_or_path} is for `train {value['type']}`, not for `train {kind}`")
     target = run_class(kind)
+    value, former = with_present_names(value)
+    _warn_of(former, str(name_or_path))
     config: RunConfig = configuration.from_dict(value, target, str(name_or_path))
     for change in changes:
         # One by one, so that an error names the change at fault.
-        config = configuration.from_dict(_changed(configuration.to_dict(config), change), target, f"--set {change}")
+        config = configuration.from_dict(_changed(configuration.to_dict(config), change), target, f"`changes` {change}")
     return config
+
+
+def _warn_of(former: Mapping[str, str], source: str) -> None:
+    """Warn that `source` has former names, which go on working for one release."""
+    for name, present in former.items():
+        warnings.warn(f"{source}: {name} is called {present} now", FutureWarning, stacklevel=4)
 
 
 def _folder() -> Any:
@@ -66,28 +76,30 @@ def _object(text: str, source: str) -> dict[str, Any]:
 def _changed(value: dict[str, Any], change: str) -> dict[str, Any]:
     key, equals, text = change.partition("=")
     if not equals:
-        raise InputError(f"--set {change}: give key=value, such as training.max_steps=1000")
+        raise InputError(f"`changes` {change}: give key=value, such as training.max_steps=1000")
     try:
         new = json.loads(text)
     except json.JSONDecodeError:
         new = text
-    key = key.strip()
+    key, new, former = renamed_change(key.strip(), new)
+    _warn_of(former, f"`changes` {change}")
     *parents, name = key.split(".")
     place = value
     for parent in parents:
         inner = place.get(parent)
         if not isinstance(inner, dict):
-            raise InputError(f"--set {change}: unknown key '{parent}'{_hint(key, parent, place, value)}")
+            raise InputError(f"`changes` {change}: unknown key '{parent}'{_hint(key, parent, place, value)}")
         place = inner
     if name not in place:
-        raise InputError(f"--set {change}: unknown key '{key}'{_hint(key, name, place, value)}")
+        raise InputError(f"`changes` {change}: unknown key '{key}'{_hint(key, name, place, value)}")
     place[name] = new
     return value
 
 
 def _hint(key: str, part: str, place: dict[str, Any], value: dict[str, Any]) -> str:
     """The path that ends as `key` does, if there is one, else what `part` of it may have been meant for in `place`."""
-    whole = next((path for path in _paths(value) if path.endswith(f".{key}")), None)
+    whole = next((path for path in (*_paths(value), *RENAMED_KEYS) if path.endswith(f".{key}")), None)
+    whole = RENAMED_KEYS.get(whole, whole) if whole else None
     return f" (did you mean '{whole}'?)" if whole else nearest(part, list(place))
 
 

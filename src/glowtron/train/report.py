@@ -86,7 +86,7 @@ def report_end(context: RunContext, progress: Progress, ended_by: str, error: st
     if ended_by == context.interruption.name:
         context.log.say(
             f"{ended_by}: stopped after step {progress.step}, checkpoint written; "
-            f"give the same command to go on (--run {context.run})"
+            f"the same run goes on from {context.run}"
         )
 
 
@@ -190,7 +190,7 @@ def make_report(run: Path, single: Path | None = None) -> dict[str, Any]:
             "device": result["machine"]["device"],
             "batch": training.batch_size,
             "batch_per_process": training.batch_size / result["processes"],
-            "accumulate": training.accumulate,
+            "gradient_accumulation_steps": training.gradient_accumulation_steps,
             "precision": training.precision,
             "torch": result["machine"]["torch"],
             "whole": configuration.to_dict(config),
@@ -232,10 +232,10 @@ def make_report(run: Path, single: Path | None = None) -> dict[str, Any]:
 
 def _scaling(result: Mapping[str, Any], speed: str, single: Path | None) -> dict[str, Any] | str:
     if single is None:
-        return "not measured: no run of one process was given to compare with (--single)"
+        return "not measured: no run of one process was given to compare with (`single`)"
     alone = read_result(single)
     if alone["processes"] != 1 or speed not in alone:
-        raise InputError(f"{single}: is no run of one process that counts {speed}; give such a one as --single")
+        raise InputError(f"{single}: is no run of one process that counts {speed}; give such a one as `single`")
     ratio = result[speed] / alone[speed]
     return {"run": str(single), "ratio_to_one_process": ratio, "efficiency": ratio / result["processes"]}
 

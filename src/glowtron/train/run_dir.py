@@ -25,7 +25,7 @@ def lock_run_dir(run: Path, config: RunConfig, data: Mapping[str, Any]) -> Itera
     schedule may get a later end. Raises InputError if the folder is another
     run's, if another process trains in it, and if it cannot be written.
     """
-    with hold(run, "another process is training there; wait for it, or give another --run", _MEND):
+    with hold(run, "another process is training there; wait for it, or give another `run`", _MEND):
         _claim(run, {"config.json": configuration.to_dict(config), "data.json": json.loads(json.dumps(dict(data)))})
         yield
 
@@ -57,11 +57,11 @@ def _differs(path: Path, now: dict[str, Any]) -> bool:
     """True if a begun run's file has to be written anew. Raises InputError if it is another run's."""
     run = path.parent
     if not path.exists():
-        raise InputError(f"{run} holds checkpoints but no {path.name}; restore the file, or give another --run")
+        raise InputError(f"{run} holds checkpoints but no {path.name}; restore the file, or give another `run`")
     try:
         then = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: damaged ({reason(error)}); restore the file, or give another --run") from error
+        raise InputError(f"{path}: damaged ({reason(error)}); restore the file, or give another `run`") from error
     what = "other data"
     if path.name == "data.json" and isinstance(then, dict) and "from" in then:
         now = {"from": then["from"], **now}  # Once a run has a checkpoint, its first weights no longer matter.
@@ -75,7 +75,7 @@ def _differs(path: Path, now: dict[str, Any]) -> bool:
                 return True
     if differing := differences(then, now):
         raise InputError(
-            f"{run} holds a run with {what}: {'; '.join(differing)}; give the same to go on with it, or another --run"
+            f"{run} holds a run with {what}: {'; '.join(differing)}; give the same to go on with it, or another `run`"
         )
     return False
 

@@ -20,15 +20,15 @@ def last_step(training: TrainingConfig, n_items: int) -> int:
 def learning_rate(step: int, config: OptimizerConfig, last: int, steps_per_epoch: float) -> float:
     """Rate of the step that starts after `step` steps are done; `last`: steps of the whole run.
 
-    Rises in a straight line over `warmup_steps`, then is the share of `lr` that `anneal` gives for the time, as in the
-    published training of Tacotron 2 (`constant`), or falls along half a cosine to `final_share * lr` at the end
+    Rises in a straight line over `warmup_steps`, then is the share of `lr` that `lr_milestones` gives for the time, as
+    in the published training of Tacotron 2 (`constant`), or falls along half a cosine to `final_share * lr` at the end
     (`cosine`; Loshchilov & Hutter 2017, without restarts).
     """
     if step < config.warmup_steps:
         return config.lr * (step + 1) / config.warmup_steps
     if config.schedule == "constant":
-        now = step / steps_per_epoch if config.anneal_unit == "epochs" else step
-        return config.lr * next((share for since, share in reversed(config.anneal) if now >= since), 1.0)
+        now = step / steps_per_epoch if config.lr_milestone_unit == "epochs" else step
+        return config.lr * next((share for since, share in reversed(config.lr_milestones) if now >= since), 1.0)
     done = (step - config.warmup_steps) / max(1, last - config.warmup_steps)
     fall = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
     return config.lr * (config.final_share + (1 - config.final_share) * fall)

@@ -147,7 +147,7 @@ class ClipTask(Task):
             lengths=self.lengths(),
             world_size=shard.world_size,
             rank=shard.rank,
-            parts=config.accumulate,
+            parts=config.gradient_accumulation_steps,
             first_step=first_step,
         )
         return load_batches(self.dataset, self.clips, order, self.collate, config.workers)
@@ -192,7 +192,7 @@ class Corpora(NamedTuple):
     def clips(self, *, needs_text: bool = True) -> list[Clip]:
         """All clips. Raises InputError for lists that cannot be read and recordings that are missing."""
         if not self.sources:
-            raise InputError("there is no data to train on; give at least one --data")
+            raise InputError("there is nothing to train on; give `data`")
         return read_corpora(self.sources, self.root, needs_text=needs_text)
 
     def decode(self, clips: Sequence[Clip], mel: MelConfig) -> Cache:

@@ -167,7 +167,7 @@ class VocoderTask(ClipTask):
 
     def batches(self, first_step: int, shard: Shard) -> Iterator[Batch]:
         """As of all tasks; with a stage on sound the content also tells whether the step is of that stage."""
-        sound, parts = self.config.sound, self.config.training.accumulate
+        sound, parts = self.config.sound, self.config.training.gradient_accumulation_steps
         for place, batch in enumerate(super().batches(first_step, shard)):
             if sound is None:
                 yield batch
@@ -183,7 +183,7 @@ class VocoderTask(ClipTask):
         """
         config = self.config
         if config.sound is None:
-            flow = model(*batch.content, recompute=config.recompute_flows)
+            flow = model(*batch.content, recompute=config.activation_checkpointing)
             return {"loss": flow_loss(flow, config.sigma)}
         if not model.training:
             nll = flow_loss(model(batch.content, None), config.sigma)
@@ -191,7 +191,7 @@ class VocoderTask(ClipTask):
         content, on_sound = batch.content
         if not on_sound:
             assert isinstance(self.model, AdversarialWaveGlow)
-            nll = flow_loss(model(content, None, recompute=config.recompute_flows), config.sigma)
+            nll = flow_loss(model(content, None, recompute=config.activation_checkpointing), config.sigma)
             return {"loss": nll + idle(self.model.discriminator)}
         return self._sound_losses(model(content, self._noise(content, generator)))
 
