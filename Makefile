@@ -37,7 +37,7 @@ KERNEL := hatch_build.py $(wildcard src/glowtron/engines/*.[ch])
 .venv/.core: pyproject.toml constraints.txt $(KERNEL)
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 10) <= sys.version_info < (3, 14) else "Glowtron needs Python 3.10 to 3.13; choose one with: make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) --editable .
+	$(PIP) --editable '.[torch]'
 	touch $@
 
 .venv/.dev: pyproject.toml constraints.txt instruments.txt $(KERNEL) | .venv/.core

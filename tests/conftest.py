@@ -11,18 +11,20 @@ import soundfile
 import torch
 from hypothesis import settings
 
-from glowtron.checkpoint import StoredVoice, VoiceFile, save_voice
+from glowtron.checkpoint import StoredVoice, save_voice
 from glowtron.config import (
     AcousticConfig,
+    DecodingOptions,
     LappedConfig,
     Tacotron2Config,
     TextConfig,
     VocodingConfig,
+    VoiceFile,
     WaveGlowConfig,
     WaveNetConfig,
 )
 from glowtron.data.manifest import read_manifest
-from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
+from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
 from glowtron.text.frontend import make_frontend
 from parity_files import PARITY, unpack_checkpoints

@@ -10,20 +10,24 @@ import pytest
 import torch
 from torch import nn
 
-from glowtron import checkpoint
-from glowtron.checkpoint import FORMAT_VERSION, StoredVoice, VoiceFile, load_voice, read_voice_file, save_voice
+from glowtron import voice_folder
+from glowtron.checkpoint import StoredVoice, load_voice, save_voice
 from glowtron.config import (
+    FORMAT_VERSION,
     AcousticConfig,
+    DecodingOptions,
     GriffinLimConfig,
     LappedConfig,
     MelConfig,
     Tacotron2Config,
+    VoiceFile,
     WaveGlowConfig,
     WaveNetConfig,
 )
 from glowtron.errors import InputError
-from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
+from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
+from glowtron.voice_folder import read_voice_file
 
 MEL = MelConfig(n_mels=8)
 ACOUSTIC = AcousticConfig(
@@ -233,7 +237,7 @@ def test_weights_that_are_something_else(voice: StoredVoice, tmp_path: Path) -> 
     """Even where the sha256 was brought in line."""
     save_voice(voice, tmp_path / "v")
     (tmp_path / "v" / "vocoder.safetensors").write_bytes(b"not weights")
-    sha256 = checkpoint._sha256(b"not weights")
+    sha256 = voice_folder.sha256(b"not weights")
     edit(tmp_path / "v" / "voice.json", lambda v: v["sha256"].update({"vocoder.safetensors": sha256}))
     with pytest.raises(InputError, match=r"vocoder\.safetensors: is no safetensors file"):
         load_voice(tmp_path / "v")

@@ -9,21 +9,22 @@ import pytest
 import torch
 
 from glowtron import Voice
-from glowtron.checkpoint import StoredVoice, VoiceFile, load_voice, save_voice
+from glowtron.checkpoint import StoredVoice, load_voice, save_voice
 from glowtron.config import (
     AcousticConfig,
+    DecodingOptions,
     FastSpeech2Config,
     LappedConfig,
     ProsodyOptions,
     TextConfig,
     VocodingConfig,
+    VoiceFile,
     WaveGlowConfig,
     WaveNetConfig,
 )
 from glowtron.data.pitch import track_pitch
 from glowtron.errors import InputError
 from glowtron.models.fastspeech2 import FastSpeech2
-from glowtron.models.tacotron2 import DecodingOptions
 from glowtron.models.waveglow import WaveGlow
 
 TEXT = "One two three, four five. Six seven?"

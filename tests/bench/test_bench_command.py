@@ -20,19 +20,21 @@ from glowtron.bench.training import bench_training
 from glowtron.bench.training_step import TrainingWork, clips, find_run, with_alignment
 from glowtron.bench.vocoder import VocoderWork, bench_vocoder
 from glowtron.bench.weights import realistic_acoustic_weights, realistic_weights
-from glowtron.checkpoint import StoredVoice, VoiceFile, save_voice
+from glowtron.checkpoint import StoredVoice, save_voice
 from glowtron.cli import main
 from glowtron.config import (
     AcousticConfig,
     AcousticRun,
+    DecodingOptions,
     MelConfig,
     Tacotron2Config,
+    VoiceFile,
     WaveGlowConfig,
     WaveNetConfig,
     to_dict,
 )
 from glowtron.errors import InputError
-from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
+from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
 
 SETTINGS = Settings(runs=2, warm_up=1, threads=1)

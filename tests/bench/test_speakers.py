@@ -9,8 +9,8 @@ import torch
 
 from glowtron.bench.plain_waveglow import PlainWaveGlow
 from glowtron.bench.vocoder import Vocoder, VocoderWork
-from glowtron.checkpoint import StoredVoice, VoiceFile, save_voice
-from glowtron.config import WaveGlowConfig, WaveNetConfig
+from glowtron.checkpoint import StoredVoice, save_voice
+from glowtron.config import VoiceFile, WaveGlowConfig, WaveNetConfig
 from glowtron.errors import InputError
 from glowtron.models.waveglow import WaveGlow
 

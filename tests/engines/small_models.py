@@ -9,11 +9,19 @@ import torch
 from torch import Tensor
 
 from glowtron.bench.weights import realistic_weights
-from glowtron.config import GroupingConfig, LappedConfig, MelConfig, Tacotron2Config, WaveGlowConfig, WaveNetConfig
+from glowtron.config import (
+    DecodingOptions,
+    GroupingConfig,
+    LappedConfig,
+    MelConfig,
+    Tacotron2Config,
+    WaveGlowConfig,
+    WaveNetConfig,
+)
 from glowtron.engines.cuda_info import Card
 from glowtron.engines.cuda_launches import Launches, Tensors
 from glowtron.models.decode import AcousticOutput
-from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
+from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
 
 MEL = MelConfig(n_mels=6, hop_length=16, n_fft=64, win_length=64)

@@ -18,7 +18,7 @@ from small_models import LENGTHS, MONOTONIC, SMALL, assert_same, noise, small_ta
 from torch import Tensor
 
 from glowtron.bench.weights import realistic_acoustic_weights
-from glowtron.config import Tacotron2Config
+from glowtron.config import DecodingOptions, Tacotron2Config
 from glowtron.engines import cpu_tacotron2 as fast_tacotron2
 from glowtron.engines.cpu_decoder import Place
 from glowtron.engines.cpu_decoder_native import Found, find_kernel
@@ -29,7 +29,7 @@ from glowtron.errors import InputError
 from glowtron.importers import read_published
 from glowtron.models.monotonic import finish, move_on
 from glowtron.models.published_tacotron2 import config_from_published, from_published
-from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
+from glowtron.models.tacotron2 import Tacotron2
 
 SOFT = DecodingOptions(max_frames=47, stop_threshold=0.7)
 PRECISIONS = ("fp32", "bf16", "int8")

@@ -23,11 +23,12 @@ from small_models import (
     with_compiler,
 )
 
+from glowtron.config import DecodingOptions
 from glowtron.engines.cuda_decoder import CudaTacotron2, NarrowRecurrence, accelerate_tacotron2_on_cuda
 from glowtron.engines.cuda_launches import Launches, Tensors
 from glowtron.errors import InputError
 from glowtron.models.decode import AcousticOutput
-from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
+from glowtron.models.tacotron2 import Tacotron2
 
 SOFT = DecodingOptions(max_frames=147, stop_threshold=0.7)
 # Long enough for several blocks of steps: texts leave between them.

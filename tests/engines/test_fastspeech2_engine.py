@@ -7,11 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from glowtron.config import FastSpeech2Config, ProsodyOptions
+from glowtron.config import DecodingOptions, FastSpeech2Config, ProsodyOptions
 from glowtron.engines.fastspeech2 import FastSpeech2Engine, hard_alignment
 from glowtron.engines.hardware import Precision
 from glowtron.models.fastspeech2 import FastSpeech2
-from glowtron.models.tacotron2 import DecodingOptions
 
 TINY = FastSpeech2Config(
     n_speakers=2, channels=16, pitch_channels=12, decoder_channels=14, decoder_dilations=(1, 2), pitch_dilations=(1, 2)

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from glowtron.checkpoint import load_voice
-from glowtron.config import MelConfig, Tacotron2Config, TextConfig
+from glowtron.config import DecodingOptions, MelConfig, Tacotron2Config, TextConfig
 from glowtron.errors import InputError
 from glowtron.importers import import_voice, read_published
 from glowtron.models.published_tacotron2 import config_from_published, from_published, published_layout
-from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
+from glowtron.models.tacotron2 import Tacotron2
 from glowtron.text.frontend import make_frontend
 from glowtron.text.symbols import FIRST_SOUND
 

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from glowtron.config import Tacotron2Config
+from glowtron.config import DecodingOptions, Tacotron2Config
 from glowtron.engines.convolutions import MatrixConvolution, shifted_views
 from glowtron.importers import read_published
 from glowtron.models.convolution import Convolution, matrix_from_taps
 from glowtron.models.monotonic import REACH, finish, longest_dwells, move_on
 from glowtron.models.published_tacotron2 import config_from_published, from_published
-from glowtron.models.tacotron2 import DecodingOptions, Memory, Tacotron2, Tacotron2Output
+from glowtron.models.tacotron2 import Memory, Tacotron2, Tacotron2Output
 from glowtron.models.tacotron2_loss import attention_loss, guided_attention_loss, loss, symbols_of_steps
 
 NO_DROPOUT = {"prenet_dropout": 0.0, "encoder_dropout": 0.0, "rnn_dropout": 0.0, "postnet_dropout": 0.0}

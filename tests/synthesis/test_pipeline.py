@@ -14,8 +14,8 @@ import pytest
 
 from glowtron import SynthesisOptions, Voice
 from glowtron.checkpoint import load_voice
+from glowtron.config import DecodingOptions
 from glowtron.engines.cpu_tacotron2 import FEW_TEXTS
-from glowtron.models.tacotron2 import DecodingOptions
 from glowtron.synthesis.pipeline import BATCH, FIRST_FRAMES, MOST_FRAMES
 from glowtron.synthesis.trimming import trim_bounds
 from glowtron.text.symbols import SYMBOL_IDS

@@ -11,9 +11,8 @@ import torch
 
 from glowtron import Audio, SynthesisOptions, Voice
 from glowtron.checkpoint import StoredVoice, load_voice, save_voice
-from glowtron.config import GriffinLimConfig
+from glowtron.config import DecodingOptions, GriffinLimConfig
 from glowtron.errors import InputError
-from glowtron.models.tacotron2 import DecodingOptions
 from glowtron.models.waveglow import WaveGlow
 
 NOISE = Audio(0.1 * np.random.default_rng(0).standard_normal(6000).astype(np.float32), 22_050)

@@ -131,7 +131,7 @@ def trained(tiny_corpus, tmp_path, alignments) -> Path:
 
 
 def test_a_run_becomes_a_voice(trained, tmp_path) -> None:
-    export([trained], tmp_path / "voice", dtype=torch.float32)
+    export([trained], tmp_path / "voice", store="float32")
     voice, run = load_voice(tmp_path / "voice"), load_run(trained)
     assert isinstance(voice.acoustic, FastSpeech2)
     assert voice.config.decoding.monotonic

@@ -66,7 +66,7 @@ def test_each_mel_is_the_models_and_as_long_as_its_recording(
     make("again", **given)
     assert all(np.array_equal(mel, np.load(tmp_path / "again" / f"{name}.npy")) for name, mel in mels.items())
     # The average of the weights speaks, as it does in the voice that is made of the run.
-    export([acoustic], tmp_path / "voice", dtype=torch.float32)
+    export([acoustic], tmp_path / "voice", store="float32")
     make("voice-mels", source=tmp_path / "voice", **given)
     for name, mel in mels.items():
         np.testing.assert_allclose(mel, np.load(tmp_path / "voice-mels" / f"{name}.npy"), atol=1e-5)

@@ -10,8 +10,8 @@ from runs import run_training
 from test_acoustic_task import CONFIG as ACOUSTIC
 from test_vocoder_task import CONFIG as VOCODER
 
-from glowtron.checkpoint import StoredVoice, VoiceFile, load_voice, save_voice
-from glowtron.config import AcousticConfig, GroupingConfig
+from glowtron.checkpoint import StoredVoice, load_voice, save_voice
+from glowtron.config import AcousticConfig, GroupingConfig, VoiceFile
 from glowtron.errors import InputError
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow

@@ -29,7 +29,7 @@ def trained(tiny_corpus, tmp_path, monkeypatch):
 
 def test_two_runs_become_a_voice_with_their_averaged_weights(trained, tmp_path):
     acoustic, vocoder = trained(ACOUSTIC, "acoustic"), trained(VOCODER, "vocoder")
-    file = export([vocoder, acoustic], tmp_path / "voice", dtype=torch.float32)
+    file = export([vocoder, acoustic], tmp_path / "voice", store="float32")
     assert file.name == "voice" and file.training_data == "acoustic: 6 clips of speaker; vocoder: 6 clips of speaker"
     held_out = [json.loads((run / "data.json").read_text())["held_out"] for run in (acoustic, vocoder)]
     assert file.held_out and set(file.held_out) == set(held_out[0]) & set(held_out[1])
@@ -70,9 +70,9 @@ def test_without_an_average_the_weights_themselves_are_taken(trained):
 
 def test_a_voice_gives_the_model_that_no_run_does(trained, tmp_path):
     acoustic, vocoder = trained(ACOUSTIC, "acoustic"), trained(VOCODER, "vocoder")
-    both = export([acoustic, vocoder], tmp_path / "both", dtype=torch.float32)
+    both = export([acoustic, vocoder], tmp_path / "both", store="float32")
     for run, part in ((acoustic, "vocoder"), (vocoder, "acoustic")):
-        file = export([run, tmp_path / "both"], tmp_path / f"with-{part}", dtype=torch.float32)
+        file = export([run, tmp_path / "both"], tmp_path / f"with-{part}", store="float32")
         assert file.sha256 == both.sha256 and file.held_out == both.held_out
         assert (file.decoding, file.vocoding) == (both.decoding, both.vocoding)
         assert f"{part}: of both (acoustic: 6 clips of speaker; vocoder: 6 clips of speaker)" in file.training_data

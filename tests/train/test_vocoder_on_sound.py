@@ -80,7 +80,7 @@ def test_resumed_is_uninterrupted_and_becomes_a_voice(tiny_corpus, tmp_path) -> 
     whole, parts = run("whole", 6), run("parts", 4, 6)
     for name, weight in whole.items():
         assert torch.equal(weight, parts[name]), name
-    export([tmp_path / "whole"], tmp_path / "voice", dtype=torch.float32)
+    export([tmp_path / "whole"], tmp_path / "voice", store="float32")
     vocoder = load_voice(tmp_path / "voice").vocoder
     trained = load_run(tmp_path / "whole").model
     assert isinstance(vocoder, WaveGlow) and isinstance(trained, WaveGlow)

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from glowtron.bench.plain_tacotron2 import PlainOutput, PlainTacotron2, plain_loss
 from glowtron.bench.plain_waveglow import PlainWaveGlow
-from glowtron.config import Tacotron2Config
-from glowtron.models.tacotron2 import DecodingOptions, Tacotron2, Tacotron2Output
+from glowtron.config import DecodingOptions, Tacotron2Config
+from glowtron.models.tacotron2 import Tacotron2, Tacotron2Output
 from glowtron.models.tacotron2_loss import loss as tacotron2_loss
 from glowtron.models.waveglow import WaveGlow, draw_noise, flow_loss
 

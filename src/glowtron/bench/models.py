@@ -8,10 +8,18 @@ import torch
 from torch import Tensor
 
 from glowtron.bench.weights import realistic_acoustic_weights, realistic_weights
-from glowtron.checkpoint import StoredVoice, VoiceFile, load_voice
-from glowtron.config import AcousticConfig, MelConfig, Tacotron2Config, WaveGlowConfig, WaveNetConfig
+from glowtron.checkpoint import StoredVoice, load_voice
+from glowtron.config import (
+    AcousticConfig,
+    DecodingOptions,
+    MelConfig,
+    Tacotron2Config,
+    VoiceFile,
+    WaveGlowConfig,
+    WaveNetConfig,
+)
 from glowtron.errors import InputError
-from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
+from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
 from glowtron.text.frontend import make_frontend
 from glowtron.voices import find_voice

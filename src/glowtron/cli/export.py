@@ -34,12 +34,10 @@ def export(sources: tuple[str, ...], output: str, store: str) -> None:
     folder = Path(output)
     check_folder(folder)
 
-    import torch
-
     from glowtron.train.export import export as export_runs
     from glowtron.voices import find_voice, shipped
 
     # A folder here comes first; only a name that means none here is a shipped voice's.
     places = [find_voice(one) if one in shipped() and not Path(one).exists() else Path(one) for one in sources]
-    export_runs(places, folder, dtype=getattr(torch, store))
+    export_runs(places, folder, store=store)
     click.echo(f"{folder}: exported; try: glowtron voices {folder}")

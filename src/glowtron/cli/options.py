@@ -136,6 +136,14 @@ def synthesis_options(command: F) -> F:
                 help="auto (a GPU if there is one), cpu, cuda or cuda:1.",
                 show_default=True,
             ),
+            click.option(
+                "--runtime",
+                type=click.Choice(["auto", "torch", "onnx"]),
+                default="auto",
+                help="What computes: torch; onnx, without it, on the CPU, which starts sooner; auto: torch where it is "
+                "installed.",
+                show_default=True,
+            ),
             click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only."),
         ]
     ):

@@ -120,7 +120,7 @@ def _text_config(folder: Path) -> TextConfig:
         value = json.loads(path.read_text(encoding="utf-8"))["acoustic"]["text"]
         config: TextConfig = from_dict(value, TextConfig, str(path))
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        from glowtron.checkpoint import read_voice_file
+        from glowtron.voice_folder import read_voice_file
 
         acoustic = read_voice_file(folder).acoustic  # Which says what is wrong with the file.
         if acoustic is None:

@@ -187,9 +187,10 @@ def say(
 
     from glowtron.voice import Voice
 
-    voice_name, lexicon, device, quiet = (options.pop(name) for name in ("voice", "lexicon", "device", "quiet"))
+    voice_name, quiet = options.pop("voice"), options.pop("quiet")
+    how = {name: options.pop(name) for name in ("lexicon", "device", "runtime")}
     chosen = SynthesisOptions(**options)
-    voice = Voice.load(voice_name, device=device, lexicon=lexicon)
+    voice = Voice.load(voice_name, **how)
     voice.runtime.suit_threads()
     if ssml:
         jobs = [_marked(job, voice) for job in jobs]

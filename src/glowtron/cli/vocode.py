@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -34,7 +34,14 @@ from glowtron.cli.script import STREAM
 @click.option("--speaker", metavar="NAME", help="Whose voice it is, to a vocoder of several.  [default: the first]")
 @synthesis_options
 def vocode(
-    input: str, output: str, format: str | None, voice: str | None, device: str, quiet: bool, **options: Any
+    input: str,
+    output: str,
+    format: str | None,
+    voice: str | None,
+    device: str,
+    runtime: Literal["auto", "torch", "onnx"],
+    quiet: bool,
+    **options: Any,
 ) -> None:
     """Turn a recording into a mel and back into sound.
 
@@ -66,7 +73,7 @@ def vocode(
     from glowtron.voice import Voice
 
     chosen = SynthesisOptions(**options)
-    speaking = Voice.load(voice, device=device)
+    speaking = Voice.load(voice, device=device, runtime=runtime)
     speaking.runtime.suit_threads()
     converted = header.conversion(speaking.mel.sample_rate)
     if converted and not quiet:

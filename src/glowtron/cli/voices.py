@@ -11,7 +11,7 @@ import click
 from glowtron.errors import InputError
 
 if TYPE_CHECKING:
-    from glowtron.checkpoint import VoiceFile
+    from glowtron.config import VoiceFile
 
 
 @click.command()
@@ -26,7 +26,7 @@ def voices(voice: str | None) -> None:
       glowtron voices
       glowtron voices my-voice
     """
-    from glowtron.checkpoint import read_voice_file
+    from glowtron.voice_folder import read_voice_file
     from glowtron.voices import VOICES, find_voice, shipped
 
     if voice is not None:

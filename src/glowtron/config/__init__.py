@@ -4,9 +4,12 @@ One fact lives in one place: sizes in the model's section, habits of training in
 or a value of another type is an `InputError` that names the key's path and the nearest known key.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from glowtron.config.checks import STRICT
 from glowtron.config.models import (
     AcousticConfig,
+    DecodingOptions,
     FastSpeech2Config,
     GriffinLimConfig,
     GroupingConfig,
@@ -21,26 +24,31 @@ from glowtron.config.models import (
     WaveNetConfig,
 )
 from glowtron.config.reading import from_dict, to_dict
-from glowtron.config.runs import (
-    AcousticRun,
-    AdversarialConfig,
-    FastSpeech2Run,
-    OptimizerConfig,
-    PatchDiscriminatorConfig,
-    PostnetRun,
-    RunConfig,
-    SoundConfig,
-    SpectralDiscriminatorConfig,
-    TrainingConfig,
-    VocoderRun,
-    run_class,
-)
+from glowtron.config.voice import FORMAT_VERSION, VoiceFile
+
+if TYPE_CHECKING:
+    from glowtron.config.runs import (
+        AcousticRun,
+        AdversarialConfig,
+        FastSpeech2Run,
+        OptimizerConfig,
+        PatchDiscriminatorConfig,
+        PostnetRun,
+        RunConfig,
+        SoundConfig,
+        SpectralDiscriminatorConfig,
+        TrainingConfig,
+        VocoderRun,
+        run_class,
+    )
 
 __all__ = [
+    "FORMAT_VERSION",
     "STRICT",
     "AcousticConfig",
     "AcousticRun",
     "AdversarialConfig",
+    "DecodingOptions",
     "FastSpeech2Config",
     "FastSpeech2Run",
     "GriffinLimConfig",
@@ -60,9 +68,19 @@ __all__ = [
     "VocoderConfig",
     "VocoderRun",
     "VocodingConfig",
+    "VoiceFile",
     "WaveGlowConfig",
     "WaveNetConfig",
     "from_dict",
     "run_class",
     "to_dict",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # What training is told is a third of all configuration, and nobody who only speaks waits for it.
+    if name not in __all__:
+        raise AttributeError(f"module 'glowtron.config' has no attribute '{name}'")
+    from glowtron.config import runs
+
+    return getattr(runs, name)

@@ -303,6 +303,26 @@ class ProsodyOptions:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class DecodingOptions:
+    """How an acoustic model runs."""
+
+    max_frames: int = 2000
+    """Where a text that does not stop is cut."""
+    stop_threshold: float = 0.5
+    """Stop probability that ends a text; monotonic attention weighs it over the steps at the last symbol instead."""
+    keep_stop_frame: bool = True
+    """Whether the step that asked to stop is part of the mel."""
+    monotonic: bool = False
+    """Whether the attention moves forward one symbol at a time; for models taught by measured alignments."""
+    max_dwell: int = 100
+    """Frames after which the monotonic attention leaves a symbol whatever the network says."""
+    max_sound_dwell: int = 43
+    """The same for letters and phones: half a second, which 9,999 of 10,000 phones of real speech do not last."""
+    prosody: ProsodyOptions = ProsodyOptions()
+    """Changes of predicted durations, pitch and energy; Tacotron 2 predicts none of them and ignores this."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class GriffinLimConfig:
     """Phase reconstruction without a network (Griffin & Lim 1984; Perraudin et al. 2013)."""
 

@@ -11,6 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from glowtron.config import DecodingOptions
 from glowtron.engines.convolutions import FoldedConvolutions
 from glowtron.engines.cpu_decoder import DecoderRun, DecoderWeights, Place
 from glowtron.engines.cpu_decoder_native import Found, Kernel, KernelRun, NativeMatrix, find_kernel, matrices_of
@@ -29,7 +30,7 @@ from glowtron.models.decode import (
     stream_mel,
 )
 from glowtron.models.monotonic import longest_dwells
-from glowtron.models.tacotron2 import DecodingOptions, Memory, Tacotron2, sequence_mask
+from glowtron.models.tacotron2 import Memory, Tacotron2, sequence_mask
 
 PRECISIONS = ("auto", "int8", "bf16", "fp32")
 

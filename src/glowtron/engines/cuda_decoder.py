@@ -18,12 +18,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from glowtron.config import DecodingOptions
 from glowtron.engines.cuda_info import Card, choose_on_card, exact_float32, find_card
 from glowtron.engines.cuda_launches import Fused, Launches, Recorded, Tensors, bucket, find_launches
 from glowtron.engines.hardware import Precision
 from glowtron.models.decode import AcousticOutput, DecoderRun, Steps, assemble, decode, step_limit
 from glowtron.models.monotonic import finish, longest_dwells
-from glowtron.models.tacotron2 import DecoderState, DecodingOptions, Memory, Tacotron2, sequence_mask
+from glowtron.models.tacotron2 import DecoderState, Memory, Tacotron2, sequence_mask
 
 STEPS = 32
 """Decoder steps between looks at what has ended."""

@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from glowtron.config import ProsodyOptions
+from glowtron.config import DecodingOptions, ProsodyOptions
 from glowtron.engines.hardware import Precision, choose_precision
 from glowtron.models.decode import AcousticOutput, MelChunk
 from glowtron.models.fastspeech2 import FastSpeech2, Plan, draw_noise
-from glowtron.models.tacotron2 import DecodingOptions
 
 
 def accelerate_fastspeech2(model: FastSpeech2, precision: str = "auto") -> FastSpeech2Engine:

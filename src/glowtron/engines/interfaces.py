@@ -8,9 +8,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from glowtron.config import FastSpeech2Config, ProsodyOptions, Tacotron2Config
+from glowtron.config import DecodingOptions, FastSpeech2Config, ProsodyOptions, Tacotron2Config
 from glowtron.models.decode import AcousticOutput, MelChunk
-from glowtron.models.tacotron2 import DecodingOptions
 
 
 class AcousticEngine(Protocol):

@@ -17,15 +17,16 @@ from typing import Literal
 import torch
 from pydantic import ValidationError
 
-from glowtron.checkpoint import StoredVoice, VoiceFile, check_is_voice_or_empty, load_voice, save_voice
-from glowtron.config import AcousticConfig, MelConfig, TextConfig
+from glowtron.checkpoint import StoredVoice, load_voice, save_voice
+from glowtron.config import AcousticConfig, DecodingOptions, MelConfig, TextConfig, VoiceFile
 from glowtron.errors import InputError
 from glowtron.importers.published import Published, read_published
 from glowtron.models import published_tacotron2, published_waveglow
-from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
+from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
 from glowtron.text.symbol_list import in_order, read_symbol_list
 from glowtron.text.symbols import SYMBOLS
+from glowtron.voice_folder import check_is_voice_or_empty
 
 
 def import_voice(

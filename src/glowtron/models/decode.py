@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from glowtron.models.tacotron2 import DecodingOptions
+    from glowtron.config import DecodingOptions
 
 NOISE_STEPS = 64
 """Decoder steps whose noise is drawn at once: a draw costs more by the call than by the number. Model and engines draw

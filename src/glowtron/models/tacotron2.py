@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -25,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from glowtron.config import ProsodyOptions, Tacotron2Config
+from glowtron.config import DecodingOptions, Tacotron2Config
 from glowtron.models.convolution import Convolution
 from glowtron.models.decode import NOISE_STEPS, AcousticOutput, DecoderRun, Steps, assemble, decode, step_limit
 from glowtron.models.monotonic import finish, longest_dwells, move_on
@@ -72,26 +71,6 @@ class Tacotron2Output(NamedTuple):
     """(B, S) one a decoder step."""
     alignment: Tensor
     """(B, S, N) attention weights."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DecodingOptions:
-    """How `generate` runs."""
-
-    max_frames: int = 2000
-    """Where a text that does not stop is cut."""
-    stop_threshold: float = 0.5
-    """Stop probability that ends a text; monotonic attention weighs it over the steps at the last symbol instead."""
-    keep_stop_frame: bool = True
-    """Whether the step that asked to stop is part of the mel."""
-    monotonic: bool = False
-    """Whether the attention moves forward one symbol at a time; for models taught by measured alignments."""
-    max_dwell: int = 100
-    """Frames after which the monotonic attention leaves a symbol whatever the network says."""
-    max_sound_dwell: int = 43
-    """The same for letters and phones: half a second, which 9,999 of 10,000 phones of real speech do not last."""
-    prosody: ProsodyOptions = field(default_factory=ProsodyOptions)
-    """Changes of predicted durations, pitch and energy; Tacotron 2 predicts none of them and ignores this."""
 
 
 class MaskedBatchNorm(nn.BatchNorm1d):

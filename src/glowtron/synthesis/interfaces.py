@@ -16,9 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from glowtron.checkpoint import VoiceFile
-    from glowtron.config import MelConfig, ProsodyOptions
-    from glowtron.models.tacotron2 import DecodingOptions
+    from glowtron.config import DecodingOptions, MelConfig, ProsodyOptions, VoiceFile
     from glowtron.synthesis.options import SynthesisOptions
 
 Floats: TypeAlias = NDArray[np.float32]

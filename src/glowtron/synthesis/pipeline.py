@@ -36,8 +36,7 @@ from glowtron.text.english import NothingToSayError, unspeakable
 from glowtron.text.frontend import Frontend, MarkedText
 
 if TYPE_CHECKING:
-    from glowtron.checkpoint import VoiceFile
-    from glowtron.models.tacotron2 import DecodingOptions
+    from glowtron.config import DecodingOptions, VoiceFile
     from glowtron.synthesis.wsola import Wsola
 
 BATCH = 8

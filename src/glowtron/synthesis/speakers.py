@@ -8,7 +8,7 @@ from glowtron.config import WaveGlowConfig
 from glowtron.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from glowtron.checkpoint import VoiceFile
+    from glowtron.config import VoiceFile
 
 
 def names(voice: VoiceFile) -> tuple[str, ...]:

@@ -12,15 +12,14 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from glowtron.checkpoint import StoredVoice, VoiceFile, save_voice
-from glowtron.config import MelConfig, ProsodyOptions
+from glowtron.checkpoint import StoredVoice, save_voice
+from glowtron.config import DecodingOptions, MelConfig, ProsodyOptions, VoiceFile
 from glowtron.engines.choose import acoustic_engine, vocoder_engine
 from glowtron.engines.hardware import SMALL, find_device, suit_threads
 from glowtron.engines.interfaces import AcousticEngine, IncrementalAcousticEngine, ProsodicEngine
 from glowtron.engines.waveglow import WaveGlowEngine
 from glowtron.errors import InputError, nearest
 from glowtron.mel import log_mel
-from glowtron.models.tacotron2 import DecodingOptions
 from glowtron.synthesis.interfaces import AcousticModel, Floats, MelPiece, SpokenMel, Vocoder
 from glowtron.synthesis.options import SynthesisOptions
 from glowtron.synthesis.vocoders import as_array, make_vocoder

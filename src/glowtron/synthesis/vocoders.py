@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glowtron.checkpoint import VoiceFile
-from glowtron.config import GriffinLimConfig, MelConfig
+from glowtron.config import GriffinLimConfig, MelConfig, VoiceFile
 from glowtron.engines.cpu_waveglow import FastWaveGlow
 from glowtron.engines.waveglow import WaveGlowEngine
 from glowtron.errors import InputError

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from glowtron.config import ProsodyOptions, TextConfig
 from glowtron.errors import InputError
-from glowtron.text import english, nvidia
+from glowtron.text import english
 from glowtron.text.phonemes import Phonemizer, Word
 from glowtron.text.sentences import MAX_CHARS, MIN_CHARS, Ending, Piece, split_pieces
 from glowtron.text.symbols import FIRST_SOUND, MARKUP, PAD, SYMBOLS, character_ids, phone_ids
@@ -193,10 +193,16 @@ class NvidiaFrontend(_CharacterFrontend):
 
     def normalize(self, text: str) -> str:
         """See `Frontend.normalize`. Empty text stays empty, as in the published program."""
+        from glowtron.text import nvidia
+
         return nvidia.clean(text)
 
     def _symbols(self, normalized: str) -> Iterator[tuple[str, list[int]]]:
-        return self._listed.symbols(normalized) if self._listed else nvidia.symbols(normalized)
+        if self._listed:
+            return self._listed.symbols(normalized)
+        from glowtron.text import nvidia
+
+        return nvidia.symbols(normalized)
 
 
 class BasicFrontend(_CharacterFrontend):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from glowtron.audio import Audio
-from glowtron.config import AcousticRun, GriffinLimConfig
+from glowtron.config import AcousticRun, DecodingOptions, GriffinLimConfig
 from glowtron.data.cache import Cache
 from glowtron.data.dataset import AcousticBatch, AcousticDataset, AcousticItem, collate_acoustic
 from glowtron.data.durations import Alignment, read_alignments_of
@@ -18,7 +18,7 @@ from glowtron.data.manifest import Clip
 from glowtron.data.sampler import Key
 from glowtron.errors import InputError
 from glowtron.models.griffin_lim import GriffinLim
-from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
+from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.tacotron2_loss import attention_loss, guided_attention_loss, loss, symbols_of_steps
 from glowtron.text.frontend import make_frontend
 from glowtron.text.lexicon import read_pronunciations

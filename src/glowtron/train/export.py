@@ -11,19 +11,21 @@ from typing import Any, NamedTuple
 import torch
 
 from glowtron import config as configuration
-from glowtron.checkpoint import StoredVoice, VoiceFile, load_voice, new_acoustic, save_voice
+from glowtron.checkpoint import StoredVoice, load_voice, new_acoustic, save_voice
 from glowtron.config import (
     AcousticRun,
+    DecodingOptions,
     FastSpeech2Run,
     LappedConfig,
     RunConfig,
     VocoderRun,
     VocodingConfig,
+    VoiceFile,
     run_class,
 )
 from glowtron.errors import InputError, reason
 from glowtron.models.fastspeech2 import FastSpeech2
-from glowtron.models.tacotron2 import DecodingOptions, Tacotron2
+from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
 from glowtron.train import checkpoints
 
@@ -75,14 +77,12 @@ def _model_prefix(config: RunConfig) -> str:
     return "" if isinstance(config, AcousticRun) else "acoustic."
 
 
-def export(
-    sources: Sequence[Path], folder: Path, *, name: str | None = None, dtype: torch.dtype = torch.float16
-) -> VoiceFile:
+def export(sources: Sequence[Path], folder: Path, *, name: str | None = None, store: str = "float16") -> VoiceFile:
     """Write a voice folder from one run of an acoustic model, one of a vocoder, or one of each.
 
     Among `sources` may be a voice's folder, which gives the model that no run does. name: of the voice (default: the
-    folder's); dtype: as in `save_voice`. Raises InputError as `load_run`, `load_voice` and `save_voice` do, for two
-    runs of one kind, and for a voice that has nothing to give.
+    folder's); store: `dtype` of `save_voice`, by its name. Raises InputError as `load_run`, `load_voice` and
+    `save_voice` do, for two runs of one kind, and for a voice that has nothing to give.
     """
     bases = [source for source in sources if (source / "voice.json").exists()]
     trained: dict[str, Trained] = {}
@@ -108,7 +108,7 @@ def export(
         voice = _with(voice, one)
     for base in bases:
         voice = _completed(voice, base)
-    return save_voice(voice, folder, dtype=dtype)
+    return save_voice(voice, folder, dtype=getattr(torch, store))
 
 
 def _with(voice: StoredVoice, trained: Trained) -> StoredVoice:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from glowtron.checkpoint import ACOUSTIC, VOCODER, load_voice, read_voice_file, vocoder_folder
+from glowtron.checkpoint import load_voice
 from glowtron.config import AcousticConfig, AcousticRun, FastSpeech2Run, RunConfig, VocoderRun, WaveGlowConfig, to_dict
 from glowtron.errors import InputError, nearest
 from glowtron.files import sha256
@@ -19,6 +19,7 @@ from glowtron.models.waveglow import WaveGlow
 from glowtron.train import checkpoints
 from glowtron.train.export import load_run
 from glowtron.train.run_dir import differences
+from glowtron.voice_folder import ACOUSTIC, VOCODER, read_voice_file, vocoder_folder
 
 _SPEAKERS = "speaker.weight"
 """Both models' table with a row a speaker, where there are several."""

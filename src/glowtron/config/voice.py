@@ -1,0 +1,47 @@
+"""What `voice.json` says of a voice."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Any
+
+from pydantic.dataclasses import dataclass
+
+from glowtron.config.checks import STRICT
+from glowtron.config.models import AcousticConfig, DecodingOptions, VocoderConfig, VocodingConfig
+
+FORMAT_VERSION = 1
+"""Goes up when older programs could not read a new folder."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class VoiceFile:
+    """What `voice.json` says."""
+
+    format_version: int = FORMAT_VERSION
+    """Of the folder's layout."""
+    name: str
+    description: str = ""
+    """What the voice is, for people."""
+    licence: str = ""
+    """Of the weights, an SPDX identifier where there is one."""
+    training_data: str = ""
+    """What the weights were trained on, and its licence."""
+    held_out: tuple[str, ...] = ()
+    """Clips, as speaker/id, of that data that no model here has seen: what `glowtron evaluate` measures on."""
+    acoustic: AcousticConfig | None = None
+    """The acoustic model; None: the folder has none."""
+    vocoder: VocoderConfig | None = None
+    """The vocoder; None: the folder has none."""
+    decoding: DecodingOptions = DecodingOptions()
+    """How the acoustic model wants to be run."""
+    attempts: int = 3
+    """Takes of a sentence until one has no fault, before it is split; 0: one take, whatever its faults."""
+    vocoder_of: str = ""
+    """Name of a voice in the folder beside this one whose vocoder it speaks with, in place of one of its own."""
+    vocoding: VocodingConfig = VocodingConfig()
+    """How the vocoder wants to be run."""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """How good the voice was measured to be."""
+    sha256: dict[str, str] = field(default_factory=dict)
+    """Of each file of weights, by its name; filled in by `save_voice`."""
