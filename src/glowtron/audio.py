@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from glowtron.errors import InputError
 from glowtron.files import unwritable, write_bytes
+from glowtron.ogg import OggPages
 
 FORMATS = {
     ".wav": ("WAV", "PCM_16"),
@@ -93,7 +94,7 @@ class Audio(NamedTuple):
         with soundfile.SoundFile(out, "w", audio.sample_rate, 1, encoding, format=container) as file:
             for start in range(0, len(pcm), _BLOCK):
                 file.write(pcm[start : start + _BLOCK])
-        return out.getvalue()
+        return OggPages().push(out.getvalue()) if container == "OGG" else out.getvalue()
 
     def pcm16(self) -> NDArray[np.int16]:
         """(L,) 16-bit samples, clipped and never wrapped; `.tobytes()` is raw PCM in this machine's byte order.
@@ -129,14 +130,18 @@ class AudioEncoder:
     A WAV header says that the length is not known, as other programs write it to pipes.
     """
 
-    def __init__(self, sample_rate: int, format: str = "wav") -> None:
-        """format: one of `FILE_FORMATS`. Raises InputError if it is none."""
-        self.sample_rate = sample_rate if format == "pcm" else encoded_rate(sample_rate, format)
+    def __init__(self, sample_rate: int, format: str = "wav", *, encoded_as: int | None = None) -> None:
+        """sample_rate: Hz of the samples that come. format: one of `FILE_FORMATS`. encoded_as: Hz of what is made;
+        None: the same, or the next higher one that the format knows. Raises InputError for an unknown format.
+        """
+        wanted = sample_rate if encoded_as is None else encoded_as
+        self.sample_rate = wanted if format == "pcm" else encoded_rate(wanted, format)
         """Hz of what is made."""
         self._resampler = None
         if self.sample_rate != sample_rate:
             self._resampler = soxr.ResampleStream(sample_rate, self.sample_rate, 1, dtype="float32", quality="HQ")
         self._sink, self._file = _Appended(), None
+        self._pages = OggPages() if format in ("ogg", "opus") else None
         if format == "wav":
             self._sink.write(_streamed_wav_header(self.sample_rate))
         elif format != "pcm":
@@ -169,7 +174,8 @@ class AudioEncoder:
             self._file.write(pcm[start : start + _BLOCK])
         if last:
             self._file.close()
-        return self._sink.take()
+        data = self._sink.take()
+        return data if self._pages is None else self._pages.push(data)
 
 
 class _Appended(io.RawIOBase):

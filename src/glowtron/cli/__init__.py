@@ -24,6 +24,7 @@ from glowtron.cli.options import with_new_names
 from glowtron.cli.phonemes import phonemes
 from glowtron.cli.prepare import prepare
 from glowtron.cli.say import say
+from glowtron.cli.serve import serve
 from glowtron.cli.train import train
 from glowtron.cli.vocode import vocode
 from glowtron.cli.voices import voices
@@ -76,7 +77,22 @@ def glowtron(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (say, book, phonemes, vocode, voices, import_, prepare, train, align, mels, export, evaluate, bench):
+for _command in (
+    say,
+    book,
+    serve,
+    phonemes,
+    vocode,
+    voices,
+    import_,
+    prepare,
+    train,
+    align,
+    mels,
+    export,
+    evaluate,
+    bench,
+):
     glowtron.add_command(_command)
 
 

@@ -43,6 +43,8 @@ BATCH = 8
 """Sentences that the acoustic model synthesises at once: a decoder step for eight costs hardly more than for one."""
 FIRST_FRAMES, MOST_FRAMES = 16, 128
 """Mel frames of a sentence's first piece of sound, and of its largest; each piece is twice the one before."""
+DECODED_GROWTH, MOST_DECODED_FRAMES = 4, 256
+"""The same where sound is computed while the decoder runs: such voices are small, and each piece costs some rounds."""
 SAID_NOTHING = "said nothing"
 
 
@@ -425,7 +427,7 @@ class MelTrimmer:
             return None
         piece = np.concatenate(self._waiting, axis=1)
         self._waiting = []
-        self._missing = self._n_frames = min(2 * self._n_frames, MOST_FRAMES)
+        self._missing = self._n_frames = min(DECODED_GROWTH * self._n_frames, MOST_DECODED_FRAMES)
         return piece
 
     def _settle(self, chunk: MelPiece) -> Floats:

@@ -1,0 +1,141 @@
+"""Runs the application: one process or several on one port, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from glowtron.errors import InputError
+from glowtron.serve.access import Access
+from glowtron.serve.app import make_app
+from glowtron.serve.settings import ServerSettings
+from glowtron.serve.speaker import quiet_about_faults
+
+SETTINGS = "GLOWTRON_SERVER_SETTINGS"
+"""Environment variable that tells a worker process its settings, as JSON."""
+
+HEAD_TIMEOUT_S = 10.0
+"""Seconds within which a client must have sent its first request's head."""
+
+MAX_CONNECTIONS = 1_000
+"""Of one process; further ones are answered 503."""
+
+
+def serve(settings: ServerSettings, workers: int = 1, tell: Callable[[str], object] = print) -> None:
+    """Serve until SIGTERM or Ctrl-C; then requests in work are finished.
+
+    Args:
+        settings: How the server behaves.
+        workers: Processes that share the port; each has its own voices, turns and limits.
+        tell: Called with lines for people.
+
+    Raises:
+        InputError: The address cannot be listened on, or a voice cannot be loaded.
+    """
+    if workers < 1:
+        raise InputError(f"workers must be 1 or more, got {workers}")
+    quiet_about_faults()
+    listening = _listen(settings)
+    host, port = listening.getsockname()[:2]
+    tell(f"speech at http://{host}:{port}/v1 (OpenAI's shape: /v1/audio/speech); stop with Ctrl-C")
+    if settings.host not in ("127.0.0.1", "::1", "localhost") and settings.api_key is None:
+        tell("anybody who reaches this address may use it; --api-key asks for a key")
+    if workers > 1:
+        _serve_in_processes(settings, listening, workers)
+        return
+    app = make_app(settings)
+    server = uvicorn.Server(_config(app, settings))
+    try:
+        server.run([listening])
+    finally:
+        app.close()
+        listening.close()
+
+
+def _serve_in_processes(settings: ServerSettings, listening: socket.socket, workers: int) -> None:
+    from uvicorn.supervisors import Multiprocess
+
+    os.environ[SETTINGS] = json.dumps(asdict(settings))
+    counters = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="glowtron-metrics-")
+    config = _config("glowtron.serve.server:app_of_worker", settings, workers)
+    try:
+        Multiprocess(config, sockets=[listening]).run()
+    finally:
+        shutil.rmtree(counters, ignore_errors=True)
+
+
+def app_of_worker() -> Access:
+    """The application of one of several processes."""
+    quiet_about_faults()
+    told: dict[str, Any] = json.loads(os.environ[SETTINGS])
+    told["voices"] = tuple(told["voices"])
+    return make_app(ServerSettings(**told))
+
+
+def _config(app: Any, settings: ServerSettings, workers: int = 1) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        factory=isinstance(app, str),
+        workers=workers,
+        http=ImpatientProtocol,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=round(settings.drain_timeout_s),
+        h11_max_incomplete_event_size=65_536,
+    )
+
+
+class ImpatientProtocol(H11Protocol):
+    """HTTP/1.1 that hangs up on who connects and sends no whole head in time: uvicorn would wait for ever."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See `asyncio.Protocol`."""
+        super().connection_made(transport)
+        self._deadline = self.loop.call_later(HEAD_TIMEOUT_S, self._hang_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See `asyncio.Protocol`."""
+        self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def _hang_up(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():
+            self.transport.close()
+
+
+def _listen(settings: ServerSettings) -> socket.socket:
+    """A socket that listens, so that what is wrong with the address is told before voices are loaded."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind)
+    except OSError as error:
+        raise InputError(f"host '{settings.host}' is no address of this machine: {error.strerror}") from error
+    if sys.platform != "win32":
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(address)
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        place = f"{settings.host}:{settings.port}"
+        raise InputError(f"cannot listen on {place}: {error.strerror}; choose another port") from error
+    listening.set_inheritable(True)
+    return listening
