@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from glowtron.engines.hardware import SMALL
 from glowtron.errors import InputError
 from glowtron.serve.settings import STANDARD_VOICES, ServerSettings
 from glowtron.synthesis.executors import usable_cores
@@ -30,7 +29,7 @@ class VoiceShelf:
         self.voices: dict[str, ServedVoice] = {}
         """By id: `NAME` (its first speaker), and `NAME-SPEAKER` for each."""
         for voice in self.loaded:
-            _ = voice.frontend, voice.acoustic_engine  # What lacks an acoustic model cannot be served.
+            _ = voice.frontend  # What lacks an acoustic model cannot be served.
             name = _as_id(voice.config.name)
             if name in self.voices:
                 raise InputError(f"two voices are called '{name}'; rename one in its voice.json")
@@ -74,10 +73,8 @@ class VoiceShelf:
     @property
     def threads(self) -> int:
         """Sentences that are best spoken at once: as many as there are cores, but one where products use all cores."""
-        models = [model for voice in self.loaded for model in (voice.acoustic, voice.vocoder) if model is not None]
-        is_small = all(sum(weight.numel() for weight in model.parameters()) < SMALL for model in models)
-        on_cpu = all(voice.device.type == "cpu" for voice in self.loaded)
-        return usable_cores() if is_small and on_cpu else 1
+        alone = all(voice.runtime.is_small and str(voice.runtime.device) == "cpu" for voice in self.loaded)
+        return usable_cores() if alone else 1
 
 
 def _as_id(name: str) -> str:

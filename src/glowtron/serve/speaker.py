@@ -9,7 +9,6 @@ from threading import Event
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from glowtron.serve.formats import Encoder
 from glowtron.serve.queue import Made, Task, TurnQueue
@@ -39,11 +38,9 @@ class Speaker:
 
     def __init__(self, settings: ServerSettings, shelf: VoiceShelf) -> None:
         self.settings, self.shelf = settings, shelf
-        n_threads = settings.threads or shelf.threads
-        n_each = 1 if n_threads > 1 else torch.get_num_threads()
-        self.queue: TurnQueue[SpokenPiece] = TurnQueue(
-            n_threads, settings.max_requests, lambda: torch.set_num_threads(n_each)
-        )
+        for voice in shelf.loaded:
+            voice.runtime.suit_threads()
+        self.queue: TurnQueue[SpokenPiece] = TurnQueue(settings.threads or shelf.threads, settings.max_requests)
 
     def warm_up(self) -> None:
         """Speak a word with each voice: weights are packed, kernels chosen, and the first request is as fast as any."""

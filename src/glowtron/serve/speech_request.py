@@ -151,7 +151,7 @@ def _extras(body: dict[str, Any], served: ServedVoice) -> dict[str, Any]:
         found["seed"] = seed
     for name in ("pitch", "pitch_range", "energy"):
         if (value := _number(body, name, None, LIMITS[name])) is not None:
-            if not served.voice.acoustic_engine.predicts_prosody:
+            if not served.voice.runtime.acoustic_model.predicts_prosody:
                 message = f"voice '{served.id}' predicts no pitch and no energy; leave {name} out"
                 raise ApiError(400, message, param=name, code="invalid_value")
             found[name] = value
