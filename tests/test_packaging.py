@@ -1,6 +1,7 @@
 """What is installed: declared libraries, the import of the package, limits of size."""
 
 import ast
+import importlib
 import importlib.metadata
 import inspect
 import json
@@ -14,7 +15,10 @@ import pytest
 
 import glowtron
 
+tomllib = None if sys.version_info < (3, 11) else importlib.import_module("tomllib")
+
 ROOT = Path(__file__).resolve().parent.parent
+PROJECT = ROOT / "pyproject.toml"
 PACKAGE = ROOT / "src" / "glowtron"
 OWNERS = importlib.metadata.packages_distributions()
 """Distributions by the top-level modules they install."""
@@ -26,13 +30,17 @@ def canonical(name: str) -> str:
 
 
 def declared(extra: str | None) -> set[str]:
-    """Distributions that installing glowtron, with an extra or without, asks for."""
+    """Distributions that installing glowtron, with an extra or without, asks for: by its project file, where it is."""
+    if tomllib is None or not PROJECT.exists():
+        lines = importlib.metadata.requires("glowtron") or []
+        markers = [re.search(r"extra == ['\"](\w+)['\"]", line) for line in lines]
+        asked = [line for line, marker in zip(lines, markers, strict=True) if marker is None or marker[1] == extra]
+    else:
+        project = tomllib.loads(PROJECT.read_text("utf-8"))["project"]
+        asked = project["dependencies"] + project["optional-dependencies"].get(extra, [])
     found = set()
-    for line in importlib.metadata.requires("glowtron") or []:
+    for line in asked:
         name = canonical(re.match(r"[A-Za-z0-9._-]+", line)[0])
-        marker = re.search(r"extra == ['\"](\w+)['\"]", line)
-        if marker is not None and marker[1] != extra:
-            continue
         if name == "glowtron":  # An extra that brings others.
             for other in re.search(r"\[([\w,-]+)\]", line)[1].split(","):
                 found |= declared(other)
@@ -54,7 +62,9 @@ def extra_of(path: Path) -> str | None:
     """The extra that a source file may count on."""
     place = path.relative_to(PACKAGE).parts
     files = {"alignment.py": "align", "pictures.py": "train"}
-    folders = {"train": "train", "evaluate": "eval", "book": "book", "onnx": "onnx"}
+    if place == ("serve", "aac.py"):
+        return "aac"
+    folders = {"train": "train", "evaluate": "eval", "book": "book", "onnx": "onnx", "serve": "serve"}
     return folders.get(place[0], files.get(place[-1], "torch" if _computes_by_torch(place) else None))
 
 

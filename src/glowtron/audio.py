@@ -9,7 +9,7 @@ import re
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import soundfile
@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from glowtron.errors import InputError
 from glowtron.files import unwritable, write_bytes
-from glowtron.ogg import OggPages
+
+if TYPE_CHECKING:
+    from glowtron.ogg import OggPages
 
 FORMATS = {
     ".wav": ("WAV", "PCM_16"),
@@ -94,7 +96,11 @@ class Audio(NamedTuple):
         with soundfile.SoundFile(out, "w", audio.sample_rate, 1, encoding, format=container) as file:
             for start in range(0, len(pcm), _BLOCK):
                 file.write(pcm[start : start + _BLOCK])
-        return OggPages().push(out.getvalue()) if container == "OGG" else out.getvalue()
+        if container != "OGG":
+            return out.getvalue()
+        from glowtron.ogg import OggPages
+
+        return OggPages().push(out.getvalue())
 
     def pcm16(self) -> NDArray[np.int16]:
         """(L,) 16-bit samples, clipped and never wrapped; `.tobytes()` is raw PCM in this machine's byte order.
@@ -141,7 +147,11 @@ class AudioEncoder:
         if self.sample_rate != sample_rate:
             self._resampler = soxr.ResampleStream(sample_rate, self.sample_rate, 1, dtype="float32", quality="HQ")
         self._sink, self._file = _Appended(), None
-        self._pages = OggPages() if format in ("ogg", "opus") else None
+        self._pages: OggPages | None = None
+        if format in ("ogg", "opus"):
+            from glowtron.ogg import OggPages
+
+            self._pages = OggPages()
         if format == "wav":
             self._sink.write(_streamed_wav_header(self.sample_rate))
         elif format != "pcm":
