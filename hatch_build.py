@@ -1,4 +1,4 @@
-"""Compile the decoder step when the package is built or installed; without a compiler, it is done without."""
+"""Compile the kernels in C when the package is built or installed; without a compiler, they are done without."""
 
 from __future__ import annotations
 
@@ -7,49 +7,87 @@ import shlex
 import subprocess
 import sys
 import sysconfig
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FAST = Path("src/glowtron/engines")
-FLAGS = ["-std=gnu11", "-O3", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math"]
+ENGINES = Path("src/glowtron/engines")
+FLAGS = ["-std=gnu11", "-O3", "-fPIC", "-fno-math-errno", "-fno-trapping-math"]
 MORE = [["-fopenmp", "-mprefer-vector-width=512"], ["-fopenmp"], []]
 """What only some compilers know: the first that is understood is taken."""
 
+_AVX512 = "-DWIDE -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma"
+LEVELS = {
+    "plain": "",
+    "dotprod": "-march=armv8.2-a+dotprod",
+    "avx2": "-DMIDDLE -mavx2 -mfma",
+    "avxvnni": "-DMIDDLE -DHAS_VNNI -mavx2 -mfma -mavxvnni",
+    "avx512": _AVX512,
+    "avx512vnni": f"{_AVX512} -DHAS_VNNI -mavx512vnni",
+    "avx512bf16": f"{_AVX512} -DHAS_BF16 -mavx512bf16",
+}
+"""The sets of instructions that `wn_level.c` is compiled for; those that a compiler does not know are left out."""
+
 
 class KernelHook(BuildHookInterface[Any]):
-    """Adds `decoder_step.so` to a wheel, or puts it beside its source for an installation in place."""
+    """Adds the compiled kernels to a wheel, or puts them beside their sources for an installation in place."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called by hatchling before it collects the files."""
         if self.target_name != "wheel":
             return
-        library = Path(self.root) / FAST / "decoder_step.so"
-        if not compile_library(library.with_suffix(".c"), library):
+        engines = Path(self.root) / ENGINES
+        decoder, layers = engines / "decoder_step.so", engines / "wn.so"
+        compiled = {
+            decoder: compile_library(decoder.with_suffix(".c"), decoder),
+            layers: compile_levels(engines, layers),
+        }
+        for library, done in compiled.items():
+            if done:
+                build_data["artifacts"].append(f"/{ENGINES}/{library.name}")
+                continue
             library.unlink(missing_ok=True)
-            self.app.display_warning("no C compiler: Glowtron's decoder will take about twice as long")
+            self.app.display_warning(f"no C compiler made {library.name}: Glowtron will take about twice as long")
+        if not any(compiled.values()):
             return
-        build_data["artifacts"].append(f"/{FAST}/{library.name}")
         build_data["pure_python"] = False
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["tag"] = f"py3-none-{platform}"
 
 
-def compile_library(source: Path, library: Path) -> bool:
+def compile_library(source: Path, library: Path, more_arguments: Sequence[str] = ()) -> bool:
     """Whether it could be compiled; written under another name first, as the old one may be in use."""
-    if sys.platform == "win32":
-        return False
-    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
     partly = library.with_suffix(f".{os.getpid()}.tmp")
     try:
         for more in MORE:
-            command = [*compiler[:1], *FLAGS, *more, "-o", str(partly), str(source), "-lm"]
-            if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            if _compile([*FLAGS, "-shared", *more, "-o", str(partly), str(source), *more_arguments, "-lm"]):
                 partly.replace(library)
                 return True
-    except OSError:
-        pass
     finally:
         partly.unlink(missing_ok=True)
     return False
+
+
+def compile_levels(engines: Path, library: Path) -> bool:
+    """`wn_level.c` for each level that the compiler knows, and `wn.c` that chooses among them, as one library."""
+    with tempfile.TemporaryDirectory() as scratch:
+        objects = []
+        for level, flags in LEVELS.items():
+            path = Path(scratch) / f"{level}.o"
+            command = [*FLAGS, f"-DLEVEL={level}", *flags.split(), "-c", str(engines / "wn_level.c"), "-o", str(path)]
+            if any(_compile([*command, *more]) for more in MORE):
+                objects.append(str(path))
+        return bool(objects) and compile_library(engines / "wn.c", library, objects)
+
+
+def _compile(arguments: list[str]) -> bool:
+    if sys.platform == "win32":
+        return False
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[:1]
+    try:
+        return subprocess.run([*compiler, *arguments], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False

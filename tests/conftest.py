@@ -1,6 +1,8 @@
 """Fixtures that every test may use."""
 
 import json
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,8 @@ from parity_files import PARITY, unpack_checkpoints
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("repeatable")
 
+# What is fastest here is measured once for all tests and processes of a run, and leaves the user's cache alone.
+os.environ.setdefault("XDG_CACHE_HOME", str(Path(tempfile.gettempdir()) / f"glowtron-tests-{os.getuid()}"))
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+CPU_INFO = Path("/proc/cpuinfo")
 POWERCAP = Path("/sys/class/powercap")
 """Energy counters of processor packages on Linux."""
 _GPU_EVERY_S = 10.0
@@ -27,7 +28,7 @@ def describe(device: torch.device) -> dict[str, Any]:
     return {
         "device": torch.cuda.get_device_name(device)
         if is_cuda
-        else f"{_cpu_name()}, {torch.get_num_threads()} threads",
+        else f"{processor_name()}, {torch.get_num_threads()} threads",
         "glowtron": version("glowtron"),
         "host": platform.node(),
         "python": platform.python_version(),
@@ -156,10 +157,20 @@ def _numbers(lines: Sequence[str]) -> list[float]:
     return [float(line) for line in lines if line.strip()]
 
 
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+def processor_name() -> str:
+    """What the system calls the processor."""
+    names = [line.partition(":")[2].strip() for line in _cpu_lines() if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def processor_flags() -> frozenset[str]:
+    """Names of the processor's abilities; none where the system does not tell."""
+    lines = (line for line in _cpu_lines() if line.startswith(("flags", "Features")))
+    return frozenset(word for line in lines for word in line.partition(":")[2].split())
+
+
+def _cpu_lines() -> list[str]:
+    try:
+        return CPU_INFO.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []

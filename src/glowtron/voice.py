@@ -107,9 +107,9 @@ class Voice:
             source: The name of a voice that ships, or a voice folder. None: the first voice that ships.
             device: `auto` (CUDA where there is any), `cpu`, `cuda` or `cuda:1`. On CUDA the first words take longest:
                 kernels are compiled then.
-            precision: `fp32`; `bf16`, which computes matrix products in bfloat16; `fp16`, on CUDA only; or `auto`: on a
-                CPU with instructions for it bf16, and int8 in the LSTMs of a full-size decoder; on CUDA fp16; else
-                fp32.
+            precision: `fp32`; `bf16`, which computes matrix products in bfloat16; `int16` and `int8`, which compute
+                those of WaveGlow in so many bits, on a CPU; `fp16`, on CUDA only; or `auto`: on a CPU what is fastest
+                by measuring and close to fp32, and int8 in the LSTMs of a full-size decoder; on CUDA fp16.
             lexicon: A file of your own pronunciations, lines of `word PH0 PH1 ...`, for voices that read phones.
             runtime: What computes: `torch`, on any device; `onnx`, onnxruntime on the CPU in fp32, which starts sooner
                 and needs less memory; or `auto`: torch where it is installed. The same seed is the same sound in both,

@@ -20,13 +20,13 @@ from small_models import (
 from torch import Tensor
 
 from glowtron.config import WaveGlowConfig, WaveNetConfig
+from glowtron.engines import cpu_waveglow
 from glowtron.engines.cpu_waveglow import FastWaveGlow, accelerate_waveglow
-from glowtron.engines.hardware import Capabilities
+from glowtron.engines.measured import Measured
 from glowtron.errors import InputError
 
 KINDS = waveglow_kinds(WAVENET)
 every_kind = pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
-WITHOUT_BF16 = Capabilities(bf16=None)
 
 
 def in_pieces(fast: FastWaveGlow, z: Tensor, mel: Tensor, frames: list[int]) -> Tensor:
@@ -166,16 +166,16 @@ def test_audio_depends_on_no_more_than_the_receptive_field(config: WaveGlowConfi
     assert found.max() < (121 + before) * MEL.hop_length + slack
 
 
-def test_auto_falls_back_where_there_is_no_bfloat16():
+def test_auto_is_what_was_fastest(monkeypatch: pytest.MonkeyPatch):
     model = small_waveglow(GROUPED)
-    assert accelerate_waveglow(model, "auto", Capabilities(bf16="AMX")).precision == "bf16"
-    fast = accelerate_waveglow(model, "auto", WITHOUT_BF16)
-    assert fast.precision == "fp32"
-    assert "no AMX" in fast.why
-    assert accelerate_waveglow(model, "fp32", Capabilities(bf16="AMX")).precision == "fp32"
-    asked = accelerate_waveglow(model, "bf16", WITHOUT_BF16)
-    assert asked.precision == "bf16"
-    assert "as asked" in asked.why
+    for milliseconds, wanted in (
+        ({"fp32 by torch": 3.0, "bf16 by torch": 1.0}, "bf16"),
+        ({"fp32 by torch": 1.0, "bf16 by torch": 0.95}, "fp32"),  # Not worth its rounding.
+    ):
+        monkeypatch.setattr(cpu_waveglow, "measure", lambda *_, found=milliseconds: Measured(found, None))
+        fast = accelerate_waveglow(model, "auto")
+        assert fast.precision == wanted
+        assert "measured here, ms" in fast.why
     with pytest.raises(InputError, match="did you mean 'bf16'"):
         accelerate_waveglow(model, "bf61")
 

@@ -1,41 +1,34 @@
-"""The precision that a processor is given."""
-
-from pathlib import Path
+"""The precision of products is chosen by measuring them."""
 
 import pytest
 
-from glowtron.engines import hardware as precision
+from glowtron.engines import hardware
 from glowtron.engines.hardware import Capabilities, choose_precision, find_capabilities
-
-SKYLAKE = "fpu sse avx avx2 avx512f avx512bw"
-ZEN_4 = f"{SKYLAKE} avx512_vnni avx512_bf16"
-SAPPHIRE_RAPIDS = f"{ZEN_4} amx_bf16 amx_tile amx_int8"
+from glowtron.engines.measured import Measured
+from glowtron.errors import InputError
 
 
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        (f"processor\t: 0\nflags\t\t: {SAPPHIRE_RAPIDS}\nbugs\t: none\n", "AMX"),
-        (f"flags\t\t: {ZEN_4}\n", None),
-        (f"flags\t\t: {SKYLAKE}\nmodel name : amx_bf16\n", None),
-        ("", None),
-    ],
-)
-def test_processors(text: str, found: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "cpuinfo").write_text(text)
-    monkeypatch.setattr(precision, "CPU_INFO", tmp_path / "cpuinfo")
-    monkeypatch.setattr("torch.backends.mkldnn.is_available", lambda: True)
-    assert find_capabilities() == Capabilities(bf16=found)
-    assert choose_precision("auto").name == ("bf16" if found else "fp32")
+def test_what_is_asked_for_is_given() -> None:
+    for capabilities in (Capabilities("a test"), Capabilities(None)):
+        assert choose_precision("bf16", capabilities).name == "bf16"
+        assert choose_precision("fp32", capabilities).name == "fp32"
+    with pytest.raises(InputError, match="did you mean 'bf16'"):
+        choose_precision("bf61")
 
 
-def test_a_system_that_does_not_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(precision, "CPU_INFO", tmp_path / "missing")
-    assert find_capabilities() == Capabilities(bf16=None)
+def test_auto_goes_by_what_was_measured() -> None:
+    assert choose_precision("auto", Capabilities("a test")) == ("bf16", "bf16: a test")
+    assert choose_precision("auto", Capabilities(None)).name == "fp32"
 
 
-def test_a_torch_without_onednn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "cpuinfo").write_text(f"flags : {SAPPHIRE_RAPIDS}\n")
-    monkeypatch.setattr(precision, "CPU_INFO", tmp_path / "cpuinfo")
-    monkeypatch.setattr("torch.backends.mkldnn.is_available", lambda: False)
-    assert find_capabilities() == Capabilities(bf16=None)
+@pytest.mark.parametrize(("bf16", "found"), [(1.0, True), (9.5, False), (30.0, False)])
+def test_capabilities(bf16: float, found: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "measure", lambda *_: Measured({"fp32": 10.0, "bf16": bf16}, None))
+    capabilities = find_capabilities()
+    assert (capabilities.bf16 is not None) == found
+    if capabilities.bf16:
+        assert f"bf16 {bf16:.3g}, fp32 10" in capabilities.bf16
+
+
+def test_products_that_are_really_measured() -> None:
+    assert find_capabilities(8, 16) == find_capabilities(8, 16)

@@ -21,7 +21,8 @@ from glowtron.bench.plain_waveglow import PlainWaveGlow
 from glowtron.bench.result import compared, figures, sound_rates
 from glowtron.config import MelConfig, WaveGlowConfig
 from glowtron.engines.cpu_waveglow import WaveStream, accelerate_waveglow
-from glowtron.engines.cpu_wn import Dilated, FastWaveNet
+from glowtron.engines.cpu_wn import FastWaveNet
+from glowtron.engines.cpu_wn_native import NativeWN
 from glowtron.engines.cuda_waveglow import accelerate_waveglow_on_cuda
 from glowtron.engines.hardware import find_device
 from glowtron.models.waveglow import WaveGlow, draw_noise
@@ -74,8 +75,7 @@ class Vocoder(Subject):
         self.facts |= {"precision": fast.precision, "why": fast.why}
         self.parts = {
             "conditioning": (WaveStream.enter,),
-            "dilated products": (Dilated.write,),
-            "gates, residual, skip": (FastWaveNet.gate,),
+            "layers": (FastWaveNet.__call__, NativeWN.__call__),
         }
         return lambda noise: fast.generate(self.mel, self.sigma, noise=noise, speaker=self.speaker)
 

@@ -26,7 +26,7 @@ MEASURING = [
         metavar="NAME",
         default="auto",
         show_default=True,
-        help="auto (what is fastest here), fp32, bf16, and for a Tacotron 2 that speaks int8.",
+        help="auto (what is fastest here), fp32, bf16, and int8 and int16 for what speaks.",
     ),
     click.option(
         "--threads", type=click.IntRange(0), default=0, metavar="N", help="0: as torch chooses.  [default: 0]"

@@ -32,7 +32,7 @@ from glowtron.models.decode import (
 from glowtron.models.monotonic import longest_dwells
 from glowtron.models.tacotron2 import Memory, Tacotron2, sequence_mask
 
-PRECISIONS = ("auto", "int8", "bf16", "fp32")
+PRECISIONS = ("auto", "int8", "int16", "bf16", "fp32")
 
 _LARGE = 8_000_000
 """Weights in the decoder's LSTMs from which int8 is worth its rounding: the published network has 18 million."""
@@ -84,9 +84,9 @@ def accelerate_tacotron2(
 
     precision: of the decoder's LSTMs, whose weights are what a step has to read. `fp32` is the model within rounding;
     `bf16` and `int8` round the weights, and compute a large postnet in bf16 where that is fast; `auto` is int8 for
-    models as large as the published one and bf16 for smaller ones, if the processor has instructions for it, and else
-    fp32. What the processor does not have becomes fp32 (`.precision` and `.why` say which). capabilities: what the
-    processor can do, and compiled: our own operations, if not what is found here. Raises InputError for an unknown
+    models as large as the published one and bf16 for smaller ones, if that was measured to be fast here, and else fp32,
+    as is int16. What the processor does not have becomes fp32 (`.precision` and `.why` say which). capabilities: what
+    the processor can do, and compiled: our own operations, if not what is found here. Raises InputError for an unknown
     precision.
     """
     found = find_capabilities() if capabilities is None else capabilities
@@ -106,6 +106,8 @@ def choose(wanted: str, capabilities: Capabilities, large: bool) -> tuple[Precis
         raise InputError(f"unknown precision '{wanted}'{nearest(wanted, PRECISIONS)}")
     if wanted == "fp32":
         return Precision("fp32", "fp32 as asked"), torch.float32
+    if wanted == "int16":
+        return Precision("fp32", "fp32: int16 is for WaveGlow's layers"), torch.float32
     # A small postnet costs little, and rounding it was most of what the compact voice's sound was from float32.
     dtype = choose_precision("auto", capabilities).dtype if large else torch.float32
     if wanted == "int8" or (wanted == "auto" and large):

@@ -7,45 +7,158 @@ length goes through in pieces of one size, and what it needs beyond its own samp
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
-from glowtron.engines.cpu_wn import CONSTANT, FastWaveNet, Workspace
-from glowtron.engines.hardware import Capabilities, Precision, choose_precision
+from glowtron.engines.cpu_wn import FastWaveNet, Workspace
+from glowtron.engines.cpu_wn_native import Found, Kind, Level, NativeWN, Space, find_levels
+from glowtron.engines.hardware import Precision
+from glowtron.engines.measured import measure, remember
 from glowtron.engines.pipeline import Stage, Window, run_stages
 from glowtron.engines.waveglow import AT_ONCE, WaveGlowEngine
-from glowtron.models.waveglow import WN, WaveGlow, inv_conv_inverse
+from glowtron.errors import InputError, nearest
+from glowtron.mel import log_mel
+from glowtron.models.waveglow import MEL_MEAN, MEL_SPREAD, WN, WaveGlow, draw_noise, inv_conv_inverse
+
+PRECISIONS = ("auto", "fp32", "int16", "bf16", "int8")
+ALWAYS_EXACT = ("fp32", "int16", "bf16")
+"""What `auto` may take of any model, the most exact first."""
+EXACT_LOG_MEL_L1 = 0.02
+"""How far the log-mels of what int8 makes may be from those of float32 on average for `auto` to take it."""
 
 
-def accelerate_waveglow(
-    model: WaveGlow, precision: str = "auto", capabilities: Capabilities | None = None
-) -> FastWaveGlow:
+PROBE_FRAMES = 16
+"""Mel frames by which that is found out."""
+
+
+class Way(NamedTuple):
+    """How the layers are computed: in which precision, and by which instructions of our own, or else by torch."""
+
+    precision: Kind
+    level: Level | None = None
+
+    def __str__(self) -> str:
+        return f"{self.precision} by {'torch' if self.level is None else self.level.name}"
+
+    def lay_out(self, net: WN) -> FastWaveNet | NativeWN:
+        """The network ready to run this way."""
+        if self.level is not None:
+            return NativeWN(net, self.precision, self.level)
+        return FastWaveNet(net, {"fp32": torch.float32, "bf16": torch.bfloat16}[self.precision])
+
+    def run_on(self, net: WN, n_conditioning: int) -> Callable[[int], object]:
+        """A function of a number of rows that runs the network on them."""
+        laid_out, n_in = self.lay_out(net), net.start.weight_v.shape[1]
+
+        def run(n_rows: int) -> Tensor:
+            x, conditioning = torch.ones(n_rows, 1, n_in), torch.ones(n_rows, 1, n_conditioning)
+            space = laid_out.reserve(n_rows, 1)
+            return laid_out(x, laid_out.pack_conditioning(conditioning), space)  # type: ignore[arg-type]
+
+        return run
+
+
+def find_ways(precisions: Sequence[str], found: Found) -> list[Way]:
+    """The ways to compute in some precisions, in their order: by the two best levels that multiply each, by torch."""
+    ways = []
+    for precision in precisions:
+        kind = cast(Kind, precision)
+        ways += [Way(kind, level) for level in found.levels if kind in level.kinds][-2:]
+        if kind in ("fp32", "bf16"):
+            ways.append(Way(kind))
+    return ways
+
+
+def choose_way(model: WaveGlow, precision: str, found: Found | None = None) -> tuple[Way, str]:
+    """The fastest way here in a precision, or in any that is exact enough for `auto`; and why, in words.
+
+    found: the levels that may be used, if not those found here. What no way computes becomes fp32. `auto` is int8
+    only where this very model stays near float32. Raises InputError for an unknown precision.
+    """
+    if precision not in PRECISIONS:
+        raise InputError(f"unknown precision '{precision}'{nearest(precision, PRECISIONS)}")
+    found = find_levels() if found is None else found
+    lacking = f"; not compiled: {found.why_not}" if found.why_not else ""
+    ways = find_ways((*ALWAYS_EXACT, "int8") if precision == "auto" else (precision,), found)
+    if not ways:
+        ways, lacking = find_ways(("fp32",), found), f"{lacking}; this processor has no way to multiply {precision}"
+    best, why = _fastest(model, ways)
+    if precision == "auto" and best.precision == "int8":
+        weights = hashlib.sha256()
+        for net in (model.wavenets[0], model.wavenets[-1]):
+            for tensor in net.state_dict().values():
+                weights.update(tensor.numpy().tobytes())
+        what = f"log-mel L1 of {best}, {weights.hexdigest()[:16]}"
+        distance = remember(what, partial(_distance, model, best, found))
+        why = f"{why}; log-mel L1 {distance:.2g} from fp32"
+        if distance > EXACT_LOG_MEL_L1:
+            best, _ = _fastest(model, [way for way in ways if way.precision != "int8"])
+            why = f"{best}, as {why}"
+    return best, f"{why}{lacking}"
+
+
+def _fastest(model: WaveGlow, ways: Sequence[Way]) -> tuple[Way, str]:
+    if len(ways) == 1:
+        return ways[0], f"{ways[0]}, the only way here"
+    wn, n_conditioning = model.wavenets[0], model.analysis.n_conditioning
+    assert isinstance(wn, WN)
+    n_in, n_out, config = model.channels[0] // 2, model.channels[0], replace(model.config.wavenet, n_layers=2)
+    with torch.random.fork_rng(devices=[]):
+        sample = WN(n_in, n_out, n_conditioning, config).requires_grad_(False)
+    what = f"WN of {n_in} to {n_out}, {n_conditioning}, {config.n_channels} x {config.kernel_size}"
+    measured = measure(what, {str(way): partial(way.run_on, sample, n_conditioning) for way in ways})
+    best = next(way for way in ways if str(way) == measured.best)
+    return best, f"{best}, {measured}"
+
+
+@torch.no_grad()
+def _distance(model: WaveGlow, way: Way, found: Found) -> float:
+    """Mean difference of log-mels between what this way and float32 make of a mel with the spread of speech."""
+    exact = next(iter(find_ways(("fp32",), found)))
+    config, generator = model.config, torch.Generator().manual_seed(0)
+    mel = MEL_MEAN + MEL_SPREAD * torch.randn(1, config.mel.n_mels, PROBE_FRAMES, generator=generator)
+    noise = draw_noise(config, mel, generator)
+    speaker = torch.zeros(1, dtype=torch.int64)
+    mels = [
+        log_mel(FastWaveGlow(model, each, "").generate(mel, noise=noise, speaker=speaker), config.mel)
+        for each in (exact, way)
+    ]
+    return float((mels[0] - mels[1]).abs().mean())
+
+
+def accelerate_waveglow(model: WaveGlow, precision: str = "auto", way: Way | None = None) -> FastWaveGlow:
     """A copy of the model's weights, laid out for speaking on a CPU.
 
-    precision: `fp32` is the model within rounding; `bf16` multiplies the layers' matrices in bfloat16; `auto` is bf16
-    where the processor has instructions for it and fp32 elsewhere (`.precision` and `.why` say which).
-    capabilities: what the processor can do, if not what is found here. Raises InputError for an unknown precision.
+    precision: `fp32` is the model within rounding, `int16` nearly so; `bf16` and `int8` multiply the layers' matrices
+    in fewer bits; `auto` is what is fastest here, by measuring (`.precision` and `.why` say which). way: how it is
+    computed, if that is not to be chosen. Raises InputError for an unknown precision.
     """
-    return FastWaveGlow(model, choose_precision(precision, capabilities))
+    chosen, why = choose_way(model, precision) if way is None else (way, f"{way} as asked")
+    return FastWaveGlow(model, chosen, why)
 
 
 class Coupling:
     """One flow, walked from noise to audio."""
 
-    def __init__(self, model: WaveGlow, k: int, dtype: torch.dtype) -> None:
+    def __init__(self, model: WaveGlow, k: int, lay_out: Callable[[WN], FastWaveNet | NativeWN]) -> None:
+        """lay_out: makes of a WN what computes it."""
         net, matrix = model.wavenets[k], model.mixing[k].detach().float()
         assert isinstance(net, WN)
-        self.net = FastWaveNet(net, dtype)
+        self.net = lay_out(net)
         self.swapped = model.config.alternate_halves and k % 2 == 1
         self.unmixing = inv_conv_inverse(torch.eye(len(matrix), device=matrix.device), matrix)
         stop = model.config.n_channels - model.channels[k]
         self.joining = slice(stop - model.early[k], stop)
         """Which channels of the noise left before this flow."""
 
-    def __call__(self, x: Tensor, conditioning: Tensor, z: Tensor, space: Workspace) -> Tensor:
-        """(G, B, C_k), conditioning with its constant, all noise (G, B, C) -> (G, B, C_k and those that join)."""
+    def __call__(self, x: Tensor, conditioning: Tensor, z: Tensor, space: Any) -> Tensor:
+        """(G, B, C_k), packed conditioning, all noise (G, B, C) -> (G, B, C_k and those that join)."""
         first, second = x.chunk(2, dim=-1)
         kept, changed = (second, first) if self.swapped else (first, second)
         shift, log_s = self.net(kept, conditioning, space).chunk(2, dim=-1)
@@ -61,11 +174,11 @@ class FastWaveGlow(WaveGlowEngine):
     """12 s of one published sound."""
 
     @torch.no_grad()
-    def __init__(self, model: WaveGlow, precision: Precision) -> None:
+    def __init__(self, model: WaveGlow, way: Way, why: str) -> None:
         assert model.mixing[0].device.type == "cpu", "this is for CPUs"
-        super().__init__(model, precision)
-        self._why = precision.why
-        self.flows = [Coupling(model, k, self.dtype) for k in range(model.config.n_flows)]
+        super().__init__(model, Precision(way.precision, why))
+        self.way, self._why = way, why
+        self.flows = [Coupling(model, k, way.lay_out) for k in range(model.config.n_flows)]
 
     @property
     def why(self) -> str:
@@ -114,7 +227,7 @@ class WaveStream:
         """The conditioning of what is still needed, as the flows want it and as the synthesis does."""
         stages = [Stage(partial(self._couple, flow), flow.net.reach) for flow in reversed(fast.flows)]
         self._stages = [*stages, Stage(self._synthesise, fast.analysis.reach)]
-        self._space: Workspace | None = None
+        self._space: Workspace | Space | None = None
         self._ended = False
 
     @torch.no_grad()
@@ -146,18 +259,17 @@ class WaveStream:
         if stop <= first:
             return None
         step = max(AT_ONCE * self._analysis.hop_length // self._analysis.n_channels, 1)
-        n_batch, n_conditioning = self._z.between(stop, stop).shape[1], self._analysis.n_conditioning
-        packed = torch.ones(stop - first, n_batch, n_conditioning + CONSTANT, dtype=self._fast.dtype)
+        packed: list[Tensor] = []
         exact: list[Tensor] = []
         for start in range(first, stop, step):
             mel = self._mel.between(self._analysis.first_frame(start), self._mel.stop)
             conditioning = self._analysis.condition(mel, start, min(start + step, stop))
             if self._added is not None:
                 conditioning = conditioning + self._added
-            packed[start - first :][: len(conditioning), :, :n_conditioning] = conditioning
+            packed.append(self._fast.flows[0].net.pack_conditioning(conditioning))
             if self._analysis.is_lapped:
                 exact.append(conditioning)
-        self._packed.append(packed)
+        self._packed.append(torch.cat(packed))
         if exact:
             self._exact.append(torch.cat(exact))
         self._mel.forget(min(self._analysis.first_frame(stop), self._mel.stop))

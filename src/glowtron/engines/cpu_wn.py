@@ -202,13 +202,19 @@ class FastWaveNet:
         """(out, in) -> (in + n_zeros, out)."""
         return torch.nn.functional.pad(weight.t(), (0, 0, 0, n_zeros)).to(self.dtype).contiguous()
 
+    def pack_conditioning(self, x: Tensor) -> Tensor:
+        """Conditioning (G, B, K) as a call wants it, the same for every coupling: (G, B, K + CONSTANT)."""
+        packed = torch.ones(*x.shape[:2], x.shape[2] + CONSTANT, dtype=self.dtype)
+        packed[..., : x.shape[2]] = x
+        return packed
+
     def reserve(self, n_rows: int, n_batch: int) -> Workspace:
         """Memory for calls with up to `n_rows` rows, of steps of `n_batch` items."""
         margin = max(self.dilations) * (self.n_taps // 2) * n_batch
         return Workspace(self.layers, self.width, n_rows, margin)
 
     def __call__(self, x: Tensor, conditioning: Tensor, space: Workspace) -> Tensor:
-        """(G, B, n_in) float32 and (G, B, K + CONSTANT) in this network's type -> (G, B, n_out) float32."""
+        """(G, B, n_in) float32 and packed conditioning -> (G, B, n_out) float32."""
         n_batch, x, conditioning = x.shape[1], x.flatten(0, 1), conditioning.flatten(0, 1)
         n_rows = len(x)
         space.begin(n_rows)

@@ -22,6 +22,8 @@ def accelerate_fastspeech2(model: FastSpeech2, precision: str = "auto") -> FastS
     """The model ready to speak where it is. precision: as of `choose_precision` on a CPU; fp16 on CUDA for `auto`."""
     if model.speaker.weight.device.type == "cuda":
         chosen = Precision("fp16" if precision == "auto" else precision, "on CUDA")
+    elif precision in ("int8", "int16"):
+        chosen = Precision("fp32", f"fp32: {precision} is for WaveGlow's layers and the decoder of Tacotron 2")
     else:
         chosen = choose_precision(precision)
     return FastSpeech2Engine(model, chosen)

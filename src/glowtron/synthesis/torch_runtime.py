@@ -24,7 +24,7 @@ from glowtron.mel import log_mel
 from glowtron.synthesis.interfaces import AcousticModel, Floats, MelPiece, SpokenMel, Vocoder
 from glowtron.synthesis.vocoders import as_array, make_vocoder
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+PRECISIONS = ("auto", "fp32", "int16", "bf16", "int8", "fp16")
 
 
 class TorchRuntime:
@@ -36,7 +36,7 @@ class TorchRuntime:
             raise InputError(f"unknown precision '{precision}'{nearest(precision, PRECISIONS)}")
         self.device = find_device(device)
         if precision == "fp16" and self.device.type == "cpu":
-            raise InputError("precision fp16 is for CUDA; on a CPU take bf16, fp32 or auto")
+            raise InputError("precision fp16 is for CUDA; on a CPU take int8, int16, bf16, fp32 or auto")
         self.precision = precision
         self.config: VoiceFile = stored.config
         self.mel: MelConfig = stored.mel

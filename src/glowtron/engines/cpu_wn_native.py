@@ -1,0 +1,310 @@
+"""The WN of WaveGlow's couplings in our own C (`wn.c`): a block of rows stays in the cache through a whole layer.
+
+Weights are laid out here, for the level of instructions that multiplies them. Integers have a scale for each output
+and each row, their sums are exact: so a row's result depends on no other row of its block, and pieces are the whole.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from glowtron.errors import InputError, nearest
+from glowtron.models.waveglow import WN, WeightNormConv
+
+LIBRARY = Path(__file__).with_name("wn.so")
+LEVELS = ("plain", "dotprod", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16")
+"""Sets of instructions, as `wn.c` names them, from the least to the best."""
+LEVEL_VARIABLE = "GLOWTRON_CPU_LEVEL"
+"""The environment variable that forbids the levels behind the one it names; `none` forbids the compiled code."""
+
+Kind = Literal["fp32", "bf16", "int16", "int8"]
+KINDS: tuple[Kind, ...] = ("fp32", "bf16", "int16", "int8")
+"""As `wn.h` numbers them."""
+PER_WORD = {"fp32": 1, "bf16": 2, "int16": 2, "int8": 4}
+"""Numbers in a word of 32 bits."""
+MOST_INT16, MOST_SUM = 8191, 2**31 - 1
+
+
+class NativeMatrix(ctypes.Structure):
+    """`Matrix` of `wn.h`."""
+
+    _fields_ = (*((name, ctypes.c_void_p) for name in ("weight", "scale", "zero")), ("n_words", ctypes.c_int32))
+
+
+class NativeLayer(ctypes.Structure):
+    """`Layer` of `wn.h`."""
+
+    _fields_ = (
+        ("condition", NativeMatrix),
+        ("taps", ctypes.c_void_p),
+        ("out", NativeMatrix),
+        *((name, ctypes.c_void_p) for name in ("bias", "out_bias")),
+        *((name, ctypes.c_int32) for name in ("dilation", "has_residual")),
+    )
+
+
+class NativeNet(ctypes.Structure):
+    """`Net` of `wn.h`."""
+
+    _fields_ = (
+        ("start", NativeMatrix),
+        *((name, ctypes.c_void_p) for name in ("start_bias", "layers")),
+        *((name, ctypes.c_int32) for name in ("n_layers", "n_taps", "kind", "width", "n_skip")),
+    )
+
+
+class NativeCall(ctypes.Structure):
+    """`Call` of `wn.h`."""
+
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("n_rows", "step", "margin", "n_threads")),
+        *((name, ctypes.c_void_p) for name in ("x", "conditions", "seen", "written", "hidden", "skip", "scratch")),
+    )
+
+
+class NativeLevel(ctypes.Structure):
+    """`Level` of `wn.h`."""
+
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("lanes", "kinds", "zero", "most", "most_weight")),
+        ("run", ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)),
+        (
+            "write_rows",
+            ctypes.CFUNCTYPE(
+                None,
+                ctypes.c_int32,
+                ctypes.c_void_p,
+                ctypes.c_int64,
+                ctypes.c_int32,
+                ctypes.c_int32,
+                ctypes.c_void_p,
+            ),
+        ),
+        ("scratch", ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)),
+    )
+
+
+class Level:
+    """One set of instructions."""
+
+    def __init__(self, name: str, native: Any) -> None:
+        self.name, self.native = name, native
+        self.lanes: int = native.lanes
+        self.kinds = tuple(kind for i, kind in enumerate(KINDS) if native.kinds >> i & 1)
+        """What it multiplies."""
+
+    def n_words(self, n: int, kind: Kind) -> int:
+        """Words of n numbers; products take two at a time."""
+        return 2 * -(-n // (2 * PER_WORD[kind]))
+
+    def rows(self, x: Tensor, kind: Kind) -> Tensor:
+        """Rows (R, n) of float32 as products read them: (R, words + 1) of int32, the last the row's scale."""
+        x, n_words = x.contiguous(), self.n_words(x.shape[1], kind)
+        rows = torch.empty(len(x), n_words + 1, dtype=torch.int32)
+        self.native.write_rows(KINDS.index(kind), x.data_ptr(), len(x), x.shape[1], n_words, rows.data_ptr())
+        return rows
+
+
+class Found(NamedTuple):
+    """The levels that may be used here, from the least to the best, or why there is none."""
+
+    levels: tuple[Level, ...]
+    why_not: str = ""
+
+    def best(self, kind: Kind) -> Level | None:
+        """The best level that multiplies this kind."""
+        return next((level for level in reversed(self.levels) if kind in level.kinds), None)
+
+
+def allowed_levels(named: str | None) -> tuple[str, ...]:
+    """The levels up to the one named. Raises InputError for a name that is none."""
+    if named is None or not named:
+        return LEVELS
+    if named == "none":
+        return ()
+    if named not in LEVELS:
+        raise InputError(f"{LEVEL_VARIABLE}: unknown level '{named}'{nearest(named, ('none', *LEVELS))}")
+    return LEVELS[: LEVELS.index(named) + 1]
+
+
+def find_levels() -> Found:
+    """What was compiled when the package was installed, this processor has and `GLOWTRON_CPU_LEVEL` allows."""
+    allowed = allowed_levels(os.environ.get(LEVEL_VARIABLE))
+    if not allowed:
+        return Found((), f"{LEVEL_VARIABLE} is none")
+    found = _compiled(LIBRARY)
+    return Found(tuple(level for level in found.levels if level.name in allowed), found.why_not)
+
+
+@cache
+def _compiled(path: Path) -> Found:
+    if not path.exists():
+        return Found((), f"no {path.name}: the package was installed without a C compiler")
+    try:
+        library = ctypes.CDLL(str(path))
+        library.glowtron_wn_layout.restype = ctypes.c_int64
+        sizes = (ctypes.sizeof(part) for part in (NativeNet, NativeCall, NativeLayer))
+        fits = library.glowtron_wn_layout() == sum(
+            size * unit for size, unit in zip(sizes, (1, 1_000, 1_000_000), strict=True)
+        )
+    except (OSError, AttributeError) as error:
+        return Found((), f"{path.name} cannot be loaded: {error}")
+    if not fits:
+        return Found((), f"{path.name} is of another version; install again")
+    find = library.glowtron_wn_level
+    find.argtypes, find.restype = (ctypes.c_char_p,), ctypes.POINTER(NativeLevel)
+    natives = [(name, find(name.encode())) for name in LEVELS]
+    return Found(tuple(Level(name, native.contents) for name, native in natives if native))
+
+
+class PackedMatrix:
+    """Weights (n_out, n_in) in the order of panels, and what keeps them."""
+
+    def __init__(self, weight: Tensor, kind: Kind, level: Level) -> None:
+        """weight: its rows in the order of the outputs, whole panels of them; rounded to the kind."""
+        n_out, n_in = weight.shape
+        n_words, per_word, panel = level.n_words(n_in, kind), PER_WORD[kind], 2 * level.lanes
+        weight = pad(weight.float(), (0, n_words * per_word - n_in))
+        scale, zero = torch.ones(n_out), torch.zeros(n_out, dtype=torch.int32)
+        if kind == "int8":
+            scale = (weight.abs().amax(dim=1) / level.native.most_weight).clamp(min=1e-30)
+            weight = (weight / scale[:, None]).round()
+            zero = (-level.native.zero * weight.sum(dim=1)).to(torch.int32)
+        elif kind == "int16":
+            # As fine as 32 bits hold the sum whatever is multiplied.
+            scale = torch.maximum(weight.abs().amax(dim=1) / 32767, weight.abs().sum(dim=1) * (MOST_INT16 / MOST_SUM))
+            scale = (scale * 1.001).clamp(min=1e-30)
+            weight = (weight / scale[:, None]).trunc()
+        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "int16": torch.int16, "int8": torch.int8}[kind]
+        words = weight.to(dtype).view(n_out // panel, panel, n_words, per_word).transpose(1, 2).contiguous()
+        self._kept = (words, scale, zero)
+        self.native = NativeMatrix(*(tensor.data_ptr() for tensor in self._kept), n_words)
+
+
+class Space:
+    """Memory for calls over at most `n_rows` rows; one call at a time may use it."""
+
+    def __init__(self, net: NativeWN, n_rows: int, n_batch: int) -> None:
+        self.n_rows, self.n_threads = n_rows, torch.get_num_threads()
+        self.margin = net.margin * n_batch
+        width, words = net.width, net.level.n_words(net.width, net.kind) + 1
+        self.seen = [torch.empty((n_rows + 2 * self.margin) * words, dtype=torch.int32) for _ in range(2)]
+        self.hidden = torch.empty(0 if net.kind == "fp32" else n_rows * width)
+        self.scratch = torch.empty(self.n_threads * net.scratch_size)
+
+
+class NativeWN:
+    """The same function as a `WN`; never changed, so that any number of calls may share it."""
+
+    @torch.no_grad()
+    def __init__(self, net: WN, kind: Kind, level: Level) -> None:
+        self.kind, self.level = kind, level
+        panel, lanes = 2 * level.lanes, level.lanes
+        n_layers, self._n_taps = len(net.dilations), net.kernel_size
+        self.reach = sum(net.dilations) * (net.kernel_size // 2)
+        """Steps on either side that an output depends on."""
+        self.margin = max(net.dilations) * (net.kernel_size // 2)
+        end_first = net.end.out_features < net.n_channels
+        self.n_skip = net.end.out_features if end_first else net.n_channels
+        self.end = None if end_first else net.end.weight.detach().t().contiguous()
+        self.end_bias = net.end.bias.detach().clone()
+        self.width = width = -(-net.n_channels // panel) * panel
+        channels = torch.arange(width).clamp(max=net.n_channels)  # The one behind the last is zero.
+        # A panel of the gates has the filters of some channels and their gates.
+        filters, gates = channels, torch.where(channels < net.n_channels, channels + net.n_channels, 2 * net.n_channels)
+        both = torch.stack((filters.clone(), gates))
+        both[0][channels == net.n_channels] = 2 * net.n_channels
+        gate_order = both.view(2, -1, lanes).transpose(0, 1).flatten()
+        skips = torch.arange(-(-self.n_skip // panel) * panel).clamp(max=self.n_skip)
+
+        missing = (0, width - net.n_channels)
+
+        self._kept: list[Any] = []
+        layers = []
+        conditions = net.condition.effective_weight().chunk(n_layers)
+        condition_biases = net.condition.bias.chunk(n_layers)
+        for i, dilation in enumerate(net.dilations):
+            dilated, res_skip = net.dilated[i], net.res_skip[i]
+            assert isinstance(dilated, WeightNormConv) and isinstance(res_skip, WeightNormConv)
+            out, out_bias = res_skip.effective_weight(), res_skip.bias
+            residual, skip = out[: -net.n_channels], out[-net.n_channels :]
+            skip_bias = out_bias[-net.n_channels :]
+            if end_first:
+                skip, skip_bias = net.end.weight @ skip, net.end.weight @ skip_bias
+            parts, biases = [_picked(skip, skips)], [_picked(skip_bias, skips)]
+            if len(residual):
+                parts.insert(0, _picked(residual, channels))
+                biases.insert(0, _picked(out_bias[: -net.n_channels], channels))
+            columns = dilated.effective_weight().chunk(self._n_taps, dim=1)
+            taps = [self._pack(pad(_picked(tap, gate_order), missing)) for tap in columns]
+            layers.append(
+                NativeLayer(
+                    self._pack(_picked(conditions[i], gate_order)),
+                    self._array(NativeMatrix, taps),
+                    self._pack(pad(torch.cat(parts), missing)),
+                    self._keep(_picked(condition_biases[i] + dilated.bias, gate_order)),
+                    self._keep(torch.cat(biases)),
+                    dilation,
+                    len(residual) > 0,
+                )
+            )
+        self._native = NativeNet(
+            self._pack(_picked(net.start.effective_weight(), channels), "fp32"),
+            self._keep(_picked(net.start.bias, channels)),
+            self._array(NativeLayer, layers),
+            n_layers,
+            self._n_taps,
+            KINDS.index(kind),
+            width,
+            self.n_skip,
+        )
+        self.scratch_size: int = level.native.scratch(ctypes.addressof(self._native))
+
+    def _pack(self, weight: Tensor, kind: Kind | None = None) -> NativeMatrix:
+        matrix = PackedMatrix(weight, kind or self.kind, self.level)
+        self._kept.append(matrix)
+        return matrix.native
+
+    def _keep(self, tensor: Tensor) -> int:
+        tensor = tensor.detach().float().contiguous()
+        self._kept.append(tensor)
+        return tensor.data_ptr()
+
+    def _array(self, of: type[ctypes.Structure], items: Sequence[Any]) -> int:
+        array = (of * len(items))(*items)
+        self._kept.append(array)
+        return ctypes.addressof(array)
+
+    def pack_conditioning(self, x: Tensor) -> Tensor:
+        """Conditioning (G, B, K) as a call wants it, the same for every coupling: (G, B, words + 1)."""
+        return self.level.rows(x.flatten(0, 1).float(), self.kind).view(*x.shape[:2], -1)
+
+    def reserve(self, n_rows: int, n_batch: int) -> Space:
+        """Memory for calls with up to `n_rows` rows, of steps of `n_batch` items."""
+        return Space(self, n_rows, n_batch)
+
+    def __call__(self, x: Tensor, conditioning: Tensor, space: Space) -> Tensor:
+        """(G, B, n_in) float32 and packed conditioning -> (G, B, n_out) float32."""
+        n_batch = x.shape[1]
+        rows, conditions = self.level.rows(x.flatten(0, 1), "fp32"), conditioning.flatten(0, 1)
+        assert conditions.is_contiguous() and len(conditions) == len(rows) <= space.n_rows
+        skip = (self.end_bias if self.end is None else torch.zeros(self.n_skip)).repeat(len(rows), 1)
+        tensors = (rows, conditions, *space.seen, space.hidden, skip, space.scratch)
+        call = NativeCall(len(rows), n_batch, space.margin, space.n_threads, *(tensor.data_ptr() for tensor in tensors))
+        self.level.native.run(ctypes.addressof(self._native), ctypes.addressof(call))
+        output = skip if self.end is None else torch.addmm(self.end_bias, skip, self.end)
+        return output.view(-1, n_batch, output.shape[1])
+
+
+def _picked(rows: Tensor, order: Tensor) -> Tensor:
+    """Rows in that order; the one behind the last is zero."""
+    return torch.cat((rows, rows.new_zeros(1, *rows.shape[1:])))[order]

@@ -1,0 +1,52 @@
+/* What `wn.c` and its levels share: the WN of one coupling, laid out, and one call of it.
+ *
+ * A row of activations is `n_words` words of 32 bits and behind them its scale, a float: a word holds one float32, two
+ * bfloat16, two numbers of sixteen bits or four of eight. Of a matrix, `2 * lanes` outputs make a panel, which lies word
+ * by word: (panel, word, output of the panel). Then every product is the same loop over words, whatever is in them.
+ */
+#include <stdint.h>
+
+enum { FLOAT32, BFLOAT16, INT16, INT8, N_KINDS };
+
+/* Weights (n_out, n_in) as above, outputs in the order of their panels. */
+typedef struct {
+    const uint32_t *weight;
+    const float *scale;  /* What a weight of each output counts, and */
+    const int32_t *zero; /* what its sum begins with, as eight bits are stored without a sign: of integers only. */
+    int32_t n_words;
+} Matrix;
+
+typedef struct {
+    Matrix condition;
+    const Matrix *taps; /* The earliest first. */
+    Matrix out;         /* Residual, then skip. */
+    const float *bias;  /* Of the gates, in the order of their panels. */
+    const float *out_bias;
+    int32_t dilation, has_residual;
+} Layer;
+
+typedef struct {
+    Matrix start; /* In float32, whatever the kind. */
+    const float *start_bias;
+    const Layer *layers;
+    int32_t n_layers, n_taps, kind, width, n_skip; /* The width is padded to whole panels. */
+} Net;
+
+typedef struct {
+    int32_t n_rows, step, margin, n_threads;
+    const uint32_t *x;          /* (R, n_in + 1), rows of FLOAT32 */
+    const uint32_t *conditions; /* (R, words + 1) */
+    uint32_t *seen[2];          /* (margin + R + margin, words + 1), what a layer reads and what it writes */
+    float *hidden;              /* (R, width); not of FLOAT32, where it is what is seen */
+    float *skip;                /* (R, n_skip), added to */
+    float *scratch;             /* (threads, `glowtron_wn_scratch`) */
+} Call;
+
+typedef struct {
+    int32_t lanes, kinds; /* A bit for each kind that this level multiplies. */
+    int32_t zero, most;   /* Of activations in INT8: how zero is stored, and the largest. */
+    int32_t most_weight;  /* The largest weight in INT8. */
+    void (*run)(const Net *, const Call *);
+    void (*write_rows)(int kind, const float *x, int64_t n_rows, int n, int n_words, uint32_t *rows);
+    int64_t (*scratch)(const Net *);
+} Level;
