@@ -102,7 +102,7 @@ def test_finished_chapters_are_kept_unless_they_would_be_others(voice, tmp_path)
         return left[0]
 
     whole = times()
-    assert whole > 0 and times() == 0
+    assert whole == sum(len(chapter.text) for chapter in BOOK.chapters) and times() == 0
     changed = (BOOK.chapters[0], Chapter("Two", "Two. Another text."), BOOK.chapters[2])
     assert 0 < times(changed) < whole
     assert times(changed) == 0
@@ -110,8 +110,17 @@ def test_finished_chapters_are_kept_unless_they_would_be_others(voice, tmp_path)
     flac = tmp_path / "chapter-001.flac"
     flac.write_bytes(flac.read_bytes()[:-100])
     (tmp_path / "chapter-003.json").write_text("{")
-    damaged = [sentence for i in (0, 2) for sentence in voice.sentences(BOOK.chapters[i].text)]
-    assert times(changed, speaker="bob") == sum(map(len, damaged))
+    assert times(changed, speaker="bob") == sum(len(BOOK.chapters[i].text) for i in (0, 2))
+
+
+def test_a_chapter_with_nothing_to_say_is_silent_and_a_misspelt_phone_names_its_chapter(voice, tmp_path):
+    chapters = (Chapter("Stars", "* * *"), BOOK.chapters[0])
+    make_book(voice, BOOK._replace(chapters=chapters), Output(tmp_path / "out"), SynthesisOptions(), workers=1)
+    samples, _ = soundfile.read(tmp_path / "out" / "01 Stars.flac")
+    assert len(samples) == round(SILENCE_S * RATE) and not samples.any()
+    phones = (BOOK.chapters[0], Chapter("Phones", "He said {AA9}."))
+    with pytest.raises(InputError, match=r"chapter 'Phones': .*AA9"):
+        make_book(voice, BOOK._replace(chapters=phones), Output(tmp_path / "out"), SynthesisOptions(), workers=1)
 
 
 def run(*arguments: str) -> subprocess.Popen[bytes]:

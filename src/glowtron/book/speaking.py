@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -28,6 +29,7 @@ from glowtron.synthesis.captions import Caption
 from glowtron.synthesis.parallel import Executor, Order, Sound
 from glowtron.synthesis.pipeline import BATCH, split_text
 from glowtron.synthesis.types import FaultWarning, Sentence, SymbolTime, WordTime
+from glowtron.text.english import NothingToSayError
 from glowtron.voice import Voice
 
 SILENCE_S = 1.5
@@ -79,58 +81,88 @@ def speak_chapters(
     """
     made_of = _fingerprint(voice, options, lexicon)
     finished: dict[int, Spoken] = {}
-    waiting: list[tuple[int, Chapter, list[Sentence]]] = []
+    waiting: list[Chapter] = []
     for number, chapter in enumerate(chapters, 1):
         found = _finished(folder, number, chapter, made_of)
         if found is not None:
             finished[number] = found
         else:
-            waiting.append((number, chapter, list(split_text(chapter.text, voice.frontend))))
+            waiting.append(chapter)
     if begin is not None:
-        begin(sum(len(sentence.text) for _, _, sentences in waiting for sentence in sentences))
+        begin(sum(len(chapter.text) for chapter in waiting))
     if not waiting:
         yield from finished.values()
         return
     # The number of workers changes rounding, so it hangs on the whole book and not on what is left of it.
     paragraphs = [paragraph for chapter in chapters for paragraph in chapter.text.split("\n\n")]
     with voice.executor(paragraphs, options, workers) as executor:
-        blocks = _Blocks(executor, [sentences for _, _, sentences in waiting])
-        left = iter(waiting)
-        for number in range(1, len(chapters) + 1):
+        blocks = _Blocks(executor, _split(waiting, voice))
+        for number, chapter in enumerate(chapters, 1):
             if number in finished:
                 yield finished[number]
-                continue
-            _, chapter, sentences = next(left)
-            n_blocks = -(-len(sentences) // BATCH)
-            sounds = (sound for _ in range(n_blocks) for sound in blocks.next_block())
-            yield _write(folder, number, chapter, made_of, sounds, sentences, voice.mel.sample_rate, progress)
+            else:
+                yield _write(folder, number, chapter, made_of, blocks.chapter(), voice.mel.sample_rate, progress)
+
+
+class _Block(NamedTuple):
+    """Sentences of a chapter that are synthesised together."""
+
+    sentences: list[Sentence]
+    is_last: bool
+    """Whether its chapter ends with it."""
+
+
+def _split(chapters: Sequence[Chapter], voice: Voice) -> Iterator[_Block]:
+    """Blocks of chapters, each looked for when it is needed: the first words do not wait for the whole book.
+
+    A chapter of which nothing can be said is one block without sentences. Raises InputError that names the chapter.
+    """
+    for chapter in chapters:
+        try:
+            sentences = list(split_text(chapter.text, voice.frontend))
+        except NothingToSayError:
+            sentences = []
+        except InputError as error:
+            raise InputError(f"chapter '{chapter.title}': {error}") from error
+        for start in range(0, max(len(sentences), 1), BATCH):
+            yield _Block(sentences[start : start + BATCH], start + BATCH >= len(sentences))
 
 
 class _Blocks:
     """Sounds of blocks of sentences in their order, while later ones are being synthesised."""
 
-    def __init__(self, executor: Executor, chapters: Sequence[Sequence[Sentence]]) -> None:
-        self._executor = executor
-        self._blocks = [chapter[i : i + BATCH] for chapter in chapters for i in range(0, len(chapter), BATCH)]
-        self._n_submitted = self._n_given = 0
+    def __init__(self, executor: Executor, blocks: Iterator[_Block]) -> None:
+        self._executor, self._blocks = executor, blocks
+        self._n_submitted = 0
+        self._waiting: deque[tuple[int, _Block]] = deque()
+        """Blocks that were submitted and not given, with their places."""
         self._done: dict[int, list[Sound]] = {}
 
-    def next_block(self) -> list[Sound]:
-        """The sounds of the next block."""
-        self._submit()
-        while self._n_given not in self._done:
-            (place,), sounds = self._executor.next_result()
-            self._done[place] = sounds
+    def chapter(self) -> Iterator[tuple[Sentence, Sound]]:
+        """The sentences of the next chapter and their sounds."""
+        is_last = False
+        while not is_last:
             self._submit()
-        self._n_given += 1
-        return self._done.pop(self._n_given - 1)
+            place, block = self._waiting[0]
+            while place not in self._done:
+                (done,), sounds = self._executor.next_result()
+                self._done[done] = sounds
+                self._submit()
+            self._waiting.popleft()
+            yield from zip(block.sentences, self._done.pop(place), strict=True)
+            is_last = block.is_last
 
     def _submit(self) -> None:
-        most = min(self._n_given + AHEAD * self._executor.n_workers, len(self._blocks))
-        while self._n_submitted < most and self._executor.has_room:
-            block = self._blocks[self._n_submitted]
-            orders = [Order(one.source, one.ending, one.place, one.markup) for one in block]
-            self._executor.submit([self._n_submitted], orders)
+        while len(self._waiting) < AHEAD * self._executor.n_workers and self._executor.has_room:
+            block = next(self._blocks, None)
+            if block is None:
+                return
+            if block.sentences:
+                orders = [Order(one.source, one.ending, one.place, one.markup) for one in block.sentences]
+                self._executor.submit([self._n_submitted], orders)
+            else:
+                self._done[self._n_submitted] = []
+            self._waiting.append((self._n_submitted, block))
             self._n_submitted += 1
 
 
@@ -139,8 +171,7 @@ def _write(
     number: int,
     chapter: Chapter,
     made_of: str,
-    sounds: Iterator[Sound],
-    sentences: Sequence[Sentence],
+    sounds: Iterator[tuple[Sentence, Sound]],
     sample_rate: int,
     progress: Callable[[int, str], Any] | None,
 ) -> Spoken:
@@ -151,7 +182,7 @@ def _write(
     partial = partial_of(path)
     try:
         with soundfile.SoundFile(partial, "w", sample_rate, 1, "PCM_16", format="FLAC") as file:
-            for sound, sentence in zip(sounds, sentences, strict=True):
+            for sentence, sound in sounds:
                 for warning in sound.warnings:
                     warnings.warn(f"{chapter.title}: {warning}", FaultWarning, stacklevel=2)
                 captions += [caption.shifted(n_samples / sample_rate) for caption in sound.captions]

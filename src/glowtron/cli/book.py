@@ -119,9 +119,10 @@ def book(
 
     from glowtron.voice import Voice
 
-    voice_name, lexicon, device, quiet = (options.pop(name) for name in ("voice", "lexicon", "device", "quiet"))
-    chosen = SynthesisOptions(**options)
-    voice = Voice.load(voice_name, device=device, lexicon=lexicon)
+    voice_name, quiet = options.pop("voice"), options.pop("quiet")
+    how = {name: options.pop(name) for name in ("lexicon", "device", "runtime")}
+    chosen, lexicon = SynthesisOptions(**options), how["lexicon"]
+    voice = Voice.load(voice_name, **how)
     voice.runtime.suit_threads()
     _make(voice, found, target, chosen, workers, None if lexicon is None else Path(lexicon), quiet)
 
