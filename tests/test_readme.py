@@ -100,7 +100,7 @@ def test_importing(monkeypatch):
     from glowtron.importers import voices
 
     calls = []
-    monkeypatch.setattr(voices, "import_voice", lambda *given: calls.append(given))
+    monkeypatch.setattr(voices, "import_voice", lambda *given, **how: calls.append(given))
     for line in commands("import"):
         assert run(line) == 0
     assert calls == [([Path("tacotron2.pt"), Path("waveglow.pt")], Path("nvidia"))]
