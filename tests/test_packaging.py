@@ -62,6 +62,8 @@ def extra_of(path: Path) -> str | None:
     """The extra that a source file may count on."""
     place = path.relative_to(PACKAGE).parts
     files = {"alignment.py": "align", "pictures.py": "train"}
+    if place == ("serve", "mcp_server.py"):
+        return "mcp"
     if place == ("serve", "aac.py"):
         return "aac"
     folders = {"train": "train", "evaluate": "eval", "book": "book", "onnx": "onnx", "serve": "serve"}

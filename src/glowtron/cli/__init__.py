@@ -19,6 +19,7 @@ from glowtron.cli.book import book
 from glowtron.cli.evaluate import evaluate
 from glowtron.cli.export import export
 from glowtron.cli.import_ import import_
+from glowtron.cli.mcp import mcp
 from glowtron.cli.mels import mels
 from glowtron.cli.options import with_new_names
 from glowtron.cli.phonemes import phonemes
@@ -81,6 +82,7 @@ for _command in (
     say,
     book,
     serve,
+    mcp,
     phonemes,
     vocode,
     voices,
