@@ -43,6 +43,12 @@ def _number(name: str, help: str) -> Callable[[F], F]:
     "--alias", "aliases", multiple=True, metavar="NAME=ID", help="A further name of a voice, as in alloy=duet-kathleen."
 )
 @click.option("--strict", is_flag=True, help="Refuse a model that is not known, in place of taking any name.")
+@click.option(
+    "--wyoming",
+    metavar="ADDRESS",
+    default=DEFAULTS.wyoming,
+    help="Speak Wyoming, too, for Home Assistant: tcp://127.0.0.1:10200.",
+)
 @click.option("--ssml", is_flag=True, help="Read texts that begin with <speak as SSML.")
 @_number("max_chars", "Characters of one text.")
 @_number("max_requests", "Requests in work and waiting; more are answered 429.")
@@ -69,6 +75,7 @@ def serve(voices: tuple[str, ...], aliases: tuple[str, ...], workers: int, **opt
     Examples:
       glowtron serve
       glowtron serve --voice my-voice --voice duet --port 9000
+      glowtron serve --wyoming tcp://0.0.0.0:10200
       glowtron serve --host 0.0.0.0 --api-key secret --workers 2
       curl http://127.0.0.1:8880/v1/audio/speech -d '{"input": "Hello.", "voice": "lj"}' > hello.mp3
     """

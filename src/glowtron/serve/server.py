@@ -20,7 +20,9 @@ from glowtron.errors import InputError
 from glowtron.serve.access import Access
 from glowtron.serve.app import make_app
 from glowtron.serve.settings import ServerSettings
-from glowtron.serve.speaker import quiet_about_faults
+from glowtron.serve.shelf import VoiceShelf
+from glowtron.serve.speaker import Speaker, quiet_about_faults
+from glowtron.serve.wyoming import WyomingServer
 
 SETTINGS = "GLOWTRON_SERVER_SETTINGS"
 """Environment variable that tells a worker process its settings, as JSON."""
@@ -45,22 +47,48 @@ def serve(settings: ServerSettings, workers: int = 1, tell: Callable[[str], obje
     """
     if workers < 1:
         raise InputError(f"workers must be 1 or more, got {workers}")
+    if workers > 1 and settings.wyoming:
+        raise InputError("Wyoming is spoken by one process; leave --workers out")
     quiet_about_faults()
     listening = _listen(settings)
     host, port = listening.getsockname()[:2]
+    tell(f"a page to try it at http://{host}:{port}/")
     tell(f"speech at http://{host}:{port}/v1 (OpenAI's shape: /v1/audio/speech); stop with Ctrl-C")
     if settings.host not in ("127.0.0.1", "::1", "localhost") and settings.api_key is None:
         tell("anybody who reaches this address may use it; --api-key asks for a key")
     if workers > 1:
         _serve_in_processes(settings, listening, workers)
         return
-    app = make_app(settings)
-    server = uvicorn.Server(_config(app, settings))
+    speaker = Speaker(settings, VoiceShelf(settings))
     try:
-        server.run([listening])
+        wyoming = WyomingServer(settings.wyoming, speaker) if settings.wyoming else None
+        speaker.warm_up()
+        app = make_app(settings, speaker)
+        Server(_config(app, settings), wyoming, tell).run([listening])
     finally:
-        app.close()
+        speaker.close()
         listening.close()
+
+
+class Server(uvicorn.Server):
+    """The web server, and the Wyoming server beside it in its event loop."""
+
+    def __init__(self, config: uvicorn.Config, wyoming: WyomingServer | None, tell: Callable[[str], object]) -> None:
+        super().__init__(config)
+        self._wyoming, self._tell = wyoming, tell
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See `uvicorn.Server`. Raises InputError if the address of Wyoming cannot be had."""
+        if self._wyoming is not None:
+            await self._wyoming.start()
+            self._tell(f"Wyoming at {self._wyoming.address}, for Home Assistant")
+        await super().startup(sockets)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See `uvicorn.Server`."""
+        if self._wyoming is not None:
+            await self._wyoming.stop()
+        await super().shutdown(sockets)
 
 
 def _serve_in_processes(settings: ServerSettings, listening: socket.socket, workers: int) -> None:

@@ -40,6 +40,8 @@ class ServerSettings:
     """Silence before speech, for loudspeakers that need time to wake."""
     tail_silence_ms: int = 0
     """Silence after speech."""
+    wyoming: str = ""
+    """Address to speak Wyoming at, such as `tcp://127.0.0.1:10200`; empty: none."""
     ssml: bool = False
     """Whether texts that begin with `<speak` are SSML."""
     body_timeout_s: float = 30.0
