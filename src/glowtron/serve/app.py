@@ -23,6 +23,7 @@ from glowtron.serve.access import Access
 from glowtron.serve.errors import ApiError
 from glowtron.serve.formats import Encoder, make_encoder, media_type
 from glowtron.serve.metrics import CONTENT_TYPE, Metrics
+from glowtron.serve.page import Page
 from glowtron.serve.queue import QueueFullError
 from glowtron.serve.settings import ServerSettings
 from glowtron.serve.shelf import VoiceShelf
@@ -268,12 +269,10 @@ class Service:
         ]
 
 
-def make_app(
-    settings: ServerSettings, speaker: Speaker | None = None, further_routes: tuple[BaseRoute, ...] = ()
-) -> Access:
+def make_app(settings: ServerSettings, speaker: Speaker | None = None) -> Access:
     """The application, with its voices loaded and warm.
 
-    speaker: one that other servers of this process share; None: a new one. further_routes: of the page, say.
+    speaker: one that other servers of this process share; None: a new one.
     Raises InputError for a voice that cannot be loaded.
     """
     if speaker is None:
@@ -282,7 +281,7 @@ def make_app(
     metrics = Metrics()
     service = Service(settings, speaker, metrics)
     app = Starlette(
-        routes=[*service.routes, *further_routes],
+        routes=[*service.routes, *Page(speaker).routes],
         exception_handlers={ApiError: _told, HTTPException: _told, ClientDisconnect: _gone, Exception: _failed},
     )
     app.state.service = service

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from glowtron.config.synthesis import SynthesisOptions
 from glowtron.serve.formats import Encoder
 from glowtron.serve.queue import Made, Task, TurnQueue
 from glowtron.serve.settings import ServerSettings
 from glowtron.serve.shelf import ServedVoice, VoiceShelf
-from glowtron.synthesis.types import FaultWarning, Sentence, WordTime
+from glowtron.synthesis.options import SynthesisOptions
+from glowtron.synthesis.types import FaultWarning, Sentence, Utterance, WordTime
 from glowtron.text.frontend import MarkedText
 
 
@@ -31,6 +31,8 @@ class SpokenPiece(NamedTuple):
     sentence: Sentence | None
     """The sentence it is of; None: silence before or after everything, or the encoder's end."""
     ends_sentence: bool
+    utterance: Utterance | None = None
+    """The finished sentence, on its last piece."""
 
 
 class Speaker:
@@ -100,6 +102,7 @@ class Speaker:
                     tuple(word.shifted(lead_s) for word in segment.words),
                     segment.sentence,
                     ends_sentence=segment.utterance is not None,
+                    utterance=segment.utterance,
                 ),
                 segment.utterance is not None,
             )
