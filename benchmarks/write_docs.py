@@ -1,20 +1,23 @@
 """Take all figures of docs/benchmarks.md, or some of them; write that page and README's from benchmarks/results.
 
-    python benchmarks/write_docs.py              measure all (half an hour on two cores) and write the page
+    python benchmarks/write_docs.py              measure all (half an hour to an hour on two cores) and write the page
+    python benchmarks/write_docs.py --short      measure the most important ones (ten minutes), write the page
     python benchmarks/write_docs.py say vocoder  measure only those whose name begins so, and write the page
     python benchmarks/write_docs.py --no-run     write the page
 
-The page is not written by hand.
+Figures of another class of machine than the one at hand stay as they were taken. The page is not written by hand.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
@@ -28,6 +31,7 @@ RUNS = {
     "vocoder-256-fp32": "vocoder --model waveglow-256 --seconds 5 --precision fp32",
     "vocoder-512-5s": "vocoder --model waveglow-512 --seconds 5 --runs 3",
     "vocoder-compact": "vocoder --model compact --seconds 5",
+    "vocoder-512-1s": "vocoder --model waveglow-512 --seconds 1 --runs 3",
     "acoustic-5s": "acoustic --model tacotron2 --seconds 5",
     "acoustic-20s": "acoustic --model tacotron2 --seconds 20 --runs 3",
     "acoustic-fp32": "acoustic --model tacotron2 --seconds 5 --precision fp32",
@@ -35,6 +39,7 @@ RUNS = {
     "acoustic-compact": "acoustic --model compact --seconds 5",
     "say-compact": "say --model compact --threads 1",
     "say-full-size": "say --model full-size --seconds 5 --runs 3",
+    "say-duet": "say --model duet --threads 1",
     "stream-compact": "stream --model compact --threads 1",
     "stream-compact-60s": "stream --model compact --seconds 60 --threads 1 --runs 3",
     "stream-full-size": "stream --model full-size --seconds 5 --runs 3",
@@ -47,11 +52,26 @@ RUNS = {
     "train-two-processes": "train --model waveglow-256 --batch 2 --processes 2",
     "train-two-processes-batch-8": "train --model waveglow-256 --batch 8 --processes 2 --runs 3",
 }
+SHORT = (
+    "vocoder-256-5s",
+    "vocoder-512-1s",
+    "vocoder-compact",
+    "acoustic-5s",
+    "acoustic-compact",
+    "say-compact",
+    "say-duet",
+    "stream-compact",
+    "train-waveglow-256",
+    "train-tacotron2",
+    "train-compact",
+)
+"""What is measured where there is little time, in two runs each."""
 SUMMARY = {
     "vocoder-256-5s": ("WaveGlow of 256 channels, mel to sound", "rtf", "{:.2f} of real time"),
     "acoustic-5s": ("Tacotron 2, one text to its mel", "rtf", "{:.3f} of real time"),
     "say-full-size": ("both, text to sound", "rtf", "{:.2f} of real time"),
     "say-compact": ("`duet-tacotron2`, text to sound", "rtf", "{:.3f} of real time"),
+    "say-duet": ("`duet`, text to sound, one core", "rtf", "{:.3f} of real time"),
     "stream-compact": ("`duet-tacotron2`, from the call to the first sound", "first_sound_s", "{:.3f} s"),
     "batch-compact": ("`duet-tacotron2`, a hundred texts", "audio_s_per_s", "{:.0f} s of sound a second"),
     "train-waveglow-256": ("training WaveGlow of 256 channels", "samples_per_s", "{:,.0f} samples/s"),
@@ -89,10 +109,13 @@ SPEEDS = {
         "scaling": "times one process of all threads",
     },
 }
+Machines: TypeAlias = "dict[str, dict[str, dict[str, Any]]]"
+"""Results by class of machine and by name."""
 INTRODUCTION = """\
 # Benchmarks
 Written by `python benchmarks/write_docs.py` (`make bench`) from the JSON files of `glowtron bench` in
-`benchmarks/results`, which hold every figure; the commands are given below, and work right after installation.
+`benchmarks/results`, which hold every figure; the commands are given below, and work right after installation. Each
+class of machine has tables of its own: a ratio holds for one class only.
 
 *Plain* is the published algorithm written as one would today (`Conv1d` over (B, C, T), an `LSTMCell` a step, float32;
 `glowtron.bench.plain_waveglow`, `glowtron.bench.plain_tacotron2`). It takes turns with Glowtron in the same run, each
@@ -117,42 +140,81 @@ in their time, and their memory is added to that of the process they work for.
 def main(arguments: list[str]) -> None:
     """Measure what is asked for, then write the page."""
     prefixes = [argument for argument in arguments if not argument.startswith("-")]
-    RESULTS.mkdir(exist_ok=True)
+    is_short = "--short" in arguments
     for name, command in RUNS.items():
-        if "--no-run" not in arguments and (not prefixes or name.startswith(tuple(prefixes))):
+        wanted = name in SHORT if is_short else not prefixes or name.startswith(tuple(prefixes))
+        if wanted and "--no-run" not in arguments:
+            command += " --runs 2" * is_short
             print(f"{name}: glowtron bench {command}", flush=True)
-            file = RESULTS / f"{name}.json"
-            bench = [sys.executable, "-m", "glowtron", "bench", *shlex.split(command)]
-            subprocess.run([*bench, "--quiet", "--json", str(file)], check=True)
-    found = {name: RESULTS / f"{name}.json" for name in RUNS}
-    results = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items() if path.exists()}
-    PAGE.write_text(page(results), encoding="utf-8")
-    README.write_text(with_summary(README.read_text(encoding="utf-8"), results), encoding="utf-8")
+            with tempfile.TemporaryDirectory() as scratch:
+                file = Path(scratch) / "result.json"
+                bench = [sys.executable, "-m", "glowtron", "bench", *shlex.split(command)]
+                subprocess.run([*bench, "--quiet", "--json", str(file)], check=True)
+                text = file.read_text(encoding="utf-8")
+            folder = RESULTS / re.sub(r"[^a-z0-9]+", "-", machine_class(json.loads(text)).lower()).strip("-")
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{name}.json").write_text(text, encoding="utf-8")
+    machines = kept_results()
+    PAGE.write_text(page(machines), encoding="utf-8")
+    README.write_text(with_summary(README.read_text(encoding="utf-8"), machines), encoding="utf-8")
 
 
-def with_summary(text: str, results: dict[str, dict[str, Any]]) -> str:
-    """README with the figures of today."""
-    rows = ["| | | times plain |", "|---|---|---|"]
+def kept_results() -> Machines:
+    """All results, by class of machine and by name."""
+    machines: Machines = {}
+    for folder in sorted(path for path in RESULTS.iterdir() if path.is_dir()):
+        found = {name: folder / f"{name}.json" for name in RUNS}
+        results = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items() if path.exists()}
+        for name, result in results.items():
+            machines.setdefault(machine_class(result), {})[name] = result
+    return machines
+
+
+def machine_class(result: dict[str, Any]) -> str:
+    """What figures can be compared within."""
+    machine = result["machine"]
+    return f"{machine['device']}, {machine['instructions']}, {machine['cores']} cores"
+
+
+def with_summary(text: str, machines: Machines) -> str:
+    """README with the figures of today, a column for each class of machine."""
+    columns = [f"{name} ({versions(results)})" for name, results in machines.items()]
+    rows = ["| | " + " | ".join(f"{column} | times plain" for column in columns) + " |"]
+    rows.append("|---" * (1 + 2 * len(columns)) + "|")
     for name, (what, figure, shown) in SUMMARY.items():
-        if name in results:
-            ratio = results[name]["ratio_to_plain"]
-            times = f"{ratio:.1f}" if isinstance(ratio, float) else ""
-            rows.append(f"| {what} | {shown.format(results[name][figure])} | {times} |")
+        cells = []
+        for results in machines.values():
+            result = results.get(name)
+            ratio = result["ratio_to_plain"] if result else ""
+            cells.append(shown.format(result[figure]) if result else "")
+            cells.append(f"{ratio:.1f}" if isinstance(ratio, float) else "")
+        if any(cells):
+            rows.append(f"| {what} | {' | '.join(cells)} |")
     (before, _, rest), (start, end) = text.partition(MARKS[0]), MARKS
     return before + start + "\n".join(rows) + "\n" + end + rest.partition(end)[2]
 
 
-def page(results: dict[str, dict[str, Any]]) -> str:
+def versions(results: dict[str, dict[str, Any]]) -> str:
+    """Of which versions they are, and of which days."""
+    kinds = sorted({(result["date"], result["machine"]["glowtron"]) for result in results.values()})
+    return ", ".join(f"{version} of {date}" for date, version in kinds)
+
+
+def page(machines: Machines) -> str:
     """All of it."""
     parts = [INTRODUCTION]
-    for what, title in TITLES.items():
-        some = [result for result in results.values() if result["what"] == what]
-        if some:
-            parts.append(f"## {title}\n{table(what, some)}")
-    parts.append("## How they were taken\n" + "\n".join(conditions(result) for result in results.values()) + "\n")
-    missing = [command for name, command in RUNS.items() if name not in results]
-    if missing:
-        parts.append("Not measured yet: " + ", ".join(f"`glowtron bench {command}`" for command in missing) + ".\n")
+    for machine, results in machines.items():
+        parts.append(f"## {machine}\nVersion {versions(results)}.\n")
+        for what, title in TITLES.items():
+            some = [result for result in results.values() if result["what"] == what]
+            if some:
+                parts.append(f"### {title}\n{table(what, some)}")
+        parts.append("### How they were taken\n" + "\n".join(conditions(result) for result in results.values()) + "\n")
+        missing = [command for name, command in RUNS.items() if name not in results]
+        if missing:
+            parts.append(
+                "Not measured there: " + ", ".join(f"`glowtron bench {command}`" for command in missing) + ".\n"
+            )
     return "\n".join(parts)
 
 

@@ -163,6 +163,25 @@ def processor_name() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+INSTRUCTIONS = {
+    "amx_bf16": "AMX",
+    "avx512_bf16": "AVX-512 with BF16",
+    "avx512_vnni": "AVX-512 with VNNI",
+    "avx512f": "AVX-512",
+    "avx_vnni": "AVX2 with VNNI",
+    "avx2": "AVX2",
+    "asimddp": "NEON with dot products",
+    "asimd": "NEON",
+}
+"""What a processor's best instructions for products are called, by the system's word for them, the best first."""
+
+
+def instructions() -> str:
+    """The best instructions for products that this processor has, for people: figures are compared within these."""
+    flags = processor_flags()
+    return next((name for flag, name in INSTRUCTIONS.items() if flag in flags), platform.machine())
+
+
 def processor_flags() -> frozenset[str]:
     """Names of the processor's abilities; none where the system does not tell."""
     lines = (line for line in _cpu_lines() if line.startswith(("flags", "Features")))

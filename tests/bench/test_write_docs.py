@@ -1,7 +1,6 @@
 """The page of benchmarks says what the figures say, and why where there are none."""
 
 import importlib.util
-import json
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,16 @@ RESULT = {
     "error": {"against": "float32", "snr_db": 41.3, "log_mel_l1": 0.0123, "plain_differs_by": 1e-6},
     "command": "glowtron bench vocoder --batch 2",
     "settings": {"runs": 3, "warm_up": 1, "seed": 0, "clock": "wall"},
-    "machine": {"device": "a processor", "cores": 2, "load_before": [0.1, 0, 0], "torch": "2", "python": "3"},
+    "date": "2026-01-02",
+    "machine": {
+        "device": "a processor",
+        "instructions": "AVX2",
+        "glowtron": "0.1",
+        "cores": 2,
+        "load_before": [0.1, 0, 0],
+        "torch": "2",
+        "python": "3",
+    },
 }
 
 
@@ -39,7 +47,7 @@ def script() -> Any:
 
 
 def test_figures_stand_in_their_columns(script: Any) -> None:
-    page = script.page({"vocoder-256-5s": RESULT})
+    page = script.page({"a processor, AVX2, 2 cores": {"vocoder-256-5s": RESULT}})
     assert (
         "| waveglow-256 | 2 x 5.0 s | bf16 | 0.321 (-10% to +20%) | 68.7 | **3.00** | 1.00 (2.00) | "
         "41 dB, log-mel L1 0.012, plain differs by 1e-06 |\n"
@@ -51,16 +59,18 @@ def test_figures_stand_in_their_columns(script: Any) -> None:
 def test_reasons_stand_where_figures_are_missing(script: Any) -> None:
     reason = "not measured: nothing is published"
     told = {"snr_db": "no difference", "log_mel_l1": 0.0}
-    page = script.page({"vocoder-compact": {**RESULT, "ratio_to_plain": reason, "plain": reason, "error": told}})
+    page = script.page(
+        {"here": {"vocoder-compact": {**RESULT, "ratio_to_plain": reason, "plain": reason, "error": told}}}
+    )
     assert f"| {reason} | 1.00 | no difference, log-mel L1 0 |" in page
-    assert "Not measured yet: `glowtron bench vocoder --model waveglow-256 --seconds 5`" in page
+    assert "Not measured there: `glowtron bench vocoder --model waveglow-256 --seconds 5`" in page
 
 
 def test_processes_stand_beside_one(script: Any) -> None:
     why = "not measured: processes are compared with one process"
     told = {"what": "train", "segment": 8000, "processes": 2, "threads": 1, "scaling": 0.87, "samples_per_s": 12_000.0}
     result = {**RESULT, **told, "ratio_to_plain": why, "plain": why, "error": {"loss_differs_by": 2e-5}}
-    page = script.page({"train-two-processes": result})
+    page = script.page({"here": {"train-two-processes": result}})
     assert "| 2 x 8000 samples, 2 processes | bf16 | 12,000 (-10% to +20%) | 0.87 | not measured: " in page
     assert "| loss differs by 2e-05 |" in page
 
@@ -78,20 +88,27 @@ def test_every_run_is_a_command(script: Any) -> None:
 def test_readme_has_the_figures_of_the_last_run(script: Any) -> None:
     before, after = "Words.\n\n", "\nMore words.\n"
     text = before + script.MARKS[0] + "| old |\n" + script.MARKS[1] + after
-    found = script.with_summary(text, {"vocoder-256-5s": RESULT})
-    row = "| WaveGlow of 256 channels, mel to sound | 0.32 of real time | 3.0 |"
+    machines = {"new": {"vocoder-256-5s": RESULT}, "old": {"acoustic-5s": {**RESULT, "ratio_to_plain": "none"}}}
+    found = script.with_summary(text, machines)
     assert found.startswith(before) and found.endswith(after)
-    assert row in found.splitlines()
-    assert "old" not in found
-    assert script.with_summary(found, {"vocoder-256-5s": RESULT}) == found
+    assert "| | new (0.1 of 2026-01-02) | times plain | old (0.1 of 2026-01-02) | times plain |" in found.splitlines()
+    assert "| WaveGlow of 256 channels, mel to sound | 0.32 of real time | 3.0 |  |  |" in found.splitlines()
+    assert "| Tacotron 2, one text to its mel |  |  | 0.321 of real time |  |" in found.splitlines()
+    assert "| old |" not in found
+    assert script.with_summary(found, machines) == found
+
+
+def test_classes_of_machines_stand_apart(script: Any) -> None:
+    other = {**RESULT, "date": "2026-01-03", "machine": {**RESULT["machine"], "instructions": "AMX"}}
+    assert script.machine_class(RESULT) == "a processor, AVX2, 2 cores"
+    assert script.machine_class(other) == "a processor, AMX, 2 cores"
+    page = script.page({script.machine_class(one): {"vocoder-256-5s": one} for one in (RESULT, other)})
+    assert "## a processor, AVX2, 2 cores\nVersion 0.1 of 2026-01-02.\n" in page
+    assert "## a processor, AMX, 2 cores\nVersion 0.1 of 2026-01-03.\n" in page
 
 
 def test_readme_and_page_are_those_of_the_results_that_are_kept(script: Any) -> None:
-    results = {
-        name: json.loads(path.read_text(encoding="utf-8"))
-        for name in script.RUNS
-        if (path := script.RESULTS / f"{name}.json").exists()
-    }
-    assert script.PAGE.read_text(encoding="utf-8") == script.page(results)
+    machines = script.kept_results()
+    assert script.PAGE.read_text(encoding="utf-8") == script.page(machines)
     readme = script.README.read_text(encoding="utf-8")
-    assert script.with_summary(readme, results) == readme
+    assert script.with_summary(readme, machines) == readme

@@ -186,7 +186,7 @@ def test_a_report_has_a_figure_or_a_reason_in_every_row(whole, tmp_path):
     table = (whole / "report.md").read_text()
     for row in (
         "| convergence: criterion | none was given |",
-        "| configuration: precision | bf16 |",
+        "| configuration: precision | auto |",
         "| hours: to target | no target was given |",
         "| scaling | not measured: no run of one process was given to compare with (--single) |",
         "| stability: runs finished | 1 |",

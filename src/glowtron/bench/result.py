@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 
 from glowtron.bench.measurement import NOT_MEASURED, Measured, Settings
 from glowtron.files import write_json
-from glowtron.machine import Power, describe
+from glowtron.machine import Power, describe, instructions
 
 Rates = Callable[[float], dict[str, float]]
 """Figures of speed by name, such as `rtf`, from a run's seconds."""
@@ -67,7 +68,13 @@ class Surroundings:
         shown = settings._asdict()
         return {
             "settings": {name: shown[name] for name in ("runs", "warm_up", "seed", "clock")},
-            "machine": {**machine, "cores": os.cpu_count(), "load_before": [round(load, 2) for load in self._load]},
+            "date": date.today().isoformat(),
+            "machine": {
+                **machine,
+                "instructions": instructions(),
+                "cores": os.cpu_count(),
+                "load_before": [round(load, 2) for load in self._load],
+            },
             "power": power,
         }
 

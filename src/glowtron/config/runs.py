@@ -140,9 +140,10 @@ class TrainingConfig:
     """Where training ends; None: `max_epochs` alone says it."""
     max_epochs: float | None = None
     """Where training ends, in times through the data; of this and `max_steps` what comes first."""
-    precision: Literal["bf16", "fp16", "tf32", "fp32"] = "bf16"
-    """`bf16` runs matrix products under autocast; weights, losses and log-determinants stay in float32. `fp16` does so
-    in half precision, the loss scaled, and `tf32` keeps float32 but for the products' inputs: both on CUDA only."""
+    precision: Literal["auto", "bf16", "fp16", "tf32", "fp32"] = "auto"
+    """`auto` is bf16 on CUDA, and on a CPU bf16 or fp32, as products are measured to be faster. `bf16` runs matrix
+    products under autocast; weights, losses and log-determinants stay in float32. `fp16` does so in half precision, the
+    loss scaled, and `tf32` keeps float32 but for the products' inputs: both on CUDA only."""
     optimizer: OptimizerConfig = OptimizerConfig()
     ema_decay: float = 0.0
     """Decay a step of the running average of weights that is validated and exported; 0: none is kept."""
