@@ -14,6 +14,7 @@ from functools import cached_property, partial
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -104,7 +105,8 @@ class Voice:
         """Load a voice.
 
         Args:
-            source: The name of a voice that ships, or a voice folder. None: the first voice that ships.
+            source: The name of a voice that ships, a voice folder, or `hf://OWNER/NAME[@REVISION]` on the Hugging Face
+                hub. None: the first voice that ships.
             device: `auto` (CUDA where there is any), `cpu`, `cuda` or `cuda:1`. On CUDA the first words take longest:
                 kernels are compiled then.
             precision: `fp32`; `bf16`, which computes matrix products in bfloat16; `int16` and `int8`, which compute
@@ -130,6 +132,28 @@ class Voice:
     def save(self, folder: str | Path) -> None:
         """Write the voice into a folder, whole or not at all. Raises InputError where it cannot be written."""
         self.runtime.save(Path(folder))
+
+    def push_to_hub(self, repository: str, *, private: bool = False, message: str = "Upload a voice") -> str:
+        """Publish the voice on the Hugging Face hub, with a card (extra `hub`).
+
+        Args:
+            repository: `OWNER/NAME`, with `@BRANCH` where it is not to be the main one; made if there is none.
+            private: Whether a repository that is made is private.
+            message: Of the commit.
+
+        Returns:
+            The address of the repository.
+
+        Raises:
+            InputError: There is no permission, no token, or no hub to be reached.
+        """
+        from glowtron.hub import push_folder
+        from glowtron.voice_folder import read_voice_file
+
+        with TemporaryDirectory() as place:
+            folder = Path(place) / "voice"
+            self.save(folder)
+            return push_folder(folder, repository, read_voice_file(folder), private=private, message=message)
 
     def say(
         self,

@@ -24,6 +24,7 @@ from glowtron.cli.mels import mels
 from glowtron.cli.options import with_new_names
 from glowtron.cli.phonemes import phonemes
 from glowtron.cli.prepare import prepare
+from glowtron.cli.push import push
 from glowtron.cli.say import say
 from glowtron.cli.serve import serve
 from glowtron.cli.train import train
@@ -92,6 +93,7 @@ for _command in (
     align,
     mels,
     export,
+    push,
     evaluate,
     bench,
 ):

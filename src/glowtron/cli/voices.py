@@ -16,28 +16,56 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("voice", metavar="[NAME|FOLDER]", required=False)
-def voices(voice: str | None) -> None:
+@click.option("--search", metavar="WORDS", help="List the voices that have these words in their name or description.")
+@click.option(
+    "--index",
+    metavar="FILE|hf://OWNER/NAME",
+    help="List and search those of somebody's voices.json, too; a voice is checked against it.",
+)
+@click.option(
+    "--make-index",
+    "folders",
+    metavar="FOLDER=SOURCE",
+    multiple=True,
+    help="Write a voices.json to standard output: of each voice folder, and what others will call it.",
+)
+def voices(voice: str | None, search: str | None, index: str | None, folders: tuple[str, ...]) -> None:
     """List the voices that ship, or show one.
 
-    NAME is a voice that ships, FOLDER any voice folder; all about it is shown.
+    NAME is a voice that ships, FOLDER any voice folder or hf://OWNER/NAME[@REVISION] on the Hugging Face hub; all about
+    it is shown.
 
     \b
     Examples:
       glowtron voices
       glowtron voices my-voice
+      glowtron voices --search kathleen --index hf://someone/voices
+      glowtron voices --make-index my-voice=hf://me/my-voice > voices.json
     """
     from glowtron.voice_folder import read_voice_file
-    from glowtron.voices import VOICES, find_voice, shipped
+    from glowtron.voice_index import check_indexed, format_index, index_voice, read_index, shipped_index
+    from glowtron.voices import find_voice
 
+    if folders:
+        pairs = [entry.partition("=") for entry in folders]
+        if wrong := [
+            entry for entry, (folder, _, source) in zip(folders, pairs, strict=True) if not folder or not source
+        ]:
+            raise InputError(f"--make-index {wrong[0]}: give FOLDER=SOURCE, as in my-voice=hf://me/my-voice")
+        click.echo(format_index([index_voice(Path(folder), source) for folder, _, source in pairs]), nl=False)
+        return
+    listed = shipped_index() + (read_index(index) if index else [])
     if voice is not None:
-        folder = find_voice(voice)
+        known = [one for one in listed if voice in (one.name, one.source)]
+        folder = check_indexed(known[0]) if known else find_voice(voice)
         click.echo(_details(folder, read_voice_file(folder)))
         return
-    names = shipped()
-    if not names:
-        raise InputError("no voice ships with this program; glowtron import or glowtron train makes one")
-    for name in names:
-        click.echo(f"{name}: {read_voice_file(VOICES / name).description or 'no description'}")
+    found = [one for one in listed if one.matches((search or "").split())]
+    if not found:
+        raise InputError(f"no voice has '{search}' in its name or description; glowtron voices lists all")
+    for one in found:
+        place = "" if one.name == one.source else f" ({one.source})"
+        click.echo(f"{one.name}{place}: {one.description or 'no description'}")
 
 
 def _details(folder: Path, voice: VoiceFile) -> str:

@@ -16,10 +16,14 @@ def shipped() -> list[str]:
 
 
 def find_voice(source: str | Path | None = None) -> Path:
-    """The folder of a voice that ships, by its name, or the folder given; None: the first that ships.
+    """The folder of a voice that ships, by its name, the folder given, or that of `hf://OWNER/NAME[@REVISION]`.
 
-    Raises InputError, naming those that ship, if there is no such voice.
+    None: the first that ships. Raises InputError, naming those that ship, if there is no such voice.
     """
+    if isinstance(source, str) and source.startswith("hf://"):
+        from glowtron.hub import fetch_voice
+
+        return fetch_voice(source)
     names = shipped()
     if source is None:
         if not names:
