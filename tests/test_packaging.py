@@ -61,7 +61,7 @@ def imports(path: Path) -> Iterator[str]:
 def extra_of(path: Path) -> str | None:
     """The extra that a source file may count on."""
     place = path.relative_to(PACKAGE).parts
-    files = {"alignment.py": "align", "pictures.py": "train"}
+    files = {"alignment.py": "align", "pictures.py": "train", "hub.py": "hub"}
     if place == ("serve", "mcp_server.py"):
         return "mcp"
     if place == ("serve", "aac.py"):
