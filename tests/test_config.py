@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glowtron import config as configuration
-from glowtron.config import AcousticRun, VocoderConfig, VocoderRun, from_dict, to_dict
+from glowtron.config import (
+    AcousticConfig,
+    AcousticRun,
+    FastSpeech2Config,
+    Tacotron2Config,
+    VocoderConfig,
+    VocoderRun,
+    from_dict,
+    to_dict,
+)
 from glowtron.config.renamed import RENAMED_KEYS, RENAMED_VALUES
 from glowtron.errors import InputError, nearest, reason
 from glowtron.train.recipe import recipe
@@ -51,7 +60,8 @@ def test_what_is_written_is_read(config):
                 ("acoustic.model.encoder_kernel", 4),
                 ("acoustic.model.prenet_dropout", 1),
                 ("acoustic.mel.f_max", 12_000),
-                ("acoustic.speakers", ["a", "b"]),
+                ("acoustic.speakers", ["a", "a"]),
+                ("acoustic.speakers", []),
             ],
             VocoderRun(): [
                 ("segment_length", 0),
@@ -239,3 +249,13 @@ def test_a_key_by_both_its_names_is_refused():
 def test_the_present_path_of_a_former_key_without_its_beginning_is_named():
     with pytest.raises(InputError, match=r"did you mean 'training.gradient_accumulation_steps'\?"):
         recipe("vocoder", "waveglow", ["accumulate=2"])
+
+
+@pytest.mark.parametrize("model", [Tacotron2Config(), FastSpeech2Config()], ids=lambda model: model.type)
+def test_the_number_of_speakers_is_that_of_their_names(model):
+    config = AcousticConfig(model=model, speakers=("ann", "bob", "eve"))
+    assert config.model == replace(model, n_speakers=3)
+    assert replace(config, speakers=("ann",)).model.n_speakers == 1
+    stored = to_dict(config)
+    del stored["model"]["n_speakers"]
+    assert from_dict(stored, AcousticConfig, "x") == config

@@ -13,6 +13,7 @@ import copy
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
@@ -28,8 +29,6 @@ from glowtron.config import (
     WaveGlowConfig,
 )
 from glowtron.errors import InputError
-from glowtron.models.fastspeech2 import FastSpeech2
-from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
 from glowtron.voice_folder import (
     ACOUSTIC,
@@ -41,6 +40,10 @@ from glowtron.voice_folder import (
     vocoder_folder,
     write_voice,
 )
+
+if TYPE_CHECKING:
+    from glowtron.models.fastspeech2 import FastSpeech2
+    from glowtron.models.tacotron2 import Tacotron2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,8 +109,13 @@ def load_voice(folder: Path) -> StoredVoice:
 
 def new_acoustic(config: AcousticConfig) -> Tacotron2 | FastSpeech2:
     """An acoustic model of `config` with random weights."""
+    # A voice loads the modules of its own models only.
     if isinstance(config.model, FastSpeech2Config):
+        from glowtron.models.fastspeech2 import FastSpeech2
+
         return FastSpeech2(config.model, config.mel.n_mels)
+    from glowtron.models.tacotron2 import Tacotron2
+
     return Tacotron2(config.model, config.mel.n_mels)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glowtron.config import Tacotron2Config
-from glowtron.engines.convolutions import FoldedConvolutions
+from glowtron.engines.cpu_tacotron2 import FoldedConvolutions
 from glowtron.engines.products import FEW, made_up
 from glowtron.models.tacotron2 import Tacotron2
 

@@ -204,9 +204,7 @@ def _for_speakers(config: RunConfig, names: list[str]) -> RunConfig:
 
     if not isinstance(config, AcousticRun | FastSpeech2Run) or set(names) == set(config.acoustic.speakers):
         return config
-    speakers = tuple(dict.fromkeys(names))
-    model = replace(config.acoustic.model, n_speakers=len(speakers))
-    return replace(config, acoustic=replace(config.acoustic, speakers=speakers, model=model))
+    return replace(config, acoustic=replace(config.acoustic, speakers=tuple(dict.fromkeys(names))))
 
 
 def _require_libraries() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
@@ -69,7 +69,8 @@ class Tacotron2Config:
     n_symbols: int = 148
     """Rows of the symbol embedding; id 0 is padding."""
     n_speakers: int = 1
-    """One is exactly the published network; more add a learned embedding to the encoder's output."""
+    """One is exactly the published network; more add a learned embedding to the encoder's output. An `AcousticConfig`
+    takes it from its names."""
     mask_padding: bool = True
     """Whether padding is kept out of convolutions and batch statistics; False lets it leak as the published programs
     do, which changes nothing for a text alone."""
@@ -228,7 +229,7 @@ class FastSpeech2Config:
     n_symbols: int = 148
     """Symbols of the text frontend."""
     n_speakers: int = 1
-    """Speakers that are told apart."""
+    """Speakers that are told apart; an `AcousticConfig` takes it from its names."""
     channels: int = 192
     """Width of the encoder and the predictors."""
     encoder_layers: int = 3
@@ -375,13 +376,11 @@ class AcousticConfig:
     text: TextConfig = TextConfig()
     mel: MelConfig = MelConfig()
     speakers: tuple[str, ...] = ("speaker",)
-    """Names, in the order of the speaker embedding."""
+    """Names, in the order of the speaker embedding, whose rows they are: `model.n_speakers` follows from them."""
 
     def __post_init__(self) -> None:
-        require(
-            len(self.speakers) == self.model.n_speakers,
-            f"{len(self.speakers)} speaker names for model.n_speakers {self.model.n_speakers}",
-        )
+        require(bool(self.speakers), "speakers must not be empty")
+        object.__setattr__(self, "model", replace(self.model, n_speakers=len(self.speakers)))
         require(
             not self.text.symbols or len(self.text.symbols) == self.model.n_symbols,
             f"{len(self.text.symbols)} text.symbols for model.n_symbols {self.model.n_symbols}",

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
 
 import torch
 
+from glowtron.config import FastSpeech2Config
 from glowtron.engines.interfaces import AcousticEngine
 from glowtron.engines.waveglow import WaveGlowEngine
-from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
 
+if TYPE_CHECKING:
+    from glowtron.models.fastspeech2 import FastSpeech2
+    from glowtron.models.tacotron2 import Tacotron2
 
-def acoustic_engine(model: torch.nn.Module, device: torch.device, precision: str) -> AcousticEngine:
+
+def acoustic_engine(model: Tacotron2 | FastSpeech2, device: torch.device, precision: str) -> AcousticEngine:
     """The acoustic model ready to synthesise, its weights packed. precision: as of `Voice.load`."""
-    if not isinstance(model, Tacotron2):
+    if isinstance(model.config, FastSpeech2Config):
         from glowtron.engines.fastspeech2 import accelerate_fastspeech2
-        from glowtron.models.fastspeech2 import FastSpeech2
 
-        assert isinstance(model, FastSpeech2)
         return accelerate_fastspeech2(model, precision)
     if device.type == "cpu":
         from glowtron.engines.cpu_tacotron2 import accelerate_tacotron2

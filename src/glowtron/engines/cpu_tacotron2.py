@@ -6,19 +6,21 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from glowtron.config import DecodingOptions
-from glowtron.engines.convolutions import FoldedConvolutions
+from glowtron.engines.convolutions import shifted_views
 from glowtron.engines.cpu_decoder import DecoderRun, DecoderWeights, Place
 from glowtron.engines.cpu_decoder_native import Found, Kernel, KernelRun, NativeMatrix, find_kernel, matrices_of
 from glowtron.engines.cpu_decoder_torch import PackedWeights, TorchRun
 from glowtron.engines.hardware import Capabilities, Precision, choose_precision, find_capabilities
-from glowtron.engines.products import Kind, bfloat16_is_packed, int8_is_exact
+from glowtron.engines.products import Kind, bfloat16_is_packed, int8_is_exact, make_up
 from glowtron.errors import InputError, nearest
+from glowtron.models.convolution import Convolution
 from glowtron.models.decode import (
     NOISE_STEPS,
     AcousticOutput,
@@ -30,7 +32,7 @@ from glowtron.models.decode import (
     stream_mel,
 )
 from glowtron.models.monotonic import longest_dwells
-from glowtron.models.tacotron2 import Memory, Tacotron2, sequence_mask
+from glowtron.models.tacotron2 import Encoder, MaskedBatchNorm, Memory, Postnet, Tacotron2, sequence_mask
 
 PRECISIONS = ("auto", "int8", "int16", "bf16", "fp32")
 
@@ -41,6 +43,51 @@ _LARGE = 8_000_000
 FEW_TEXTS: dict[Kind, int] = {"fp32": 8, "bf16": 16, "int8": 4}
 """Up to so many the kernel is faster than torch, whose products like many rows, or not much slower: eight are what a
 voice says at once, and in float32 these are to be what it streams one by one."""
+
+
+class FoldedConvolutions:
+    """Tacotron 2's stack of convolutions in evaluation mode, the batch normalisation folded in."""
+
+    def __init__(
+        self,
+        stack: Encoder | Postnet,
+        activation: Literal["relu", "tanh"],
+        *,
+        last_is_linear: bool,
+        dtype: torch.dtype,
+    ) -> None:
+        self.dtype = dtype
+        self.layers: list[tuple[int, Tensor, Tensor]] = []
+        for layer, norm in zip(stack.convolutions, stack.norms, strict=True):
+            assert isinstance(layer, Convolution) and isinstance(norm, MaskedBatchNorm)
+            self.layers.append((layer.kernel_size, *fold(layer, norm, dtype)))
+        self.activation = {"relu": torch.relu_, "tanh": torch.tanh_}[activation]
+        self.n_activations = len(self.layers) - last_is_linear
+        self.reach = sum((kernel_size - 1) // 2 for kernel_size, _, _ in self.layers)
+        """Steps on either side that an output depends on."""
+
+    def __call__(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """x: (B, T, C); mask: (B, T) real steps, all others become zero. Returns (B, T, C) in float32."""
+        n_steps = x.shape[1]
+        # What is behind the end stays zero, as a convolution finds it there.
+        x = make_up(x.to(self.dtype))
+        for i, (kernel_size, weight, bias) in enumerate(self.layers):
+            x = F.linear(shifted_views(x, kernel_size), weight, bias)
+            if i < self.n_activations:
+                self.activation(x)
+            if mask is not None:
+                x[:, :n_steps] *= mask[..., None]
+            x[:, n_steps:] = 0
+        return x[:, :n_steps].float()
+
+
+def fold(convolution: Convolution, norm: MaskedBatchNorm, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """One matrix (out, kernel * in) and bias (out,) that convolve and normalise."""
+    mean, variance, bias = norm.running_mean, norm.running_var, convolution.bias
+    assert mean is not None and variance is not None and bias is not None
+    gain = norm.weight.double() / (variance.double() + norm.eps).sqrt()
+    weight = convolution.weight.double() * gain[:, None]
+    return weight.to(dtype), ((bias.double() - mean.double()) * gain + norm.bias.double()).to(dtype)
 
 
 class Decoder:
