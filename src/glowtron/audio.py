@@ -211,7 +211,7 @@ class _Appended(io.RawIOBase):
         return self._place
 
     def take(self) -> bytes:
-        """What came since this was last asked for."""
+        """Returns the bytes written since the last call."""
         data = bytes(self._data)
         self._data.clear()
         return data
@@ -237,7 +237,7 @@ class _Streamed(soundfile.SoundFile):  # type: ignore[misc]  # It has no types.
 
 
 class Header(NamedTuple):
-    """What a sound file says about itself."""
+    """The header of a sound file."""
 
     sample_rate: int
     """Hz."""
@@ -246,7 +246,7 @@ class Header(NamedTuple):
     """Of each channel."""
 
     def conversion(self, sample_rate: int) -> str:
-        """What `read_audio` does to such a file, for people: `"48000 Hz stereo to 22050 Hz mono"`; empty if nothing."""
+        """The conversion by `read_audio` in words: `"48000 Hz stereo to 22050 Hz mono"`; empty if nothing."""
         if (self.sample_rate, self.n_channels) == (sample_rate, 1):
             return ""
         channels = {1: "mono", 2: "stereo"}.get(self.n_channels, f"{self.n_channels} channels")

@@ -64,7 +64,7 @@ class StoredVoice:
 
     @property
     def decoding(self) -> DecodingOptions:
-        """How this acoustic model wants to be run."""
+        """Decoding options of this acoustic model."""
         return self.config.decoding
 
 

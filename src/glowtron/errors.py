@@ -18,5 +18,5 @@ def nearest(name: str, known: "list[str] | tuple[str, ...]") -> str:
 
 
 def reason(error: Exception) -> str:
-    """What went wrong, for a message that names the file already, which Python's own text would name again."""
+    """The reason of an error alone, for a message that names the file already, as Python's own text does, too."""
     return getattr(error, "strerror", None) or str(error)

@@ -158,7 +158,7 @@ def _numbers(lines: Sequence[str]) -> list[float]:
 
 
 def processor_name() -> str:
-    """What the system calls the processor."""
+    """Name of the processor by the system."""
     names = [line.partition(":")[2].strip() for line in _cpu_lines() if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
 

@@ -277,7 +277,7 @@ class Voice:
         return synthesize_texts(sentences, executor, self.mel.sample_rate, BATCH, executor.n_workers, progress)
 
     def executor(self, texts: Sequence[str], options: SynthesisOptions = DEFAULTS, workers: int = 0) -> Executor:
-        """Who synthesises groups of sentences, here or in other processes, as many as `texts` are worth (`say_many`).
+        """Executor of groups of sentences, here or in as many processes as `texts` are worth (`say_many`).
 
         Raises InputError if the voice cannot do what the options ask.
         """
@@ -316,7 +316,7 @@ class Voice:
         return Audio(joined(parts)[: len(audio.samples)], self.mel.sample_rate)
 
     def phonemes(self, text: str | MarkedText) -> list[Encoded]:
-        """How each sentence of `text` is read: its words, their phones, and where these are from.
+        """Reading of each sentence of `text`: its words, their phones, and their sources.
 
         Raises InputError if it holds nothing to speak.
         """
@@ -340,7 +340,7 @@ class Voice:
 
     @property
     def config(self) -> VoiceFile:
-        """What `voice.json` says."""
+        """The contents of `voice.json`."""
         return self.runtime.config
 
     @property

@@ -29,7 +29,7 @@ from glowtron.errors import InputError
 
 
 class AcousticWork(NamedTuple):
-    """What is done in a run."""
+    """The work of one run."""
 
     model: str
     """`tacotron2`, `compact`, or a voice."""

@@ -1,4 +1,4 @@
-"""Whether the plain implementations compute the same function as Glowtron's: same weights, float32, no dropout.
+"""Differences between the plain implementations and Glowtron's: same weights, float32, no dropout.
 
 All figures are relative differences; anything above 1e-4 is a fault of ours.
 """
@@ -20,7 +20,7 @@ from glowtron.models.waveglow import WaveGlow, draw_noise, flow_loss
 
 
 class Learnt(NamedTuple):
-    """What a training step finds."""
+    """Loss and gradients of a training step."""
 
     loss: Tensor
     """Scalar."""

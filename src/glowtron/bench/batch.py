@@ -32,7 +32,7 @@ SHORTEST, LONGEST = 0.4, 1.6
 
 
 class BatchWork(NamedTuple):
-    """What is done in a run."""
+    """The work of one run."""
 
     model: str = COMPACT
     """`compact`, `full-size`, or a voice."""
@@ -153,14 +153,14 @@ def _rates(audio_s: float, sample_rate: int, seconds: float) -> dict[str, float]
 
 
 def _beside(ours: Measured, each: Measured | str, rates: Rates) -> dict[str, Any]:
-    """How it stands to saying one text after the other."""
+    """Comparison with one text after the other."""
     if isinstance(each, str):
         return {"ratio_to_say": each, "say": each}
     return {"ratio_to_say": each.median() / ours.median(), "say": figures(each, rates)}
 
 
 def _error(found: NDArray[np.float32], exact: NDArray[np.float32], mel: MelConfig) -> dict[str, Any]:
-    """How far those texts are from float32 that are as long there, to which rounding has not added a frame."""
+    """Error against float32 of the texts that are as long there, to which rounding has not added a frame."""
     lengths = [(~np.isnan(rows)).sum(axis=1) for rows in (found, exact)]
     same = np.flatnonzero(lengths[0] == lengths[1])
     of = same if len(same) else np.arange(len(found))

@@ -37,7 +37,7 @@ class Child(Generic[S]):
         self._answer()
 
     def ask(self, function: Callable[Concatenate[S, P], R], *arguments: P.args, **named: P.kwargs) -> R:
-        """What `function(thing, *arguments)` gives in that process; all of it has to be picklable."""
+        """Returns `function(thing, *arguments)`, called in that process; all of it has to be picklable."""
         self._pipe.send((function, arguments, named))
         answer: R = self._answer()
         return answer

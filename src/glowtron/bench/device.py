@@ -19,7 +19,7 @@ def check_device(name: str, settings: Settings) -> None:
 
 
 def card_facts(device: torch.device) -> dict[str, Any]:
-    """What a result tells of a CUDA device: its name and the most memory that tensors took on it. Nothing of a CPU."""
+    """Facts of a CUDA device for a result: its name and the peak memory of tensors. Empty for a CPU."""
     if device.type == "cpu":
         return {}
     return {"card": describe(device)["device"], "card_memory_gb": peak_memory_gb(device)}

@@ -1,4 +1,4 @@
-"""How far what was computed quickly is from the same in float32."""
+"""Distances between fast computations and the same in float32."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast a machine could make sound at most: a vocoder's products over the rate of one large product there."""
+"""Upper limit of a vocoder's speed on a machine: its multiplications over the rate of one large product."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RUNS = 5
 
 
 class MatrixRate(NamedTuple):
-    """How fast a machine multiplies."""
+    """Rate at which a machine multiplies."""
 
     gflops: float
     """Thousand million operations a second, a product and its sum being two, in the fastest of some runs."""
@@ -28,7 +28,7 @@ class MatrixRate(NamedTuple):
 
 
 def share_of_limit(config: WaveGlowConfig, audio_s: float, seconds: float, rate: MatrixRate) -> dict[str, Any]:
-    """What share of the rate is reached by so much sound in so many seconds, and what the share is of."""
+    """Share of the rate that so much sound in so many seconds reaches, and the rate itself."""
     work = gflop_a_second(config)
     limit = {"gflop_a_second_of_audio": work, "matrix_gflops": rate.gflops, "of_products": rate.what}
     return {"share_of_limit": work * audio_s / seconds / rate.gflops, "limit": limit}

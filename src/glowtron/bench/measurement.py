@@ -1,4 +1,4 @@
-"""How something is measured: warm-up, runs in turns with what it is compared with, memory, and where the time goes.
+"""Measurement: warm-up, runs in turns with the baseline, memory, and the parts of the time.
 
 Whatever else the machine does meets all that are measured alike, since they take turns; each has a process of its own.
 """
@@ -38,7 +38,7 @@ NOT_MEASURED = "not measured: "
 
 
 class Settings(NamedTuple):
-    """What all measurements have."""
+    """Settings of all measurements."""
 
     runs: int = 7
     """Timed ones."""
@@ -55,7 +55,7 @@ class Settings(NamedTuple):
 
 
 class Subject(Protocol):
-    """What is measured."""
+    """The subject of a measurement."""
 
     facts: dict[str, Any]
     """What the result tells of it, such as its precision and why."""
@@ -71,7 +71,7 @@ class Subject(Protocol):
 
 
 class Measured(NamedTuple):
-    """What came of it."""
+    """Results of a measurement."""
 
     facts: dict[str, Any]
     seconds: list[float]

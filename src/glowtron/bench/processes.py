@@ -55,7 +55,7 @@ class Processes(Generic[S]):
             self._open.enter_context(child)
 
     def ask(self, function: Callable[Concatenate[S, P], R], *arguments: P.args, **named: P.kwargs) -> list[R]:
-        """What each gives; see `Child.ask`."""
+        """Returns the answer of each process; see `Child.ask`."""
         return list(self._askers.map(lambda child: child.ask(function, *arguments, **named), self._children))
 
     def __enter__(self) -> Processes[S]:

@@ -43,14 +43,14 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
 
 
 def compared(ours: Measured, plain: Measured | str, rates: Rates) -> dict[str, Any]:
-    """How we stand to the plain implementation; where there is none, why."""
+    """Comparison with the plain implementation, or the reason why there is none."""
     if isinstance(plain, str):
         return {"ratio_to_plain": plain, "plain": plain}
     return {"ratio_to_plain": plain.median() / ours.median(), "plain": figures(plain, rates)}
 
 
 class Surroundings:
-    """What the machine is and does while something is measured."""
+    """The machine and its load during a measurement."""
 
     def __init__(self) -> None:
         self._load = os.getloadavg()

@@ -50,7 +50,7 @@ COLD_STARTS = 3
 
 
 class SayingWork(NamedTuple):
-    """What is done in a run."""
+    """The work of one run."""
 
     model: str = COMPACT
     """`compact`, `full-size`, or a voice."""
@@ -62,7 +62,7 @@ class SayingWork(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What is said."""
+        """The text."""
         return self.text if self.text is not None else text_of(self.seconds)
 
 
@@ -82,7 +82,7 @@ class Reader:
             self.parts = self._parts()
 
     def picked(self) -> dict[str, Any]:
-        """How the models run, and why; on CUDA that is known after the first run."""
+        """Precisions and kernels that were chosen, and why; on CUDA they are known after the first run."""
         acoustic, vocoder = self.voice.torch.acoustic_engine, self.voice.torch.vocoder_engine
         return {
             "precision": f"{acoustic.precision} and {vocoder.precision}",
@@ -210,7 +210,7 @@ def without_warnings() -> Iterator[None]:
 
 
 def sound_error(found: NDArray[np.float32], exact: NDArray[np.float32], mel: MelConfig) -> dict[str, Any]:
-    """How far sound (1, L) is from the same voice's in float32."""
+    """Distance of sound (1, L) from the same voice's in float32."""
     error: dict[str, Any] = {"against": "the same voice in float32, same noise"}
     if found.shape != exact.shape:
         return error | {"snr_db": NOT_MEASURED + "rounding moved the end of a sound"}

@@ -108,7 +108,7 @@ def rates_of(config: VocoderRun | AcousticRun, work: TrainingWork) -> Rates:
 
 
 def described(config: VocoderRun | AcousticRun, work: TrainingWork) -> dict[str, Any]:
-    """What is measured, as JSON values."""
+    """The work as JSON values."""
     told: dict[str, Any] = {"what": "train", "model": work.model, "batch": work.batch}
     if isinstance(config, VocoderRun):
         return told | {"segment": work.segment, "activation_checkpointing": config.activation_checkpointing}
@@ -118,7 +118,7 @@ def described(config: VocoderRun | AcousticRun, work: TrainingWork) -> dict[str,
 def _step_error(
     config: VocoderRun | AcousticRun, work: TrainingWork, precision: str, with_plain: bool
 ) -> dict[str, Any]:
-    """How far a step's loss and gradient are from float32, and the plain step's; of little data, without dropout."""
+    """Errors of loss and gradient against float32, and those of the plain step; of little data, without dropout."""
     torch.manual_seed(work.seed)
     told: dict[str, Any] = {"against": "the same step in float32, without dropout, of one segment or two short clips"}
     if isinstance(config, VocoderRun):

@@ -1,4 +1,4 @@
-"""What a step of training is where it is measured: a configuration, a model of it, and a batch that never changes."""
+"""The training step that is measured: a configuration, its model, and a fixed batch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MODELS = (*WAVEGLOWS, TACOTRON2, COMPACT, COMPACT_ACOUSTIC)
 
 
 class TrainingWork(NamedTuple):
-    """What is done in a step."""
+    """The work of one step."""
 
     model: str
     """One of `MODELS`, or a file with the configuration of a run."""

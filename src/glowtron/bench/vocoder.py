@@ -29,7 +29,7 @@ from glowtron.models.waveglow import WaveGlow, draw_noise
 
 
 class VocoderWork(NamedTuple):
-    """What is done in a run."""
+    """The work of one run."""
 
     model: str
     """`waveglow-256`, `waveglow-512`, `compact`, or a voice."""

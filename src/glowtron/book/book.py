@@ -1,4 +1,4 @@
-"""What a book is, and how the file of one is read."""
+"""A book, and the reading of its file."""
 
 from __future__ import annotations
 

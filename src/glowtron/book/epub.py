@@ -185,7 +185,7 @@ class _Epub:
             yield from entries(table, 1)
 
     def _chapters(self, pages: list[str], contents: list[_Entry]) -> Iterator[Chapter]:
-        """What stands from one entry of the contents to the next; without contents, each page."""
+        """Chapters: the text from one entry of the contents to the next; without contents, each page."""
         starts: dict[str, dict[str, str]] = {}
         for entry in contents:
             starts.setdefault(entry.page, {}).setdefault(entry.anchor, entry.title)

@@ -22,7 +22,7 @@ _MS = Fraction(1, 1000)
 
 
 class Tags(NamedTuple):
-    """What a player shows of a book."""
+    """Metadata of a book that a player shows."""
 
     title: str
     author: str

@@ -24,7 +24,7 @@ M4B = (".m4b", ".m4a", ".mp4")
 
 
 class Output(NamedTuple):
-    """Where a book goes, and in which form."""
+    """Path and format of an audiobook."""
 
     path: Path
     """A file of `M4B`, or a folder."""
@@ -37,7 +37,7 @@ class Output(NamedTuple):
 
     @property
     def is_file(self) -> bool:
-        """Whether it is one file with chapters in it."""
+        """True if it is one file with chapters in it."""
         return self.path.suffix.lower() in M4B
 
     @property

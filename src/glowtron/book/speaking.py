@@ -230,7 +230,7 @@ def _finished(folder: Path, number: int, chapter: Chapter, made_of: str) -> Spok
 
 
 def _fingerprint(voice: Voice, options: SynthesisOptions, lexicon: Path | None) -> str:
-    """What a chapter's sound hangs on besides its text."""
+    """Hash of all that decides a chapter's sound besides its text."""
     words = "" if lexicon is None else hashlib.sha256(lexicon.read_bytes()).hexdigest()
     config = voice.config
     said = [__version__, config.name, dict(config.sha256), repr(config.decoding), repr(config.vocoding), words]

@@ -19,7 +19,7 @@ FORMATS = ("wav", "flac", "ogg", "mp3", "opus", "pcm")
 
 
 class Script(NamedTuple):
-    """What a user gave to be spoken."""
+    """A text given by the user."""
 
     text: str
     file: str = ""
@@ -41,7 +41,7 @@ class Job(NamedTuple):
 def find_jobs(
     scripts: Sequence[Script], output: str | None, *, each_line: bool, format: str | None = None
 ) -> list[Job]:
-    """What is to be spoken, in the order in which it was given.
+    """The texts and their output files, in the order in which they were given.
 
     Where more than one file may come of it, they are named by the texts' files, by the lines' numbers, or by both, so
     that output i answers input i; empty lines have none. `format` is the suffix of names that are made up.

@@ -1,4 +1,4 @@
-"""What several commands do about the files they write."""
+"""Helpers for command output: files, progress bars, summaries."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def check_folder(path: Path) -> None:
 
 
 def is_file(stream: TextIO) -> bool:
-    """Whether what is written here ends in a file on disk, as by `> FILE` in a shell."""
+    """True if this stream is redirected to a file on disk, as by `> FILE` in a shell."""
     try:
         return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
     except OSError:  # It is nothing of the system's, as in a test.
@@ -44,7 +44,7 @@ def is_file(stream: TextIO) -> bool:
 
 
 def summary(name: str | Path, length_s: float, taken_s: float) -> str:
-    """What was written and how long it took; the real-time factor is compute time / audio time."""
+    """One line on the written sound and its time; the real-time factor is compute time / audio time."""
     return f"{name}: {length_s:.2f} s of audio in {taken_s:.2f} s (real-time factor {taken_s / length_s:.3f})"
 
 

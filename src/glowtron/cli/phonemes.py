@@ -107,7 +107,7 @@ def _explain(script: str) -> None:
 
 
 def _shown(text: str) -> str:
-    """What a pass read or wrote, without the marks that passes leave for each other."""
+    """Input or output of a pass, without the marks that passes leave for each other."""
     return "'" + " ".join(text.replace("\ue000", "{}").replace("\ue001", "").split()) + "'"
 
 
@@ -154,7 +154,7 @@ def _words(reading: Encoded) -> list[Word]:
 
 
 def _note(word: Word) -> str:
-    """Where a pronunciation is from; of most words nothing need be said."""
+    """Source of a pronunciation; empty for words of the dictionary."""
     if word.source == "dictionary":
         return ""
     guesses = tuple(guess for guess, _ in word.guessed)

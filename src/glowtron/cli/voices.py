@@ -93,7 +93,7 @@ def _details(folder: Path, voice: VoiceFile) -> str:
 
 
 def _figures(metric: Any, name: str = "") -> Iterator[str]:
-    """What a metric says, nested or not: `"validation loss 1.903"`."""
+    """A metric in words, nested or not: `"validation loss 1.903"`."""
     if isinstance(metric, dict):
         for key, value in metric.items():
             yield from _figures(value, f"{name} {key}".lstrip())

@@ -1,4 +1,4 @@
-"""What every configuration is held to."""
+"""Checks that all configurations share."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from glowtron.config.checks import STRICT, not_negative, positive, require
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class MelConfig:
-    """How sound becomes a log-mel spectrogram (`glowtron.log_mel`)."""
+    """Definition of the log-mel spectrogram (`glowtron.log_mel`)."""
 
     sample_rate: int = 22_050
     """Hz."""
@@ -41,7 +41,7 @@ class MelConfig:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TextConfig:
-    """How text becomes symbol ids (`glowtron.text`)."""
+    """Text frontend: from text to symbol ids (`glowtron.text`)."""
 
     frontend: Literal["nvidia", "english", "basic"] = "english"
     """`nvidia` cleans as the published weights expect, faults included; `english` is the project's own; `basic` leaves
@@ -305,7 +305,7 @@ class ProsodyOptions:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class DecodingOptions:
-    """How an acoustic model runs."""
+    """Inference options of an acoustic model."""
 
     max_frames: int = 2000
     """Where a text that does not stop is cut."""
@@ -341,7 +341,7 @@ class GriffinLimConfig:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class VocodingConfig:
-    """How a voice's WaveGlow wants to be run, as measured for it."""
+    """Inference options of a voice's WaveGlow, as measured for it."""
 
     sigma: float = 0.7
     """Standard deviation of the noise: 1.0 in training, calmer below."""

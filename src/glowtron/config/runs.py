@@ -80,7 +80,7 @@ class SoundConfig:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class OptimizerConfig:
-    """How weights move."""
+    """Optimizer and learning rate schedule."""
 
     type: Literal["adam", "adamw"] = "adam"
     """`adam` adds weight decay to the gradient, `adamw` decouples it."""
@@ -128,7 +128,7 @@ class OptimizerConfig:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrainingConfig:
-    """What every training run has."""
+    """Settings that all training runs share."""
 
     seed: int = 1234
     """Of the first weights, the order of data, and all noise."""
@@ -196,7 +196,7 @@ class AcousticRun:
 
     @property
     def monotonic(self) -> bool:
-        """Whether the model speaks with monotonic attention: it does where alignments teach it."""
+        """True if the model speaks with monotonic attention: it does where alignments teach it."""
         return self.attention_supervision == "forced_alignment"
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What `voice.json` says of a voice."""
+"""The contents of `voice.json`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class VoiceFile:
-    """What `voice.json` says."""
+    """The contents of `voice.json`."""
 
     format_version: int = FORMAT_VERSION
     """Of the folder's layout."""

@@ -23,7 +23,7 @@ SMALLEST_STD = 1e-3
 
 
 class ProsodyStatistics(NamedTuple):
-    """What pitch and energy are normalised by."""
+    """Means and deviations that normalise pitch and energy."""
 
     pitch_mean: tuple[float, ...]
     """Of log F0 in voiced frames, for each speaker."""

@@ -29,7 +29,7 @@ from glowtron.models.tacotron2 import Memory, Tacotron2
 
 @dataclass
 class Place:
-    """Where one text is being read."""
+    """State of stepwise monotonic attention for one text."""
 
     longest: list[float]
     """Steps after which each of its symbols is left whatever the network says."""
@@ -54,7 +54,7 @@ class Place:
         return True
 
     def finishes(self, stop_logit: float) -> bool:
-        """Whether speech ends with the step just taken; stop_logit: of the network's probability of stopping now."""
+        """True if speech ends with the step just taken; stop_logit: of the network's probability of stopping now."""
         if self.symbol < len(self.longest) - 1:
             return False
         self.survival *= 0.5 - 0.5 * math.tanh(stop_logit / 2)  # 1 - sigmoid, without overflow.

@@ -106,7 +106,7 @@ class Found(NamedTuple):
 
 
 def address(tensor: Tensor) -> int:
-    """Where a tensor's values begin, one after the other without gaps."""
+    """Address of a tensor's values, one after the other without gaps."""
     assert tensor.is_contiguous()
     return tensor.data_ptr()
 

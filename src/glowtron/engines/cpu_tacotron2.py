@@ -143,7 +143,7 @@ def accelerate_tacotron2(
 
 
 def is_large(model: Tacotron2) -> bool:
-    """Whether a decoder step mostly waits for weights."""
+    """True if memory bandwidth for weights bounds a decoder step."""
     return sum(p.numel() for cell in (model.attention_rnn, model.decoder_rnn) for p in cell.parameters()) >= _LARGE
 
 
@@ -294,7 +294,7 @@ class FastTacotron2:
 
 
 def _logit(probability: float) -> float:
-    """What the sigmoid makes a probability of."""
+    """Logit of a probability."""
     if not 0 < probability < 1:
         return math.inf if probability >= 1 else -math.inf
     return math.log(probability / (1 - probability))

@@ -38,7 +38,7 @@ PROBE_FRAMES = 16
 
 
 class Way(NamedTuple):
-    """How the layers are computed: in which precision, and by which instructions of our own, or else by torch."""
+    """Precision of the layers, and the instruction set of our own kernel, or else torch."""
 
     precision: Kind
     level: Level | None = None

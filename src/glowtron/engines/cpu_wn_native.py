@@ -137,7 +137,7 @@ def allowed_levels(named: str | None) -> tuple[str, ...]:
 
 
 def find_levels() -> Found:
-    """What was compiled when the package was installed, this processor has and `GLOWTRON_CPU_LEVEL` allows."""
+    """Finds the levels that were compiled, that this processor has and that `GLOWTRON_CPU_LEVEL` allows."""
     allowed = allowed_levels(os.environ.get(LEVEL_VARIABLE))
     if not allowed:
         return Found((), f"{LEVEL_VARIABLE} is none")

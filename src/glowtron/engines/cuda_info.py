@@ -1,4 +1,4 @@
-"""What a CUDA card multiplies fastest, and float32 on it that is float32."""
+"""Fastest precision of a CUDA card, and float32 without TF32."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ that ships stay under 3."""
 
 
 class Card(NamedTuple):
-    """What decides how fast products are."""
+    """Facts of a card that decide the speed of products."""
 
     name: str
     capability: tuple[int, int]
@@ -33,7 +33,7 @@ def find_card(device: torch.device) -> Card:
 
 
 def choose_on_card(wanted: str, card: Card, model: nn.Module) -> Precision:
-    """What `wanted` (`auto`, `fp16`, `bf16`, `fp32`) means for a model on a card.
+    """Precision for `wanted` (`auto`, `fp16`, `bf16`, `fp32`) of a model on a card.
 
     `auto` is fp16 where the card multiplies it fast: as fast as bf16, and its rounding is an eighth. It is bf16 where
     the model's weights ask for more range, and fp32 on cards that have neither, as is what was asked for in vain.

@@ -33,7 +33,7 @@ _DIFFERENCE, _FLOOR = 0.05, 0.01
 
 
 class Launches(NamedTuple):
-    """How the launches of a model are made fewer."""
+    """Ways to reduce a model's kernel launches."""
 
     backend: str | Callable[..., Any] | None
     """Of `torch.compile`; None: nothing is fused."""
@@ -44,7 +44,7 @@ class Launches(NamedTuple):
 
 
 def find_launches(device: torch.device, card: Card) -> Launches:
-    """What this machine has for a CUDA device. TORCH_COMPILE_DISABLE=1 leaves the compiler out, as ever in torch."""
+    """Finds those that this machine has for a CUDA device. TORCH_COMPILE_DISABLE=1 leaves the compiler out."""
     if os.environ.get("TORCH_COMPILE_DISABLE") == "1":
         return Launches(None, CudaGraphs(device), "TORCH_COMPILE_DISABLE is 1")
     if importlib.util.find_spec("triton") is None:
@@ -67,7 +67,7 @@ class Fused:
             self.why = "compiled"
 
     def __call__(self, *arguments: Any) -> Tensors:
-        """What the function gives."""
+        """Returns the function's results."""
         if self._compiled is None:
             return self._function(*arguments)
         try:
@@ -104,7 +104,7 @@ class Recorded:
         self._turn = threading.Lock()
 
     def __call__(self, fixed: Hashable, *inputs: Tensor) -> Tensors:
-        """What the function gives; the results are the caller's own."""
+        """Returns the function's results, as copies."""
         if self._recorder is None:
             return self._function(fixed, *inputs)
         key = (fixed, tuple((tensor.shape, tensor.dtype) for tensor in inputs))
@@ -171,7 +171,7 @@ class CudaGraphs:
 
 
 def agree(found: Iterable[Tensor], wanted: Iterable[Tensor]) -> bool:
-    """Whether two results are the same but for rounding."""
+    """True if two results are the same but for rounding."""
     for ours, theirs in zip(found, wanted, strict=True):
         difference, size = (ours.double() - theirs.double()).norm(), theirs.double().norm()
         if not bool(difference <= _DIFFERENCE * size + _FLOOR * theirs.numel() ** 0.5):

@@ -33,7 +33,7 @@ PRECISIONS = ("auto", "bf16", "fp32")
 
 
 class Capabilities(NamedTuple):
-    """What a processor has that decides how fast products are."""
+    """Features of a processor that decide the speed of products."""
 
     bf16: str | None
     """Why bfloat16 matrices are multiplied faster than float32, in words; None: they are not."""
@@ -49,12 +49,12 @@ class Precision(NamedTuple):
 
     @property
     def dtype(self) -> torch.dtype:
-        """What matrices that are multiplied are stored as."""
+        """Storage type of matrices that are multiplied."""
         return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.name, torch.float32)
 
 
 def find_capabilities(n_in: int = 256, n_out: int = 512) -> Capabilities:
-    """What this machine's processor does faster through this torch, by measuring products with an (n_in, n_out)."""
+    """Finds what this processor computes faster through this torch, by timing products with an (n_in, n_out)."""
 
     def product(dtype: torch.dtype) -> Callable[[int], object]:
         matrix = torch.ones(n_in, n_out, dtype=dtype)
@@ -66,7 +66,7 @@ def find_capabilities(n_in: int = 256, n_out: int = 512) -> Capabilities:
 
 
 def choose_precision(wanted: str, capabilities: Capabilities | None = None) -> Precision:
-    """What `wanted` (`auto`, `bf16`, `fp32`) means on a processor; None: this machine's.
+    """Precision for `wanted` (`auto`, `bf16`, `fp32`) on a processor; None: this machine's.
 
     `bf16` is had wherever it is asked for, quick or not. Raises InputError for a name that is none of these.
     """

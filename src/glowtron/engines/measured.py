@@ -43,7 +43,7 @@ _MEASURED: dict[tuple[str, Path | None], Measured] = {}
 
 
 class Measured(NamedTuple):
-    """What the ways took."""
+    """Times of the ways."""
 
     milliseconds: dict[str, float]
     """By way, in the order in which they were named; hopeless ones are left out."""
@@ -66,7 +66,7 @@ class Measured(NamedTuple):
 
 
 def measure(what: str, ways: Ways, folder: Path | None = None) -> Measured:
-    """What each way takes for `what`, from this process' memory or the cache, or tried now.
+    """Times each way of `what`; from this process' memory or the cache where they are known.
 
     what: a name of the very sizes. folder: where it is kept, if not in the user's cache folder.
     """
@@ -85,7 +85,7 @@ def measure(what: str, ways: Ways, folder: Path | None = None) -> Measured:
 
 
 def remember(what: str, compute: Callable[[], float], folder: Path | None = None) -> float:
-    """What `compute` found when it was first asked for `what` on this machine, from the same file."""
+    """Result of `compute` for `what` on this machine, from the same file after the first time."""
     path = (cache_folder() if folder is None else folder) / f"speed-{_machine()[1]}.json"
     with _LOCK:
         content = _content(path)
@@ -132,7 +132,7 @@ def _time(run: Callable[[int], object], n_rows: int) -> float:
 
 
 def _machine() -> tuple[dict[str, str], str]:
-    """What a measurement holds for, and a short name of it."""
+    """The machine that a measurement is valid for, and a short name of it."""
     machine = {
         "processor": processor_name(),
         "flags": " ".join(sorted(processor_flags())),
@@ -157,7 +157,7 @@ def _content(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _read(path: Path, what: str, ways: Mapping[str, Any]) -> dict[str, float]:
-    """What a file says of `what`, in the order of the ways; nothing where it says nothing sound."""
+    """Reads the times of `what` from a file, in the order of the ways; empty if there are no valid ones."""
     kept = _content(path)["milliseconds"].get(what)
     if not isinstance(kept, dict) or not set(kept) <= set(ways):
         return {}

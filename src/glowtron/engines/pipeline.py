@@ -21,7 +21,7 @@ class Window:
 
     @property
     def stop(self) -> int:
-        """How many steps have come."""
+        """Number of steps that have come."""
         return self.start + (0 if self._steps is None else len(self._steps))
 
     def append(self, steps: Tensor) -> None:
@@ -57,7 +57,7 @@ class Stage:
         return max(self.done - self.reach, 0)
 
     def push(self, steps: Tensor | None, last: bool) -> Tensor | None:
-        """What can be said now that `steps` have come, the last ones or not; None: nothing new."""
+        """Returns the output that `steps` complete, the last ones or not; None: nothing new."""
         if steps is not None:
             self._seen.append(steps)
         start, done, have = self.needed, self.done, self._seen.stop

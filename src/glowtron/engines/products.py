@@ -74,7 +74,7 @@ class Matrix(Protocol):
     """A packed matrix (N, K) and its bias (N,)."""
 
     def reserve(self, batch: int) -> Product:
-        """What multiplies `batch` rows; not to be shared between threads."""
+        """Returns a function that multiplies `batch` rows; threads must not share it."""
 
 
 def pack(rows: Rows) -> Matrix:
@@ -196,7 +196,7 @@ def multiply_bytes(rows: Tensor, matrix: Int8Matrix) -> Tensor:
 
 
 def int8_is_exact() -> bool:
-    """Whether this machine and this torch multiply bytes without losing bits.
+    """True if this machine and this torch multiply bytes without losing bits.
 
     Processors without VNNI add pairs of products in 16 bits, which overflow; the largest values there are show it.
     """
@@ -209,7 +209,7 @@ def int8_is_exact() -> bool:
 
 
 def bfloat16_is_packed() -> bool:
-    """Whether this machine and this torch multiply with packed matrices of bfloat16."""
+    """True if this machine and this torch multiply with packed matrices of bfloat16."""
     try:
         out = torch.empty(2, 32)
         PackedMatrix(round_rows(torch.ones(32, 128), torch.zeros(32), "bf16")).write(torch.ones(2, 128), out)

@@ -60,7 +60,7 @@ def scan(
 
 
 class _Comparison:
-    """How a query, a text's keys and where was read before make the features of each symbol."""
+    """Features of each symbol from the query, the text's keys and the previous attention weights."""
 
     def __init__(self, location: Tensor, keys: Tensor, history: Tensor) -> None:
         """history: (S + 1, B, N + K - 1, 2), last and cumulative weights before each step, zeros on either side."""

@@ -150,7 +150,7 @@ def over_steps(grads: Tensor, inputs: Tensor) -> Tensor:
 
 
 def rows_times(weight: Tensor) -> Callable[[Tensor], Tensor]:
-    """What multiplies rows (B, K) by the transpose of `weight` (N, K), again and again.
+    """Returns a function that multiplies rows (B, K) by the transpose of `weight` (N, K), for repeated use.
 
     For the few rows of a step, reading the matrix is what costs; so on CPU it is laid out once as oneDNN reads it.
     """

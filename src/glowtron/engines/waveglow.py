@@ -137,7 +137,7 @@ class WaveGlowEngine(ABC):
         return torch.cat([self._inverse(*part, who) for part, who in zip(parts, speakers, strict=True)])
 
     def speaker_conditioning(self, speaker: Tensor | None) -> Tensor | None:
-        """What speakers (B,), or one for all, add to the conditioning: (B, K), or (1, K); None: there is one voice."""
+        """Speaker embedding (B, K), or (1, K) for all, that is added to the conditioning; None: there is one voice."""
         if self._speakers is None:
             return None
         assert speaker is not None, "a model of several speakers needs `speaker`"

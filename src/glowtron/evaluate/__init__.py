@@ -1,1 +1,1 @@
-"""How good a voice is: measures of its sound, its words and its attention, beside the real speaker."""
+"""Evaluation of a voice: measures of sound, words and attention, compared with the real speaker."""

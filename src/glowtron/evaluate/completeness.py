@@ -1,4 +1,4 @@
-"""Whether a sentence was spoken whole, judged by its sound alone.
+"""Check by its sound alone that a sentence was spoken completely.
 
 An attention that may only move forward cannot skip in its alignment, whatever it says, so alignments alone cannot
 tell. A sentence is complete where a recogniser errs on under half of its words, and where its speech is as long as a
@@ -40,7 +40,7 @@ def rate_range(n_phones: Sequence[int], timings: Sequence[Timing]) -> RateRange:
 
 
 def is_complete(count: WordCount, n_phones: int, timing: Timing, reader: RateRange) -> bool:
-    """Whether a sentence of so many phones was spoken whole."""
+    """True if a sentence of so many phones was spoken completely."""
     slack = _SLACK_S * (len(timing.pauses_s) + 1)
     shortest = n_phones / reader.fastest - slack
     longest = n_phones / reader.slowest + slack if reader.slowest else float("inf")

@@ -157,7 +157,7 @@ class _Corpus:
 
 
 def _corpora(voice: Voice, data: Sequence[tuple[str, Path]], settings: Settings) -> list[_Corpus]:
-    """What there is of each speaker, in the order in which `data` first names them."""
+    """The recordings of each speaker, in the order in which `data` first names them."""
     clips_of: dict[str, list[Clip]] = {name: [] for name in speakers_of(data)}
     for speaker in clips_of:
         if len(voice.speakers) > 1 and speaker not in voice.speakers:

@@ -81,7 +81,7 @@ class DnsMosEstimator:
 
 
 def _windows(audio: Audio) -> list[Samples]:
-    """What the networks hear, one window after another, at the common level of speech."""
+    """Input windows of the networks, normalised to the common level of speech."""
     samples = levelled(audio)
     if len(samples) == 0:
         raise InputError("audio without a sample has no quality; give at least one")
@@ -93,7 +93,7 @@ def _windows(audio: Audio) -> list[Samples]:
 
 
 def _mel_db(samples: Samples, filters: NDArray[np.float64]) -> NDArray[np.float32]:
-    """What the P.808 network reads: (T, 120) mel power in dB under the loudest, 40 dB up, in units of 40 dB."""
+    """Input of the P.808 network: (T, 120) mel power in dB under the loudest, 40 dB up, in units of 40 dB."""
     window = np.hanning(322)[:-1]
     padded = np.pad(samples, 160)
     frames = np.lib.stride_tricks.sliding_window_view(padded, 321)[::160]  # (T, 321)

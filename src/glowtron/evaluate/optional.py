@@ -30,7 +30,7 @@ def folder_of(package: str) -> Path:
 
 
 def is_installed(package: str) -> bool:
-    """Whether `folder_of` would find a package."""
+    """True if `folder_of` would find a package."""
     spec = find_spec(package)
     return spec is not None and bool(spec.submodule_search_locations)
 

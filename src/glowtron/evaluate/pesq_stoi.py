@@ -16,7 +16,7 @@ from glowtron.evaluate.optional import require
 
 
 class Listening(NamedTuple):
-    """What the listener says of a recording, having heard the real one."""
+    """PESQ and STOI of a recording against the real one."""
 
     pesq: float | None
     """Wide-band PESQ (ITU-T P.862.2), 1.0 to 4.64; None where the real recording is too short or silent for it."""

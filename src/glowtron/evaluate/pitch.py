@@ -1,4 +1,4 @@
-"""How far two recordings of one clip differ in pitch, and how much a speaker's melody moves."""
+"""Pitch error between two recordings of one clip, and the pitch range of a speaker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from glowtron.data.pitch import Track
 
 
 class PitchError(NamedTuple):
-    """How a recording's pitch differs from the real one's. Frames of 10 ms."""
+    """Difference of a recording's pitch from the real one's, in frames of 10 ms."""
 
     f0_cents: float | None
     """Root mean square difference over frames voiced in both and less than 20 % apart; None without such frames."""
@@ -36,7 +36,7 @@ def pitch_error(track: Track, real: Track) -> PitchError:
 
 
 class PitchRange(NamedTuple):
-    """How high a speaker speaks, and how much the melody moves, over all voiced frames of some recordings."""
+    """Mean and spread of a speaker's pitch over all voiced frames of some recordings."""
 
     f0_median_hz: float | None
     """Median fundamental frequency; None without a voiced frame."""

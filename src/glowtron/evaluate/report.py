@@ -104,7 +104,7 @@ _KEYS_OF_FORMAT_1 = {
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """What a `report.json` holds, of this version or an older one, under the names of this version.
+    """The contents of a `report.json` of this version or an older one, under the names of this version.
 
     Raises InputError for a file that is no report, or is of a later version.
     """

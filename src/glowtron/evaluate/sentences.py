@@ -1,4 +1,4 @@
-"""What a voice is asked to say: sentences it has not seen, and texts that trip synthesis up."""
+"""Test sentences: unseen ones, and texts that are hard for synthesis."""
 
 from __future__ import annotations
 

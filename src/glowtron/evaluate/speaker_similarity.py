@@ -77,7 +77,7 @@ def embed_all(encoder: SpeakerEncoder, audios: Sequence[Audio]) -> list[Embeddin
 
 
 def has_speech(audio: Audio) -> bool:
-    """Whether `SpeakerEncoder.embed` finds speech in a recording."""
+    """True if `SpeakerEncoder.embed` finds speech in a recording."""
     return len(_without_silence(at_16_khz(audio))) > 0
 
 

@@ -1,4 +1,4 @@
-"""How far one recording's spectrum lies from another's, frame by frame."""
+"""Spectral distances between two recordings, frame by frame."""
 
 from __future__ import annotations
 

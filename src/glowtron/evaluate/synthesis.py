@@ -33,7 +33,7 @@ class SpokenSentence(NamedTuple):
 
     @property
     def aligned(self) -> bool:
-        """Whether the alignment of every part reaches the end without a failure."""
+        """True if the alignment of every part reaches the end without a failure."""
         return all(part.complete for part in self.stats)
 
 

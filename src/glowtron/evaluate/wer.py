@@ -27,7 +27,7 @@ _LONGEST_JOIN = 3
 
 
 class WordCount(NamedTuple):
-    """How the words of a text fare in a hypothesis; counts add up over sentences by `+`-ing field by field."""
+    """Word errors of a hypothesis; counts of sentences are added field by field."""
 
     words: int
     """Words of the text, N."""
@@ -146,7 +146,7 @@ def _matches(
 
 
 def _same(left: Sequence[str], right: Sequence[str], sound: Callable[[str], str] | None) -> bool:
-    """Whether two runs of words are written alike or sound alike, joined."""
+    """True if two runs of words are written alike or sound alike, joined."""
     if "".join(left) == "".join(right):
         return True
     return sound is not None and "".join(map(sound, left)) == "".join(map(sound, right))

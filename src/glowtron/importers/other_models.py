@@ -39,7 +39,7 @@ KNOWN = "Tacotron 2 and WaveGlow as NVIDIA's programs wrote them"
 
 
 def other_model(names: Collection[str]) -> str | None:
-    """What a checkpoint with tensors of these names is, with its article; None if it is not known either."""
+    """Name of another model whose tensors have these names, with its article; None if it is not known either."""
     for model in OTHER_MODELS:
         if all(any(re.match(pattern, name) for name in names) for pattern in model.tensors):
             return model.name

@@ -70,7 +70,7 @@ class Instance:
 
 
 class Storage(NamedTuple):
-    """What a pickle says about numbers that lie elsewhere in the file."""
+    """A reference in a pickle to numbers that lie elsewhere in the file."""
 
     key: str
     dtype: str
@@ -92,7 +92,7 @@ class View(NamedTuple):
 
 
 class Pickle(NamedTuple):
-    """What `read` returns."""
+    """The result of `read`."""
 
     value: Any
     storages: dict[str, Storage]
@@ -222,7 +222,7 @@ class _Machine:
                 raise _Refused(f"uses the pickle opcode {opcode}")
 
     def persistent(self, identity: Any) -> Storage | Global:
-        """What the file keeps outside of the pickle: storages, and in old files the source text of classes."""
+        """Resolves a persistent id: a storage or, in old files, the source text of a class."""
         match identity:
             case ("storage", Global(name), str() | int() as key, str(), numel, *view) if name in STORAGES:
                 offset, length = 0, _count(numel)
@@ -315,7 +315,7 @@ def _global(name: str) -> Global:
 
 
 def _call(what: Any, arguments: Any) -> Any:
-    """What a listed name makes of `arguments`; our own code throughout."""
+    """Calls our own code for a listed name with `arguments`."""
     _typed(arguments, tuple)
     name = _typed(what, Global).name
     if name in MODULES:

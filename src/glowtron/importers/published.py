@@ -1,4 +1,4 @@
-"""What a published checkpoint holds, whichever of the known layouts it has."""
+"""Contents of a published checkpoint, in any of the known layouts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Kind = Literal["tacotron2", "waveglow", "waveglow_old"]
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """What a published checkpoint holds."""
+    """Contents of a published checkpoint."""
 
     kind: Kind
     """`waveglow_old` is the function published before WaveGlow's first release."""

@@ -111,7 +111,7 @@ def _open(file: BinaryIO, size: int, source: str) -> tuple[Any, dict[str, Record
 
 
 def _other_kind(file: BinaryIO, start: bytes, source: str) -> str:
-    """What a file that is no checkpoint seems to be."""
+    """Likely kind of a file that is no checkpoint."""
     if start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 100 * 2**20:
         return "is a safetensors file"
     if start[257:262] == b"ustar":
@@ -157,7 +157,7 @@ def _open_zip(file: BinaryIO, size: int, source: str) -> tuple[Any, dict[str, Re
 
 
 def _zip_record(file: BinaryIO, size: int, entry: zipfile.ZipInfo, source: str) -> Record:
-    """Where an entry's bytes lie. They are stored as they are, so nothing can unpack to more than the file holds."""
+    """Place of an entry's bytes. They are stored as they are, so nothing can unpack to more than the file holds."""
     if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 0x1:
         raise InputError(f"{source}: record {entry.filename!r:.60} is compressed or encrypted, as no torch.save does")
     file.seek(max(entry.header_offset, 0))

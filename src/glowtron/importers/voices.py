@@ -108,7 +108,7 @@ def _with_acoustic(
 
 
 def _decoding(published: Published) -> DecodingOptions:
-    """How the program that wrote a Tacotron 2 runs it.
+    """Decoding options of the program that wrote a Tacotron 2.
 
     DeepLearningExamples, whose files hold epoch and config, leaves the frame out that asked to stop.
     """
@@ -145,7 +145,7 @@ def _check_finite(published: Published) -> None:
 
 
 def _origin(published: Published, path: Path) -> str:
-    """Where weights come from, for people."""
+    """Origin of weights in words."""
     for unit in ("iteration", "epoch"):
         if isinstance(count := published.extras.get(unit), int):
             return f"published weights {path.name}, {unit} {count}"

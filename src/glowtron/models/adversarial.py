@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 
 class Verdict(Protocol):
-    """What a discriminator says."""
+    """Output of a discriminator."""
 
     @property
     def score(self) -> Tensor:

@@ -51,7 +51,7 @@ class Prosody(NamedTuple):
 
 
 class Predictions(NamedTuple):
-    """What the variance adaptor predicts from the text."""
+    """Predictions of the variance adaptor from the text."""
 
     log_durations: Tensor
     """(B, N) log(1 + frames)."""

@@ -46,7 +46,7 @@ def move_on(
 def finish(
     stop: Tensor, weights: Tensor, cumulative: Tensor, survival: Tensor, lengths: Tensor, max_dwell: Tensor | float
 ) -> tuple[Tensor, Tensor]:
-    """Whether monotonic speech ends here: at the last symbol, by the same rule by which the others are left.
+    """True if monotonic speech ends here: at the last symbol, by the same rule by which the others are left.
 
     stop: (B,) the network's probability of stopping now; it counts at the last symbol only. weights, cumulative: (B, N)
     and survival (B,) of this step; lengths: (B,) symbols. Returns (B,) whether it ends, and the new survival (B,).

@@ -22,7 +22,7 @@ SLOPE = 0.2
 
 
 class Judgement(NamedTuple):
-    """What a discriminator says of mels."""
+    """Output of the discriminator for mels."""
 
     score: Tensor
     """(B, 1, T', M'), one a patch: near 1 for what it takes for real, near 0 for what it takes for made."""

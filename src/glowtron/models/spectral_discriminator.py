@@ -29,7 +29,7 @@ COMPRESSION = 0.3
 
 
 class SpectralVerdict(NamedTuple):
-    """What the discriminators say of sounds."""
+    """Outputs of the discriminators for sounds."""
 
     score: Tensor
     """(n,) all scores of all windows in one row."""

@@ -1,4 +1,4 @@
-"""What Tacotron 2 minimises, and what may teach its attention besides (Shen et al. 2018, sec. 2.2)."""
+"""Losses of Tacotron 2, and of its attention (Shen et al. 2018, sec. 2.2)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Tacotron2Loss(NamedTuple):
 
     @property
     def total(self) -> Tensor:
-        """What is minimised."""
+        """Sum of all losses."""
         return self.mel_before + self.mel + self.stop
 
 

@@ -20,7 +20,7 @@ MEL_MEAN, MEL_SCALE = -5.5, 2.5
 
 
 class Prosody(NamedTuple):
-    """What a caller may change, each (1, 1), or (1, N) of the symbols of a single text; float32.
+    """Changes of prosody, each (1, 1), or (1, N) of the symbols of a single text; float32.
 
     `config.ProsodyOptions` says what it means.
     """

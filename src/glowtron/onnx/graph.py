@@ -93,7 +93,7 @@ class Value:
         return self.graph.op("Neg", self)
 
     def equals(self, other: Operand) -> Value:
-        """Whether each is the other."""
+        """True if each is the other."""
         return self._with("Equal", other)
 
     def tanh(self) -> Value:

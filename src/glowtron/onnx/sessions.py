@@ -47,7 +47,7 @@ class Session:
 
 
 def usable_threads(is_small: bool) -> int:
-    """How many threads a model gets: the user's OMP_NUM_THREADS, or one to a small model, all cores to a large one."""
+    """Number of a model's threads: the user's OMP_NUM_THREADS, or one to a small model, all cores to a large one."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isdigit() and int(asked) > 0:
         return int(asked)

@@ -62,7 +62,7 @@ STATE_TYPES = ("float32",) * 9 + ("int64", "bool")
 
 
 class DecodedValues(NamedTuple):
-    """What some decoder steps give."""
+    """Results of some decoder steps."""
 
     frames: Value
     """(B, S * r, M) before the postnet."""
@@ -310,7 +310,7 @@ def whole_mel(
     options: DecodingOptions,
     max_frames: Value,
 ) -> tuple[Value, Value]:
-    """What `models.decode.assemble` makes of all steps: mels (B, M, T), zero behind each end, and lengths (B,)."""
+    """The same as `models.decode.assemble` for all steps: mels (B, M, T), zero behind each end, and lengths (B,)."""
     r = config.reduction_factor
     n_steps = decoded.state.n_steps
     if not options.keep_stop_frame:

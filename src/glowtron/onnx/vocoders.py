@@ -120,7 +120,7 @@ class _Window:
 
     @property
     def stop(self) -> int:
-        """How many steps have come."""
+        """Number of steps that have come."""
         return self.start + (0 if self._steps is None else self._steps.shape[-1])
 
     def append(self, steps: Floats) -> None:
@@ -156,7 +156,7 @@ class _Stage:
         return max(self._done - self._reach, 0)
 
     def push(self, steps: Floats | None, last: bool) -> Floats | None:
-        """What can be said now that `steps` have come, the last ones or not; None: nothing new."""
+        """Returns the output that `steps` complete, the last ones or not; None: nothing new."""
         if steps is not None:
             self._seen.append(steps)
         start, done, have = self.needed, self._done, self._seen.stop

@@ -96,7 +96,7 @@ def flow(graph: Graph, weights: Weights, config: WaveGlowConfig, k: int, x: Valu
 
 
 def unmixing(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What undoes a 1x1 convolution. Raises InputError for a matrix that has no inverse."""
+    """Inverse of a 1x1 convolution. Raises InputError for a matrix that has no inverse."""
     try:
         inverse = np.linalg.inv(matrix.astype(np.float64))
     except np.linalg.LinAlgError:

@@ -1,4 +1,4 @@
-"""What every request goes through: its id, who may ask and how often, limits of its body, and a line in the log."""
+"""Middleware of every request: id, authorisation, rate limit, limits of its body, and a line in the log."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class Access:
 
 
 def _preflight() -> Response:
-    """What a browser asks before a page of another origin may ask."""
+    """Answers a browser's CORS preflight for pages of other origins."""
     return Response(
         status_code=204,
         headers={

@@ -144,7 +144,7 @@ class Service:
                 self.metrics.cancelled.inc()
 
     def _notes(self, request: Request, asked: SpeechRequest) -> dict[str, Any]:
-        """What the log is to say of a request."""
+        """Fields of a request's line in the log."""
         notes: dict[str, Any] = request.scope["state"]["notes"]
         n_chars = len(str(asked.text)) if isinstance(asked.text, str) else 0
         notes |= {"voice": asked.served.id, "format": asked.format, "chars": n_chars}

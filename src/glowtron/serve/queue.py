@@ -23,7 +23,7 @@ class QueueFullError(Exception):
 
 
 class Made(NamedTuple, Generic[P]):
-    """What a request's work made."""
+    """Result of a request's work."""
 
     piece: P | None
     """None: the work ended."""

@@ -1,4 +1,4 @@
-"""What a server is told once, when it starts. Imports neither torch nor a web framework."""
+"""Settings of a server, read once when it starts. Imports neither torch nor a web framework."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STANDARD_VOICES = tuple("alloy ash ballad coral echo fable onyx nova sage shimme
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSettings:
-    """How a server behaves."""
+    """Settings of a server."""
 
     voices: tuple[str, ...] = ()
     """Names of voices that ship, or folders; none: the first voice that ships."""

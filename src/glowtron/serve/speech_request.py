@@ -22,7 +22,7 @@ STREAM_FORMATS = ("audio", "sse")
 
 
 class SpeechRequest(NamedTuple):
-    """What a client asks for."""
+    """A client's request."""
 
     text: str | MarkedText
     served: ServedVoice

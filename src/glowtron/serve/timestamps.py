@@ -59,6 +59,6 @@ class WrittenWords:
         return [word]
 
     def _goes_on(self, sentence: Sentence | None, word: WordTime) -> bool:
-        """Whether a spoken word is of the written one that is held back."""
+        """True if a spoken word is of the written one that is held back."""
         same = self._spoken is not None and sentence is self._sentence
         return same and word.span is not None and word.span[0] < self._span[1]

@@ -1,1 +1,1 @@
-"""What makes speech of what the models give: judged, said again where it failed, trimmed, and at the pace asked for."""
+"""Synthesis: mels and samples of sentences, checked, retried where they failed, trimmed, and at the asked rate."""

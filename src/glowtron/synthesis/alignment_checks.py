@@ -1,4 +1,4 @@
-"""Whether a sentence was spoken whole: what the attention did, measured on its alignment.
+"""Checks of an alignment: failures of a sentence's synthesis.
 
 The place of a decoder step is the symbol with the largest weight. All distances are in symbols of the text (letters or
 phonemes, spaces and punctuation included).
@@ -28,7 +28,7 @@ FASTEST_SYMBOLS_PER_S = 40.0
 
 
 class AlignmentStats(NamedTuple):
-    """What the attention did while a sentence was spoken."""
+    """Statistics of a sentence's alignment."""
 
     reached_end: bool
     """Whether some step had its place at the last sound or after it."""
@@ -49,32 +49,32 @@ class AlignmentStats(NamedTuple):
 
     @property
     def skips(self) -> bool:
-        """Whether symbols were passed over."""
+        """True if symbols were passed over."""
         return self.largest_jump > LARGEST_STEP
 
     @property
     def repeats(self) -> bool:
-        """Whether it went back and spoke symbols again."""
+        """True if it went back and spoke symbols again."""
         return self.n_repeats > 0
 
     @property
     def no_stop(self) -> bool:
-        """Whether it never stopped, or went on for long after the end."""
+        """True if it never stopped, or went on for long after the end."""
         return not self.stopped or self.tail_s > LONGEST_TAIL_S
 
     @property
     def too_fast(self) -> bool:
-        """Whether it went through the text faster than it can be spoken."""
+        """True if it went through the text faster than it can be spoken."""
         return self.symbols_per_s > FASTEST_SYMBOLS_PER_S
 
     @property
     def stuck(self) -> bool:
-        """Whether it stuck at a symbol for longer than anybody would."""
+        """True if it stuck at a symbol for longer than anybody would."""
         return self.longest_dwell_s > LONGEST_DWELL_S
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """What was wrong, in words that follow on a sentence's name; empty if nothing."""
+        """The failures in words that follow a sentence's name; empty if there are none."""
         found = (
             (not self.stopped, "did not stop"),
             (not self.reached_end, "did not reach its end"),
@@ -88,12 +88,12 @@ class AlignmentStats(NamedTuple):
 
     @property
     def complete(self) -> bool:
-        """Whether the sentence was spoken to its end without any fault."""
+        """True if the sentence was spoken to its end without any fault."""
         return not self.failures
 
 
 def n_end_symbols(ids: Sequence[int]) -> int:
-    """How many symbols at the end of a text are its end: the last letter or phone with the marks after it."""
+    """Number of symbols that are the end of a text: the last letter or phone with the marks after it."""
     return max(END_SYMBOLS, 1 + len(list(takewhile(lambda index: index < FIRST_SOUND, reversed(ids)))))
 
 

@@ -108,7 +108,7 @@ class ProcessPool(Generic[T, A, R]):
 
     @property
     def has_room(self) -> bool:
-        """Whether more can be submitted before a result is taken."""
+        """True if more can be submitted before a result is taken."""
         return bool(self._idle)
 
     def submit(self, ticket: T, what: A) -> None:

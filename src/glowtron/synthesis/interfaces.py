@@ -1,4 +1,4 @@
-"""What synthesis asks of a runtime: NumPy arrays go in and come out, so that torch is only one way to compute.
+"""Interfaces of a runtime for synthesis: NumPy arrays go in and come out, so torch is one runtime among others.
 
 A `Runtime` holds the two models of a voice. `glowtron.synthesis.torch_runtime` runs them by torch, on any device;
 `glowtron.onnx.runtime` by onnxruntime, without torch.
@@ -105,7 +105,7 @@ class Runtime(Protocol):
 
     @property
     def config(self) -> VoiceFile:
-        """What `voice.json` says."""
+        """The contents of `voice.json`."""
 
     @property
     def mel(self) -> MelConfig:
@@ -117,11 +117,11 @@ class Runtime(Protocol):
 
     @property
     def device(self) -> object:
-        """What it computes on, as it is named: `cpu`, `cuda:1`."""
+        """Name of the device: `cpu`, `cuda:1`."""
 
     @property
     def is_small(self) -> bool:
-        """Whether its products take microseconds, so that one thread is enough, and processes side by side are not
+        """True if its products take microseconds, so that one thread is enough, and processes side by side are not
         too much for the memory.
         """
 

@@ -93,7 +93,7 @@ def split_texts(
 
 
 def choose_workers(asked: int, sentences: Sequence[str], runtime: Runtime) -> int:
-    """How many processes are to speak, 1 at least; `asked` is 0 where that is left open."""
+    """Number of processes to use, 1 at least; `asked` is 0 to leave it open."""
     if asked < 0:
         raise InputError(f"workers must be 0 or more, got {asked}")
     if asked > 1 and os.name == "nt":

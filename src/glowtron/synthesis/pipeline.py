@@ -221,7 +221,7 @@ class Synthesizer:
         return speakers.acoustic_row(self._config, sentence.markup.speaker or self._options.speaker)
 
     def _tempo(self, sentence: Sentence) -> float:
-        """How many times as fast its sound is made afterwards."""
+        """Factor by which time stretching speeds the sound up."""
         if self._acoustic.predicts_prosody or not sentence.markup.spans:
             return self._stretch
         return within_limits(sentence.markup.spans[0].prosody.on_top_of(self._options.prosody)).rate
@@ -413,7 +413,7 @@ class MelTrimmer:
         return self.alignment[self.kept.start :].argmax(-1) if self.kept.stop else np.zeros(0, np.int64)
 
     def n_steps(self) -> int:
-        """How many decoder steps the next piece will take, if their mel is kept; never very few."""
+        """Number of decoder steps of the next piece, if their mel is kept; never very few."""
         r = self._steps.reduction_factor
         n_frames = self.kept.start * r + self._n_settled + self._missing + self._lag
         return max(-(-n_frames // r) - len(self.alignment), -(-FIRST_FRAMES // r))
@@ -431,7 +431,7 @@ class MelTrimmer:
         return piece
 
     def _settle(self, chunk: MelPiece) -> Floats:
-        """What is settled of the trimmed mel: (M, T), T may be 0."""
+        """The final part of the trimmed mel: (M, T), T may be 0."""
         mel, alignment, r = chunk.mel, chunk.alignment, self._steps.reduction_factor
         self.mel = np.concatenate((self.mel, mel), axis=1) if self.mel.size else mel
         self.alignment = np.concatenate((self.alignment, alignment)) if self.alignment.size else alignment

@@ -1,4 +1,4 @@
-"""Who speaks: a voice's names, and their rows in the tables of its two models."""
+"""Speakers of a voice: their names, and their rows in the embeddings of its two models."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class FaultWarning(UserWarning):
 
 
 class Markup(NamedTuple):
-    """What markup asks of a sentence; the defaults ask nothing."""
+    """Markup of a sentence; the defaults change nothing."""
 
     speaker: str | None = None
     """None: the options'."""
@@ -91,7 +91,7 @@ class Sentence:
 
     @property
     def is_part(self) -> bool:
-        """Whether its sentence had to be split."""
+        """True if its sentence had to be split."""
         return "." in self.place
 
     def split(self, max_chars: int) -> list[Sentence]:
@@ -131,7 +131,7 @@ class Sentence:
 
     @cached_property
     def changes(self) -> list[ProsodyOptions]:
-        """What its markup changes in the prosody of each symbol."""
+        """Prosody changes of each symbol by the markup."""
         found = [ProsodyOptions()] * len(self.encoded.ids)
         for span in self.markup.spans:
             inside = [
@@ -204,7 +204,7 @@ class Utterance(NamedTuple):
 
     @property
     def is_part(self) -> bool:
-        """Whether its sentence had to be split."""
+        """True if its sentence had to be split."""
         return self.sentence.is_part
 
     @property

@@ -55,12 +55,12 @@ class Wsola:
         return joined[: len(joined) - max(self._n_given - wanted, 0)] if is_last else joined
 
     def _next_is_here(self) -> bool:
-        """Whether all the sound is there that the next piece may be taken from, and be likened to."""
+        """True if all the sound is there that the next piece may be taken from, and be likened to."""
         latest = max(self._nominal() + self._seek, (self._before or 0) + self._hop)
         return latest + 2 * self._hop <= self._forgotten + len(self._heard)
 
     def _nominal(self) -> int:
-        """Where the next piece would begin if it need not be like the one before."""
+        """Start of the next segment before the search for similarity."""
         return round(self._place * self._hop * self._rate) - self._hop
 
     def _add_piece(self, given: list[Samples]) -> None:

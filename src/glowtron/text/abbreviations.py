@@ -377,7 +377,7 @@ def expand(text: str) -> str:
 
 
 def ends_before_figure(word: str, before: str) -> bool:
-    """Whether the stop of `no.`, `art.`, ... before a figure ends a sentence, by the word before it."""
+    """True if the stop of `no.`, `art.`, ... before a figure ends a sentence, by the word before it."""
     if word not in _ALSO_WORDS:
         return False
     return before.lower() in (_BEFORE_NO if word == "no" else _BEFORE_WORDS)
@@ -422,7 +422,7 @@ def ending_stop(match: re.Match[str]) -> str:
 
 
 def ends_sentence(match: re.Match[str]) -> bool:
-    """Whether nothing follows a match, or a word with one capital, as a sentence begins: not NW after "Ave."."""
+    """True if nothing follows a match, or a word with one capital, as a sentence begins: not NW after "Ave."."""
     return _ENDS.match(match.string, match.end()) is not None
 
 
@@ -463,5 +463,5 @@ def _drive_or_doctor(match: re.Match[str]) -> str:
 
 
 def _in_address(match: re.Match[str]) -> bool:
-    """Whether a house number and a name stand before: "12 Sunset Dr. Los Angeles"."""
+    """True if a house number and a name stand before: "12 Sunset Dr. Los Angeles"."""
     return _HOUSE_BEFORE.search(match.string, max(0, match.start() - WINDOW), match.start()) is not None

@@ -150,7 +150,7 @@ def spell(letters: str) -> str:
 
 
 def spells(word: str) -> bool:
-    """Whether a word in capitals is read letter by letter: it is short and no common word, or nobody could say it."""
+    """True if a word in capitals is read letter by letter: it is short and no common word, or nobody could say it."""
     if word in _WORDS:
         return False
     if word in _SPELT or len(word) <= 3:
@@ -185,12 +185,12 @@ def _calmed(run: re.Match[str]) -> str:
 
 
 def _shouted(word: str) -> bool:
-    """Whether letters that are mostly spelt are a word where all is in capitals."""
+    """True if letters that are mostly spelt are a word where all is in capitals."""
     return len(word) > 2 and word not in _SPELT and is_common(word) and re.search("[AEIOUY]", word) is not None
 
 
 def _stays(match: re.Match[str]) -> bool:
-    """Whether a word in capitals is no word even where all is in capitals."""
+    """True if a word in capitals is no word even where all is in capitals."""
     word = match[0]
     if word == "US":
         # BREAKING: US AND UK SIGN; but TELL US NOW.
@@ -272,7 +272,7 @@ def _roman(match: re.Match[str]) -> str:
 
 
 def _is_numeral(numeral: str, before: str, match: re.Match[str]) -> bool:
-    """Whether letters that may mean something else are a numeral: "Rocky IV", but "an IV" and "Start IV fluids"."""
+    """True if letters that may mean something else are a numeral: "Rocky IV", but "an IV" and "Start IV fluids"."""
     if numeral not in _AMBIGUOUS:
         return True
     return (
@@ -311,7 +311,7 @@ def _back(match: re.Match[str]) -> tuple[str, int, int]:
 
 
 def _is_first(match: re.Match[str]) -> bool:
-    """Whether the I after a monarch's name is a numeral and not the speaker: "James I of England"."""
+    """True if the I after a monarch's name is a numeral and not the speaker: "James I of England"."""
     after = match.string[match.end() : match.end() + 12]
     return (
         bool(match[2]) or re.match(r"'s|[,;:)?!]|[ ](?:of|was|and|in|to|to|by|died|had|is)\b|[ ]*$", after) is not None
@@ -319,7 +319,7 @@ def _is_first(match: re.Match[str]) -> bool:
 
 
 def _full_name(match: re.Match[str]) -> bool:
-    """Whether two capitalised words stand before: "John Smith III"."""
+    """True if two capitalised words stand before: "John Smith III"."""
     return _FULL_NAME.search(*_back(match)) is not None
 
 
@@ -364,7 +364,7 @@ def _initial(match: re.Match[str]) -> str:
 
 
 def _is_initialism(match: re.Match[str]) -> bool:
-    """Whether IT, WHO, AM ... in capitals are letters, by the words beside them."""
+    """True if IT, WHO, AM ... in capitals are letters, by the words beside them."""
     word = match[0]
     befores, afters = _INITIALISM_BESIDE[word]
     before = _BESIDE_BEFORE.search(match.string, max(0, match.start() - WINDOW), match.start())
@@ -375,7 +375,7 @@ def _is_initialism(match: re.Match[str]) -> bool:
 
 
 def _is_pronoun(match: re.Match[str]) -> bool:
-    """Whether US in capitals is the word: "They told US about it", but "about US troops"."""
+    """True if US in capitals is the word: "They told US about it", but "about US troops"."""
     before, after = word_before(match), _BESIDE_AFTER.match(match.string, match.end())
     if before.lower() not in _BEFORE_PRONOUN_LOWER:
         return False

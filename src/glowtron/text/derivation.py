@@ -191,7 +191,7 @@ class Derivation:
 
 
 def _stems(rest: str) -> list[str]:
-    """What a word may have been before an ending that begins with a vowel: stop(p)ed, bak(e)ing, happ(y)ier."""
+    """Possible stems of a word before an ending that begins with a vowel: stop(p)ed, bak(e)ing, happ(y)ier."""
     stems = [rest + "e", rest]
     if len(rest) > 2 and rest[-1] == rest[-2]:
         stems = [rest[:-1], rest]

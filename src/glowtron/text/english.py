@@ -230,7 +230,7 @@ def explain(text: str) -> Normalized:
 
 
 def says_something(words: str) -> bool:
-    """Whether cleaned `words` have a letter or a phone."""
+    """True if cleaned `words` have a letter or a phone."""
     return _SPEAKABLE.search(words) is not None
 
 

@@ -68,7 +68,7 @@ class MarkedText(NamedTuple):
 
     @property
     def text(self) -> str:
-        """What is spoken, without markup."""
+        """The text without markup."""
         return " ".join(passage.text for passage in self.passages)
 
 
@@ -261,12 +261,12 @@ class EnglishFrontend(Frontend):
 
 
 def is_speakable(ids: list[int]) -> bool:
-    """Whether `ids` hold a letter or a phone."""
+    """True if `ids` hold a letter or a phone."""
     return any(index >= FIRST_SOUND for index in ids)
 
 
 def _originals(text: str, normalized: TracedText) -> Callable[[int, int], str]:
-    """What was written where `normalized` has characters i to j."""
+    """The original text of characters i to j of `normalized`."""
 
     def written(start: int, end: int) -> str:
         first, last = normalized.span(start, end)

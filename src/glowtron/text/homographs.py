@@ -13,7 +13,7 @@ from glowtron.text.lexicon import Phones
 
 
 class Context(NamedTuple):
-    """What stands around a word, in lower case; empty strings where the phrase begins or ends."""
+    """The neighbours of a word, in lower case; empty strings where the phrase begins or ends."""
 
     before: str = ""
     """The word before, in the same phrase."""
@@ -30,7 +30,7 @@ class Context(NamedTuple):
 
     @property
     def before_vowel(self) -> bool:
-        """Whether the next word begins with a vowel."""
+        """True if the next word begins with a vowel."""
         return self.next_sound[-1:].isdigit()
 
 
@@ -116,7 +116,7 @@ REDUCED = frozenset(("DEFAULT", "None", "DT"))
 
 
 def tells_of_past(words: list[str]) -> bool:
-    """Whether a sentence of lower-case words has a sign of the past tense."""
+    """True if a sentence of lower-case words has a sign of the past tense."""
     if any(word in _PAST or (word.endswith("ed") and len(word) > 4) for word in words):
         return True
     return any(before == "last" and word in _SPANS for before, word in zip(words, words[1:], strict=False))
@@ -162,7 +162,7 @@ def _plural(context: Context) -> tuple[str, ...]:
 
 
 def _modifies(context: Context) -> bool:
-    """Whether the word after may be a noun that this one belongs to."""
+    """True if the word after may be a noun that this one belongs to."""
     return bool(context.after) and context.after not in _FUNCTION
 
 

@@ -218,7 +218,7 @@ def _common() -> frozenset[str]:
 
 @functools.lru_cache(maxsize=4096)
 def is_word(word: str) -> bool:
-    """Whether the dictionary has a word, or what it is inflected of; names are words."""
+    """True if the dictionary has a word, or what it is inflected of; names are words."""
     word = word.lower()
     if word in _words():
         return True
@@ -226,6 +226,6 @@ def is_word(word: str) -> bool:
 
 
 def is_common(word: str) -> bool:
-    """Whether a word is one without a capital too."""
+    """True if a word is one without a capital too."""
     word = word.lower()
     return word in _common() or (word.endswith("s") and word[:-1] in _common())

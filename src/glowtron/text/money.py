@@ -10,7 +10,7 @@ from glowtron.text.tracing import substitute
 
 
 class Currency(NamedTuple):
-    """How a currency is called: one, many, a hundredth, hundredths."""
+    """Names of a currency: one, many, a hundredth, hundredths."""
 
     one: str
     many: str
@@ -195,7 +195,7 @@ def _amount(match: re.Match[str], number: str, scale: str | None, currency: Curr
 
 
 def _is_adjective(match: re.Match[str]) -> bool:
-    """Whether the sum belongs to a noun: "a $5 million deal", "a $100k/month budget"."""
+    """True if the sum belongs to a noun: "a $5 million deal", "a $100k/month budget"."""
     after = _PER_NOUN.match(match.string, match.end())
     if after is None or after[1] in _NO_NOUNS:
         return False

@@ -437,7 +437,7 @@ def _number(match: re.Match[str]) -> str:
 
 
 def _is_year(number: int, before: str, after: str) -> bool:
-    """Whether a number of four figures is read as a year where it stands: "in 1895" but "1895 men"."""
+    """True if a number of four figures is read as a year where it stands: "in 1895" but "1895 men"."""
     if before == "year" and number < 3000:
         return True
     if not 1000 < number < 2100:
@@ -450,7 +450,7 @@ def _is_year(number: int, before: str, after: str) -> bool:
 
 
 def _is_plural(word: str) -> bool:
-    """Whether a word looks like what is counted; a name ("the 1936 Olympics") does not."""
+    """True if a word looks like what is counted; a name ("the 1936 Olympics") does not."""
     return (
         word.islower() and word.endswith("s") and not word.endswith("ss") and len(word) > 3 and word not in _NO_PLURALS
     )

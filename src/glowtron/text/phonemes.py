@@ -61,7 +61,7 @@ class Word(NamedTuple):
 
 
 class _Entry(NamedTuple):
-    """What is known of a word wherever it stands."""
+    """Pronunciations of a word in all contexts."""
 
     parts: Mapping[str, Phones]
     """Pronunciations by part of speech; never empty."""

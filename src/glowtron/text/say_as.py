@@ -1,4 +1,4 @@
-"""What SSML's `say-as` makes of a text: written so that a frontend reads it as it was meant."""
+"""SSML's `say-as`: rewrites a text so that a frontend reads it as it was meant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a text may be cut for speaking: at the ends of sentences, and long sentences at pauses."""
+"""Sentence splitting: at the ends of sentences, and within long sentences at pauses."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _sentences(text: str) -> Iterator[Piece]:
 
 
 def _ends_sentence(text: str, match: re.Match[str], start: int) -> bool:
-    """Whether the stop at `match` ends the sentence that began at `start`."""
+    """True if the stop at `match` ends the sentence that began at `start`."""
     following = _NEXT.match(text, match.end())
     first = following["first"] if following else ""
     if not first:
@@ -114,7 +114,7 @@ def _ends_sentence(text: str, match: re.Match[str], start: int) -> bool:
 
 
 def _abbreviated(before: re.Match[str], text: str, match: re.Match[str], first: str, start: int) -> bool:
-    """Whether the single stop after the word `before` belongs to that word, a new word beginning with `first`."""
+    """True if the single stop after the word `before` belongs to that word, a new word beginning with `first`."""
     word = before["word"]
     known = word.lower()
     next_word = _NEXT_WORD.match(text, match.end())
@@ -197,7 +197,7 @@ def _words(sentence: str, max_chars: int) -> Iterator[_Word]:
 
 
 def _breathes(part: str) -> bool:
-    """Whether a part of a sentence ends with a mark at which one pauses."""
+    """True if a part of a sentence ends with a mark at which one pauses."""
     return bool(_STRONG_PAUSE.search(part[-4:]) or _PAUSE.search(part[-4:]))
 
 

@@ -68,7 +68,7 @@ _ENDS = re.compile(r"(?P<sentence>[.!?…][\"'”’)\]]*$)|[,;:)—–-][\"'”
 
 
 def parse_ssml(source: str, speakers: Sequence[str] | None = None) -> MarkedText:
-    """What an SSML document asks for, for `Voice.say` and the others.
+    """Parses an SSML document into a marked text for `Voice.say` and the others.
 
     A `break` cuts the sentence that it stands in, and is as much silence as it says, to the sample, in place of the
     pause that would be there. Rates multiply the caller's, and what comes of it is kept within what a voice can do.
@@ -207,7 +207,7 @@ class _Reader:
                 raise InputError(f"{self.place()}: <{name}> has no '{attribute}'{hint}")
 
     def _replacement(self, name: str, attributes: dict[str, str]) -> Callable[[str], str] | None:
-        """What makes the speech of an element that holds text alone."""
+        """Returns the handler of an element that holds text alone."""
         match name:
             case "sub":
                 alias = self._needed("sub", "alias", attributes)

@@ -30,7 +30,7 @@ MARKUP = re.compile(r"\{ *[A-Z]+[0-9]?(?: +[A-Z]+[0-9]?)* *\}")
 
 
 def is_phones(markup: str) -> bool:
-    """Whether what stands in braces is meant as phones: one of it is a phone, or a vowel with some figure."""
+    """True if the text in braces is meant as phones: one of it is a phone, or a vowel with some figure."""
     return any(word in PHONES or (word[:-1] in VOWELS and word[-1].isdigit()) for word in markup[1:-1].split())
 
 

@@ -11,7 +11,7 @@ Span: TypeAlias = tuple[int, int]
 
 
 class Edit(NamedTuple):
-    """What one pass wrote in place of something."""
+    """A replacement by one pass."""
 
     name: str
     """Of the pass."""
@@ -113,7 +113,7 @@ def _trace(text: TracedText, match: re.Match[str], after: str, starts: list[int]
 
 
 def _in_word(text: str, position: int) -> bool:
-    """Whether a place lies between two letters or figures."""
+    """True if a place lies between two letters or figures."""
     return text[position - 1 : position].isalnum() and text[position : position + 1].isalnum()
 
 

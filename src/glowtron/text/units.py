@@ -197,7 +197,7 @@ def _marks(text: str) -> str:
 
 
 def is_adjective(match: re.Match[str]) -> bool:
-    """Whether a quantity stands before what it measures, in the singular: "a 5 km run", "the 2 GB file"."""
+    """True if a quantity stands before what it measures, in the singular: "a 5 km run", "the 2 GB file"."""
     if _RACE.match(match.string, match.end()):
         return True
     after = _NOUN_AFTER.match(match.string, match.end())
@@ -243,7 +243,7 @@ def _quantity(match: re.Match[str]) -> str:
 
 
 def _counts_figures(match: re.Match[str]) -> bool:
-    """Whether the s after figures is a plural's: "the over-65s", "three 747s", "100s of people"."""
+    """True if the s after figures is a plural's: "the over-65s", "three 747s", "100s of people"."""
     number = match["number"]
     if not number.isdigit():
         return False
@@ -264,7 +264,7 @@ def _plural_figures(match: re.Match[str]) -> str:
 
 
 def _slashed(match: re.Match[str], top: str, bottom: str) -> str | None:
-    """What two numbers at a slash are, where they are no fraction: a pressure, a rating, a score, a page."""
+    """Reading of two numbers at a slash that are no fraction: a pressure, a rating, a score, a page."""
     before = match.string[max(0, match.start() - 40) : match.start()]
     if (top, bottom) in (("24", "7"), ("9", "11"), ("7", "11")) and not before.endswith(("=", "+ ", "- ")):
         return f"{spoken(top)} {spoken(bottom)}"
