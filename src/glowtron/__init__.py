@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from glowtron.audio import Audio
+    from glowtron.config.synthesis import SynthesisOptions
     from glowtron.errors import InputError
     from glowtron.mel import log_mel
     from glowtron.synthesis.alignment_checks import AlignmentStats
-    from glowtron.synthesis.options import SynthesisOptions
     from glowtron.synthesis.types import FaultWarning, Segment, Sentence, SymbolTime, Utterance, WordTime
     from glowtron.text.english import Normalized
     from glowtron.text.english import explain as normalize
@@ -37,7 +37,7 @@ _HOMES = {
     "Segment": "synthesis.types",
     "Sentence": "synthesis.types",
     "SymbolTime": "synthesis.types",
-    "SynthesisOptions": "synthesis.options",
+    "SynthesisOptions": "config.synthesis",
     "Utterance": "synthesis.types",
     "Voice": "voice",
     "WordTime": "synthesis.types",

@@ -19,11 +19,11 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
 from glowtron.audio import Audio
+from glowtron.config.synthesis import DEFAULTS, SynthesisOptions
 from glowtron.errors import InputError, nearest
 from glowtron.synthesis import speakers
 from glowtron.synthesis.executors import ProcessPool, SerialExecutor, usable_cores
 from glowtron.synthesis.interfaces import Runtime
-from glowtron.synthesis.options import DEFAULTS, SynthesisOptions
 from glowtron.synthesis.parallel import (
     Executor,
     Order,

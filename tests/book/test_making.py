@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import av
 import epubs
 import numpy as np
 import pytest
@@ -20,9 +19,11 @@ from glowtron.book.book import Book, Chapter
 from glowtron.book.making import Output, make_book, select
 from glowtron.book.speaking import SILENCE_S
 from glowtron.cli import main
+from glowtron.config.synthesis import SynthesisOptions
 from glowtron.errors import InputError
 from glowtron.files import lock
-from glowtron.synthesis.options import SynthesisOptions
+
+av = pytest.importorskip("av", reason="needs the extra book")
 
 BOOK = Book(
     "A Book",

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glowtron.config import ProsodyOptions
+from glowtron.config.synthesis import LIMITS
 from glowtron.errors import InputError
-from glowtron.synthesis.options import LIMITS
 from glowtron.text import ssml
 from glowtron.text.frontend import EnglishFrontend, MarkedText
 from glowtron.text.ipa import ipa_to_arpabet

@@ -19,9 +19,9 @@ from glowtron.bench.models import CHARACTERS_PER_S, COMPACT, SENTENCE, n_frames_
 from glowtron.bench.result import Rates, figures, sound_rates
 from glowtron.bench.saying import FULL_SIZE, SayingWork, find_spoken, sound_error, without_warnings
 from glowtron.config import MelConfig
+from glowtron.config.synthesis import SynthesisOptions
 from glowtron.engines.cpu_tacotron2 import FastTacotron2
 from glowtron.engines.cpu_waveglow import FastWaveGlow
-from glowtron.synthesis.options import SynthesisOptions
 from glowtron.synthesis.parallel import choose_workers
 from glowtron.voice import Voice
 

@@ -30,6 +30,7 @@ from glowtron.bench.plain_waveglow import PlainWaveGlow
 from glowtron.bench.result import compared, figures, sound_rates
 from glowtron.checkpoint import StoredVoice
 from glowtron.config import MelConfig
+from glowtron.config.synthesis import SynthesisOptions
 from glowtron.engines.cpu_tacotron2 import FastTacotron2
 from glowtron.engines.cpu_waveglow import WaveStream
 from glowtron.engines.hardware import find_device
@@ -37,7 +38,6 @@ from glowtron.errors import InputError
 from glowtron.models.mel_correction import CorrectionStream
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import draw_noise
-from glowtron.synthesis.options import SynthesisOptions
 from glowtron.synthesis.trimming import trim_bounds
 from glowtron.synthesis.wsola import Wsola
 from glowtron.text.frontend import EnglishFrontend, make_frontend

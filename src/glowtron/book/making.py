@@ -13,10 +13,10 @@ from glowtron.audio import FORMATS, read_audio
 from glowtron.book.book import Book, Chapter
 from glowtron.book.m4b import Tags, check_m4b, picture_size, write_m4b
 from glowtron.book.speaking import Spoken, speak_chapters
+from glowtron.config.synthesis import SynthesisOptions
 from glowtron.errors import InputError
 from glowtron.files import hold, unwritable, write_atomic, write_bytes, write_text
 from glowtron.synthesis.captions import Caption, format_captions
-from glowtron.synthesis.options import SynthesisOptions
 from glowtron.voice import Voice
 
 M4B = (".m4b", ".m4a", ".mp4")

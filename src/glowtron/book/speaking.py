@@ -22,10 +22,10 @@ import soundfile
 from glowtron import __version__
 from glowtron.audio import Audio
 from glowtron.book.book import Chapter
+from glowtron.config.synthesis import SynthesisOptions
 from glowtron.errors import InputError
 from glowtron.files import flush, partial_of, sha256, unwritable, write_text
 from glowtron.synthesis.captions import Caption
-from glowtron.synthesis.options import SynthesisOptions
 from glowtron.synthesis.parallel import Executor, Order, Sound
 from glowtron.synthesis.pipeline import BATCH, split_text
 from glowtron.synthesis.types import FaultWarning, Sentence, SymbolTime, WordTime

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glowtron.cli.jobs import FORMATS
-from glowtron.cli.options import lexicon_option, synthesis_options, voice_option
+from glowtron.cli.options import lexicon_option, speech_options, synthesis_options, voice_option
 from glowtron.cli.output import check_folder, progress_bar
+from glowtron.config.synthesis import SynthesisOptions
 from glowtron.errors import InputError, reason
-from glowtron.synthesis.options import DEFAULTS, FASTEST, LIMITS, SLOWEST, SynthesisOptions
 
 if TYPE_CHECKING:
     from glowtron.book.book import Book
@@ -62,24 +62,7 @@ CHARACTERS_A_MINUTE = 850
 )
 @voice_option
 @lexicon_option
-@click.option("--speaker", metavar="NAME", help="Who reads, in a voice of several.  [default: the first]")
-@click.option(
-    "--rate",
-    type=click.FloatRange(SLOWEST, FASTEST),
-    metavar="NUMBER",
-    default=DEFAULTS.rate,
-    show_default=True,
-    help=f"Speed, from {SLOWEST} to {FASTEST} times the speaker's own.",
-)
-@click.option(
-    "--pause",
-    "pause_s",
-    type=click.FloatRange(*LIMITS["pause_s"]),
-    metavar="SECONDS",
-    default=DEFAULTS.pause_s,
-    show_default=True,
-    help="Silence between sentences; twice that between paragraphs.",
-)
+@speech_options("speaker", "rate", "pitch", "pitch_range", "energy", "pause_s", "attempts")
 @click.option(
     "--workers",
     type=click.IntRange(0),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
+from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from glowtron.config.documentation import field_texts
+from glowtron.config.synthesis import DEFAULTS, LIMITS, VOCODERS, SynthesisOptions
 from glowtron.errors import InputError
-from glowtron.synthesis.options import LIMITS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -89,46 +92,68 @@ root_option = click.option(
 )
 
 
+_UNITS = {
+    "speaker": "NAME",
+    "pitch": "SEMITONES",
+    "energy": "DECIBELS",
+    "pause_s": "SECONDS",
+    "correction": "ROUNDS",
+    "seed": "INTEGER",
+    "max_frames": "FRAMES",
+    "attempts": "INTEGER",
+}
+"""Words for the values of synthesis options; the others are numbers."""
+
+
+class SynthesisOption(click.Option):
+    """An option of the command line that is a field of `SynthesisOptions`: its help is the field's documentation."""
+
+    def __init__(self, declarations: Sequence[str]) -> None:
+        (name,) = declarations
+        default = getattr(DEFAULTS, name)
+        super().__init__(
+            [f"--{name.removesuffix('_s').replace('_', '-')}", name],
+            type=click.Choice(VOCODERS) if name == "vocoder" else _range(name),
+            metavar=None if name == "vocoder" else _UNITS.get(name, "NUMBER"),
+            default=default,
+            show_default=default is not None,
+        )
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The line of the help; the documentation is read only for it."""
+        assert self.name is not None
+        text, default = field_texts(SynthesisOptions).get(self.name, ("", None))
+        self.help = f"{text}  [default: {default}]" if default else text
+        return super().get_help_record(ctx)
+
+
+def _range(name: str) -> Any:
+    """The type of a number's values, by its limits; None: a text."""
+    if name not in LIMITS:
+        return None
+    low, high = LIMITS[name]
+    (kind,) = (str(field.type) for field in fields(SynthesisOptions) if field.name == name)
+    if kind.startswith("int"):
+        return click.IntRange(int(low), int(high) if high < inf else None)
+    return click.FloatRange(low, high)
+
+
+def speech_options(*names: str) -> Callable[[F], F]:
+    """Options of a command that are fields of `SynthesisOptions`, in this order."""
+
+    def decorate(command: F) -> F:
+        for name in reversed(names):
+            command = click.option(name, cls=SynthesisOption)(command)
+        return command
+
+    return decorate
+
+
 def synthesis_options(command: F) -> F:
-    """How the vocoder turns mels into sound, and on what."""
+    """The vocoder's options, and on what all is computed."""
     for option in reversed(
         [
-            click.option(
-                "--vocoder",
-                type=click.Choice(["waveglow", "griffin-lim"]),
-                default=None,
-                help="What turns the mel into sound.  [default: the voice's own]",
-            ),
-            click.option(
-                "--sigma",
-                type=click.FloatRange(*LIMITS["sigma"]),
-                metavar="NUMBER",
-                default=None,
-                help="Standard deviation of WaveGlow's noise: lower is calmer.  [default: the voice's own]",
-            ),
-            click.option(
-                "--correction",
-                type=click.IntRange(0, int(LIMITS["correction"][1])),
-                metavar="ROUNDS",
-                default=None,
-                help="Rounds that bring WaveGlow's sound back to its mel; 0: none.  [default: the voice's own]",
-            ),
-            click.option(
-                "--denoise",
-                type=click.FloatRange(*LIMITS["denoise"]),
-                metavar="NUMBER",
-                default=0.0,
-                help="Strength at which WaveGlow's own hum is subtracted; 0: not at all.",
-                show_default=True,
-            ),
-            click.option(
-                "--seed",
-                type=click.IntRange(0),
-                metavar="INTEGER",
-                default=0,
-                help="The same text and seed give the same audio.",
-                show_default=True,
-            ),
+            speech_options("vocoder", "sigma", "correction", "denoise", "seed"),
             click.option(
                 "--device",
                 metavar="DEVICE",

@@ -15,7 +15,6 @@ from glowtron.cli.script import read_script
 from glowtron.errors import InputError
 
 if TYPE_CHECKING:
-    from glowtron.config import TextConfig
     from glowtron.text.frontend import Encoded
     from glowtron.text.phonemes import Word
 
@@ -64,15 +63,18 @@ def phonemes(
         _explain(script)
         return
     from glowtron.text.frontend import make_frontend
+    from glowtron.voice_folder import read_voice_file
     from glowtron.voices import find_voice
 
     folder = find_voice(voice)
-    config = _text_config(folder)
-    if unknown and not config.phonemes:
+    acoustic = read_voice_file(folder).acoustic
+    if acoustic is None:
+        raise InputError(f"{folder}: this voice has no acoustic model and reads nothing; choose another")
+    if unknown and not acoustic.text.phonemes:
         raise InputError(
             f"{folder}: this voice reads letters and looks no words up; --unknown needs one that reads phones"
         )
-    frontend = make_frontend(config, Path(lexicon) if lexicon else None)
+    frontend = make_frontend(acoustic.text, Path(lexicon) if lexicon else None)
     readings = (frontend.encode(sentence) for sentence in frontend.split(script))
     if unknown:
         _print_unknown(readings)
@@ -109,24 +111,6 @@ def _explain(script: str) -> None:
 def _shown(text: str) -> str:
     """Input or output of a pass, without the marks that passes leave for each other."""
     return "'" + " ".join(text.replace("\ue000", "{}").replace("\ue001", "").split()) + "'"
-
-
-def _text_config(folder: Path) -> TextConfig:
-    """How the voice in `folder` reads. What else its file says needs torch to be read, which takes a second."""
-    from glowtron.config import TextConfig, from_dict
-
-    path = folder / "voice.json"
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))["acoustic"]["text"]
-        config: TextConfig = from_dict(value, TextConfig, str(path))
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        from glowtron.voice_folder import read_voice_file
-
-        acoustic = read_voice_file(folder).acoustic  # Which says what is wrong with the file.
-        if acoustic is None:
-            raise InputError(f"{folder}: this voice has no acoustic model and reads nothing; choose another") from None
-        return acoustic.text
-    return config
 
 
 def _print_table(readings: Iterable[Encoded]) -> None:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glowtron.cli.jobs import FORMATS, Job, Script, check_outputs, find_jobs
-from glowtron.cli.options import lexicon_option, synthesis_options, voice_option
+from glowtron.cli.options import lexicon_option, speech_options, synthesis_options, voice_option
 from glowtron.cli.output import STANDARD_OUTPUT, is_file, progress_bar, summary
 from glowtron.cli.script import STREAM, read_script
+from glowtron.config.synthesis import SynthesisOptions
 from glowtron.errors import InputError
-from glowtron.synthesis.options import DEFAULTS, FASTEST, LIMITS, SLOWEST, SynthesisOptions
 
 if TYPE_CHECKING:
     from glowtron.audio import Audio
@@ -84,55 +84,7 @@ class TextCommand(click.Command):
 @click.option("--ssml", is_flag=True, help="The text is SSML: <speak>, with breaks, prosody, emphasis and more in it.")
 @voice_option
 @lexicon_option
-@click.option("--speaker", metavar="NAME", help="Who speaks, in a voice of several.  [default: the first]")
-@click.option(
-    "--rate",
-    type=click.FloatRange(SLOWEST, FASTEST),
-    metavar="NUMBER",
-    default=DEFAULTS.rate,
-    show_default=True,
-    help=f"Speed, from {SLOWEST} to {FASTEST} times the speaker's own; the pitch stays.",
-)
-@click.option(
-    "--pitch",
-    type=click.FloatRange(*LIMITS["pitch"]),
-    metavar="SEMITONES",
-    default=DEFAULTS.pitch,
-    show_default=True,
-    help="How much higher to speak, for voices that predict pitch (see: glowtron voices NAME).",
-)
-@click.option(
-    "--pitch-range",
-    type=click.FloatRange(*LIMITS["pitch_range"]),
-    metavar="NUMBER",
-    default=DEFAULTS.pitch_range,
-    show_default=True,
-    help="How many times as far the melody moves; 0 is a monotone. For the same voices.",
-)
-@click.option(
-    "--energy",
-    type=click.FloatRange(*LIMITS["energy"]),
-    metavar="DECIBELS",
-    default=DEFAULTS.energy,
-    show_default=True,
-    help="How much more effort to speak with. For the same voices.",
-)
-@click.option(
-    "--pause",
-    "pause_s",
-    type=click.FloatRange(*LIMITS["pause_s"]),
-    metavar="SECONDS",
-    default=DEFAULTS.pause_s,
-    show_default=True,
-    help="Silence between sentences; twice that between paragraphs.",
-)
-@click.option(
-    "--attempts",
-    type=click.IntRange(0, int(LIMITS["attempts"][1])),
-    metavar="INTEGER",
-    default=None,
-    help="Takes of a sentence that fails, before it is split; 0: one, whatever it is like.  [default: the voice's own]",
-)
+@speech_options("speaker", "rate", "pitch", "pitch_range", "energy", "pause_s", "attempts", "max_frames")
 @click.option(
     "--workers",
     type=click.IntRange(0),

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import click
 
 from glowtron.cli.jobs import FORMATS, check_format
-from glowtron.cli.options import synthesis_options, voice_option
+from glowtron.cli.options import speech_options, synthesis_options, voice_option
 from glowtron.cli.output import STANDARD_OUTPUT, check_not_terminal, summary
 from glowtron.cli.script import STREAM
 
@@ -31,7 +31,7 @@ from glowtron.cli.script import STREAM
     help="Format of the sound.  [default: the one that -o's name ends in; pcm on standard output]",
 )
 @voice_option
-@click.option("--speaker", metavar="NAME", help="Whose voice it is, to a vocoder of several.  [default: the first]")
+@speech_options("speaker")
 @synthesis_options
 def vocode(
     input: str,
@@ -69,7 +69,7 @@ def vocode(
     header = read_header(source, name)
     audio = read_audio(source, name=name)
 
-    from glowtron.synthesis.options import SynthesisOptions
+    from glowtron.config.synthesis import SynthesisOptions
     from glowtron.voice import Voice
 
     chosen = SynthesisOptions(**options)

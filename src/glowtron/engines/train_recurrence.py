@@ -12,6 +12,7 @@ Letters: S steps, B batch, H hidden channels.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -23,11 +24,20 @@ sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
+def has_bf16() -> bool:
+    """True if oneDNN multiplies bfloat16 on this processor."""
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def sequence(cell: nn.LSTMCell, x: Tensor) -> Tensor:
     """An LSTM over a sequence whose inputs are all known, from a state of zeros. x: (B, S, C). Returns (B, S, H)."""
-    zeros = x.new_zeros(1, x.shape[0], cell.hidden_size)
     weights = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
-    return torch.lstm(x, (zeros, zeros), weights, True, 1, 0.0, cell.training, False, True)[0]
+    # oneDNN's LSTM has no bfloat16 on processors without instructions for it, and raises an error there.
+    in_float = x.device.type == "cpu" and not has_bf16()
+    with torch.autocast("cpu", enabled=False) if in_float else nullcontext():
+        x = x.float() if in_float and x.dtype == torch.bfloat16 else x
+        zeros = x.new_zeros(1, x.shape[0], cell.hidden_size)
+        return torch.lstm(x, (zeros, zeros), weights, True, 1, 0.0, cell.training, False, True)[0]
 
 
 def unroll(cell: nn.LSTMCell, x: Tensor, keep: Tensor | None) -> Tensor:
@@ -154,9 +164,7 @@ def rows_times(weight: Tensor) -> Callable[[Tensor], Tensor]:
 
     For the few rows of a step, reading the matrix is what costs; so on CPU it is laid out once as oneDNN reads it.
     """
-    dtypes = [torch.float32]
-    if torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        dtypes.append(torch.bfloat16)
+    dtypes = [torch.float32, torch.bfloat16] if has_bf16() else [torch.float32]
     if weight.device.type != "cpu" or weight.dtype not in dtypes or not torch.backends.mkldnn.is_available():
         return lambda x: F.linear(x, weight)
     packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())

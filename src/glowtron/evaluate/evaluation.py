@@ -23,6 +23,7 @@ from tqdm import tqdm
 from glowtron import __version__
 from glowtron.audio import Audio
 from glowtron.config import TrainingConfig
+from glowtron.config.synthesis import SynthesisOptions
 from glowtron.data.manifest import Clip, read_clip, read_corpora, speakers_of, split
 from glowtron.data.pitch import track_pitch
 from glowtron.errors import InputError
@@ -47,7 +48,6 @@ from glowtron.evaluate.speaking_rate import speaking_rate, timing
 from glowtron.evaluate.wer import spoken_words, total
 from glowtron.files import write_text
 from glowtron.mel import log_mel
-from glowtron.synthesis.options import SynthesisOptions
 from glowtron.voice import Voice
 
 _N_RATED = {"quick": 20, "full": 50}

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glowtron.audio import Audio, concatenate
+from glowtron.config.synthesis import SynthesisOptions
 from glowtron.evaluate.sentences import Sentence
 from glowtron.synthesis.alignment_checks import AlignmentStats
-from glowtron.synthesis.options import SynthesisOptions
 from glowtron.synthesis.types import FaultWarning
 from glowtron.voice import Voice
 

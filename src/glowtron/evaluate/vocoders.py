@@ -11,6 +11,7 @@ import torch
 
 from glowtron.audio import Audio
 from glowtron.config import MelConfig
+from glowtron.config.synthesis import SynthesisOptions
 from glowtron.data.pitch import track_pitch
 from glowtron.evaluate.pesq_stoi import Listening, listen
 from glowtron.evaluate.pitch import PitchError, pitch_error
@@ -18,7 +19,6 @@ from glowtron.evaluate.spectral import SpectralDistance, spectral_distance
 from glowtron.mel import log_mel
 from glowtron.models.mel_correction import MelCorrection
 from glowtron.models.waveglow import flow_loss
-from glowtron.synthesis.options import SynthesisOptions
 from glowtron.synthesis.speakers import vocoder_row
 from glowtron.voice import Voice
 

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glowtron.config import FastSpeech2Config, GriffinLimConfig, MelConfig, VoiceFile, WaveGlowConfig
+from glowtron.config.synthesis import SynthesisOptions
 from glowtron.errors import InputError
 from glowtron.onnx import spectral
 from glowtron.onnx.sessions import require_onnxruntime, usable_threads
 from glowtron.onnx.weights import StoredWeights
 from glowtron.synthesis import speakers
 from glowtron.synthesis.interfaces import AcousticModel, Vocoder
-from glowtron.synthesis.options import SynthesisOptions
 from glowtron.voice_folder import (
     ACOUSTIC,
     VOCODER,

@@ -23,7 +23,7 @@ PLAYERS = (
 
 
 class Played(NamedTuple):
-    """What was heard."""
+    """The part of the sound that was played."""
 
     duration_s: float
     """Seconds of sound that the player was given."""

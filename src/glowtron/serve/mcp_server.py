@@ -17,11 +17,11 @@ from pydantic import Field
 
 from glowtron import __version__
 from glowtron.audio import FORMATS
+from glowtron.config.synthesis import FASTEST, SLOWEST, SynthesisOptions
 from glowtron.errors import InputError
 from glowtron.serve.loudspeaker import Loudspeaker
 from glowtron.serve.settings import ServerSettings
 from glowtron.serve.shelf import ServedVoice, VoiceShelf
-from glowtron.synthesis.options import FASTEST, SLOWEST, SynthesisOptions
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ INSTRUCTIONS = (
 
 
 class SpeakingTools:
-    """What the tools do; their work is done in threads, so that `stop` is heard."""
+    """Work of the tools, done in threads so that `stop` is heard."""
 
     def __init__(self, settings: ServerSettings, folder: Path, player: str | None) -> None:
         """folder: where files may be written. player: see `Loudspeaker`."""

@@ -20,13 +20,13 @@ from starlette.routing import BaseRoute, Route
 
 from glowtron import __version__
 from glowtron.audio import Audio
+from glowtron.config.synthesis import LIMITS
 from glowtron.errors import InputError
 from glowtron.serve.errors import ApiError
 from glowtron.serve.formats import MEDIA_TYPES, make_encoder, media_type
 from glowtron.serve.queue import QueueFullError
 from glowtron.serve.speaker import Speaker, SpokenPiece
 from glowtron.serve.speech_request import SpeechRequest, read_speech_request
-from glowtron.synthesis.options import LIMITS
 from glowtron.synthesis.types import Utterance, WordTime
 from glowtron.text.phonemes import Word
 from glowtron.text.symbols import SYMBOLS
@@ -52,7 +52,7 @@ MEL_RANGE = (-9.0, 1.0)
 
 
 class Page:
-    """What the page is made of and asks for."""
+    """Files and data of the page."""
 
     def __init__(self, speaker: Speaker) -> None:
         self._speaker = speaker
@@ -177,7 +177,7 @@ class Page:
 
 
 class _Whole:
-    """What has come of a text so far."""
+    """The part of a text's speech that has come so far."""
 
     def __init__(self, asked: SpeechRequest) -> None:
         self._asked = asked
@@ -190,7 +190,7 @@ class _Whole:
         self.duration_s = 0.0
 
     def events(self, piece: SpokenPiece) -> list[str]:
-        """What a piece adds."""
+        """Events of a piece."""
         found = []
         if piece.sentence is not None and self._start_s is None:
             self._start_s = self.duration_s
@@ -209,7 +209,7 @@ class _Whole:
         return found
 
     def _place_of(self, piece: SpokenPiece) -> int | None:
-        """Where in the text a piece's sentence begins; None where the text is markup."""
+        """Start of a piece's sentence in the text; None where the text is markup."""
         if piece.sentence is None or not self._text:
             return None
         if piece.sentence.place not in self._sentence_place:
@@ -257,7 +257,7 @@ def _word(word: WordTime, place: int | None) -> dict[str, Any]:
 
 
 def _reading(word: Word) -> dict[str, str]:
-    """Where a pronunciation is from, and what more is known of it."""
+    """Source of a pronunciation, and its details."""
     guesses = [guess for guess, _ in word.guessed if guess != word.text]
     notes = {"homograph": word.part, "derived": " + ".join(word.made_of), "guessed": ", ".join(guesses)}
     return {"source": word.source, "note": notes.get(word.source, "")}

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from glowtron.config.synthesis import SynthesisOptions
 from glowtron.serve.formats import Encoder
 from glowtron.serve.queue import Made, Task, TurnQueue
 from glowtron.serve.settings import ServerSettings
 from glowtron.serve.shelf import ServedVoice, VoiceShelf
-from glowtron.synthesis.options import SynthesisOptions
 from glowtron.synthesis.types import FaultWarning, Sentence, Utterance, WordTime
 from glowtron.text.frontend import MarkedText
 

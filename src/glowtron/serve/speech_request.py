@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+from glowtron.config.synthesis import FASTEST, LIMITS, SLOWEST, SynthesisOptions
 from glowtron.errors import InputError, nearest
 from glowtron.serve.errors import ApiError
 from glowtron.serve.formats import MEDIA_TYPES
 from glowtron.serve.settings import ServerSettings
 from glowtron.serve.shelf import ServedVoice, VoiceShelf
-from glowtron.synthesis.options import FASTEST, LIMITS, SLOWEST, SynthesisOptions
 from glowtron.text.frontend import MarkedText
 
 MODELS = ("glowtron", "tts-1", "tts-1-hd", "gpt-4o-mini-tts", "gpt-4o-mini-tts-2025-12-15")

@@ -27,12 +27,12 @@ from wyoming.tts import (
 )
 
 from glowtron import __version__
+from glowtron.config.synthesis import SynthesisOptions
 from glowtron.errors import InputError
 from glowtron.serve.formats import make_encoder
 from glowtron.serve.queue import QueueFullError
 from glowtron.serve.shelf import ServedVoice, VoiceShelf
 from glowtron.serve.speaker import Speaker
-from glowtron.synthesis.options import SynthesisOptions
 from glowtron.synthesis.trimming import pause
 from glowtron.text.english import NothingToSayError
 from glowtron.text.frontend import MarkedText
@@ -53,7 +53,7 @@ class SentenceBuffer:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no text is waiting."""
+        """True if no text is waiting."""
         return not self._text.strip()
 
     def add(self, text: str) -> list[Piece]:
@@ -72,7 +72,7 @@ class SentenceBuffer:
         return pieces[:n_whole]
 
     def finish(self) -> list[Piece]:
-        """What is left."""
+        """Returns the rest."""
         pieces = list(split_pieces(self._text))
         self._text = ""
         return [piece for piece in pieces if piece.text.strip()]
@@ -251,7 +251,7 @@ class WyomingHandler(AsyncEventHandler):
 
 
 def describe(shelf: VoiceShelf) -> Event:
-    """What this server can do. Each speaker is a voice of its own: Home Assistant lets its users choose voices only."""
+    """Describes this server. Each speaker is a voice of its own: Home Assistant lets its users choose voices only."""
     attribution = Attribution(name="Glowtron", url=HOME)
 
     def artifact(name: str, description: str, version: str) -> dict[str, Any]:
@@ -305,7 +305,7 @@ class WyomingServer:
 
     @property
     def address(self) -> str:
-        """Where it listens."""
+        """Address at which it listens."""
         return f"tcp://{self._server.host}:{self.port}"
 
     @property

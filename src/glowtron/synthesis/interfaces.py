@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from glowtron.config import DecodingOptions, MelConfig, ProsodyOptions, VoiceFile
-    from glowtron.synthesis.options import SynthesisOptions
+    from glowtron.config.synthesis import SynthesisOptions
 
 Floats: TypeAlias = NDArray[np.float32]
 

@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 
 from glowtron.audio import Audio
 from glowtron.config import FastSpeech2Config, MelConfig, ProsodyOptions
+from glowtron.config.synthesis import SynthesisOptions, within_limits
 from glowtron.errors import InputError
 from glowtron.mel_filters import FLOOR
 from glowtron.synthesis import speakers
 from glowtron.synthesis.alignment_checks import check_alignment, n_end_symbols
 from glowtron.synthesis.interfaces import AcousticModel, Floats, MelPiece, ProsodicModel, Vocoder, VocoderStream
-from glowtron.synthesis.options import SynthesisOptions, within_limits
 from glowtron.synthesis.retry import synthesize_with_retry
 from glowtron.synthesis.trimming import EDGE_S, fade_out, pause, trim_bounds
 from glowtron.synthesis.types import Markup, Samples, Segment, Sentence, Utterance, WordTime, joined, word_times

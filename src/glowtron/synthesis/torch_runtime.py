@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from glowtron.checkpoint import StoredVoice, save_voice
 from glowtron.config import DecodingOptions, MelConfig, ProsodyOptions, VoiceFile
+from glowtron.config.synthesis import SynthesisOptions
 from glowtron.engines.choose import acoustic_engine, vocoder_engine
 from glowtron.engines.hardware import SMALL, find_device, suit_threads
 from glowtron.engines.interfaces import AcousticEngine, IncrementalAcousticEngine, ProsodicEngine
@@ -21,7 +22,6 @@ from glowtron.engines.waveglow import WaveGlowEngine
 from glowtron.errors import InputError, nearest
 from glowtron.mel import log_mel
 from glowtron.synthesis.interfaces import AcousticModel, Floats, MelPiece, SpokenMel, Vocoder
-from glowtron.synthesis.options import SynthesisOptions
 from glowtron.synthesis.vocoders import as_array, make_vocoder
 
 PRECISIONS = ("auto", "fp32", "int16", "bf16", "int8", "fp16")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from glowtron.config import GriffinLimConfig, MelConfig, VoiceFile
+from glowtron.config.synthesis import SynthesisOptions
 from glowtron.engines.cpu_waveglow import FastWaveGlow
 from glowtron.engines.waveglow import WaveGlowEngine
 from glowtron.errors import InputError
@@ -16,7 +17,6 @@ from glowtron.models.mel_correction import MelCorrection
 from glowtron.models.waveglow import draw_block
 from glowtron.synthesis import speakers
 from glowtron.synthesis.interfaces import Floats, Vocoder, VocoderStream
-from glowtron.synthesis.options import SynthesisOptions
 
 
 def make_vocoder(

@@ -25,7 +25,7 @@ def check_precision(precision: str, device: torch.device) -> None:
 
 
 def effective_precision(precision: str, device: torch.device) -> str:
-    """What `auto` is on a device: bf16 on CUDA; on a CPU bf16 or fp32, as products were measured to be fast here."""
+    """Precision for `auto` on a device: bf16 on CUDA; on a CPU bf16 or fp32, by measured speed."""
     if precision != "auto":
         return precision
     return choose_precision("auto").name if device.type == "cpu" else "bf16"

@@ -1,12 +1,13 @@
-"""What a user may ask of speech."""
+"""Options of speech, as Python, the command line and servers take them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from math import inf
 from numbers import Integral, Real
 from typing import Literal
 
-from glowtron.config import ProsodyOptions
+from glowtron.config.models import ProsodyOptions
 from glowtron.errors import InputError, nearest
 
 VOCODERS = ("waveglow", "griffin-lim")
@@ -22,6 +23,8 @@ LIMITS: dict[str, tuple[float, float]] = {
     "pitch": (-12, 12),
     "pitch_range": (0, 3),
     "energy": (-12, 12),
+    "seed": (0, inf),
+    "max_frames": (1, inf),
 }
 """The least and the greatest value of an option, here and on the command line."""
 
@@ -30,35 +33,38 @@ _PROSODY = ("rate", "pitch", "pitch_range", "energy")
 
 @dataclass(frozen=True, kw_only=True)
 class SynthesisOptions:
-    """How a text is spoken."""
+    """Options of speech. `LIMITS` has their ranges.
+
+    Command line and documentation take their texts from here. What follows `None:` is the default there.
+    """
 
     speaker: str | None = None
-    """One of the voice's speakers; None: its first."""
+    """Who speaks, by name, in a voice of several speakers. None: the first."""
     rate: float = 1.0
-    """Speed, from 0.7 to 1.4; the pitch stays. Pauses go with it."""
+    """Speed, as a multiple of the speaker's own; the pitch stays. Pauses follow it."""
     pitch: float = 0.0
-    """Semitones, from -12 to 12, by which a voice that predicts pitch speaks higher."""
+    """Semitones by which a voice that predicts pitch speaks higher."""
     pitch_range: float = 1.0
-    """Such a voice's melody moves this many times as far, from 0 to 3; 0 is a monotone."""
+    """Factor on the melody's distance from the mean pitch, in a voice that predicts pitch; 0 is a monotone."""
     energy: float = 0.0
-    """Decibels, from -12 to 12, by which a voice that predicts energy speaks up: more effortful, not only louder."""
+    """Decibels by which a voice that predicts energy speaks up: with more effort, not only louder."""
     pause_s: float = 0.4
-    """Seconds of silence between sentences at rate 1; the others follow it (`glowtron.synthesis.trimming.pause`)."""
+    """Seconds of silence between sentences, twice that between paragraphs, at rate 1."""
     vocoder: Literal["waveglow", "griffin-lim"] | None = None
-    """What turns mels into sound; None: the voice's own. Griffin-Lim needs no weights and does for any voice."""
+    """Turns mels into sound; Griffin-Lim needs no weights and works for any voice. None: the voice's own."""
     sigma: float | None = None
-    """Standard deviation of WaveGlow's noise, from 0 to 2: 1.0 in training, calmer below; None: the voice's own."""
+    """Standard deviation of WaveGlow's noise: 1.0 in training, calmer and duller below. None: the voice's own."""
     correction: int | None = None
-    """Rounds, up to 100, in which WaveGlow's sound is brought back to its mel; None: as the voice has it."""
+    """Rounds that bring each band of WaveGlow's sound to the loudness in the mel; 0: none. None: the voice's own."""
     denoise: float = 0.0
-    """How much of WaveGlow's answer to an empty mel is taken off the spectrum of what it says; 0: nothing."""
+    """Strength at which WaveGlow's bias, its answer to an empty mel, is taken off the spectrum; 0: not at all."""
     seed: int = 0
-    """The same text, options and seed give the same audio on the same machine."""
+    """Seed of all noise: the same text, options and seed give the same audio on the same machine."""
     max_frames: int | None = None
-    """Mel frames at which a sentence that does not stop is cut; None: the voice's own limit."""
+    """Mel frames at which a sentence that does not stop is cut. None: the voice's own limit."""
     attempts: int | None = None
-    """Takes of a sentence until one has no fault, before it is split, up to 20; 0: one, whatever its faults; None: as
-    the voice has it."""
+    """Attempts at a sentence that fails its checks, before it is split; 0: one, whatever its failures. None: the
+    voice's own."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -66,11 +72,8 @@ class SynthesisOptions:
         for name, (low, high) in LIMITS.items():
             value = getattr(self, name)
             if value is not None and not low <= value <= high:  # NaN is refused too.
-                raise InputError(f"{name} must be from {low} to {high}, got {value}")
-        if self.seed < 0:
-            raise InputError(f"seed must be 0 or more, got {self.seed}")
-        if self.max_frames is not None and self.max_frames < 1:
-            raise InputError(f"max_frames must be 1 at least, got {self.max_frames}")
+                allowed = f"from {low} to {high}" if high < inf else f"{low} or more"
+                raise InputError(f"{name} must be {allowed}, got {value}")
         if self.vocoder not in (None, *VOCODERS):
             raise InputError(f"unknown vocoder '{self.vocoder}'{nearest(self.vocoder, VOCODERS)}")
 
