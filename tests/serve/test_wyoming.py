@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from running import running_server
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncTcpClient
 from wyoming.error import Error
@@ -27,6 +29,7 @@ from wyoming.tts import (
     SynthesizeVoice,
 )
 
+from glowtron.cli import main
 from glowtron.errors import InputError
 from glowtron.serve.settings import ServerSettings
 from glowtron.serve.shelf import VoiceShelf
@@ -328,3 +331,33 @@ def test_wyoming_bench_is_content(speaker):
         assert b"streaming" in out and b"TTFT" in out
 
     talk(speaker, conversation)
+
+
+def test_the_server_speaks_it_beside_http_and_has_its_page(tiny_voice):
+    with running_server(tiny_voice, "--device", "cpu", "--wyoming", "tcp://127.0.0.1:0") as server:
+        (line,) = [line for line in server.errors if "Wyoming at " in line]
+        port = int(line.split("tcp://127.0.0.1:")[1].split(",")[0])
+
+        async def conversation() -> None:
+            async with AsyncTcpClient("127.0.0.1", port) as client:
+                await client.write_event(Synthesize(text="One.").event())
+                assert len(await heard(client)) == 20 * 256
+
+        asyncio.run(asyncio.wait_for(conversation(), 60))
+        with server.client() as client:
+            assert client.get("/").headers["content-type"].startswith("text/html")
+            assert client.post("/v1/audio/speech", json={"input": "One.", "voice": "alloy"}).status_code == 200
+
+
+def test_an_address_that_cannot_be_had_is_said(capsys, tiny_voice):
+    taken = socket.create_server(("127.0.0.1", 0))
+    address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+    for arguments, message in [
+        (("--voice", str(tiny_voice), "--device", "cpu", "--wyoming", address), f"{address}: cannot listen there"),
+        (("--wyoming", "10200"), "'10200' is no address; give tcp://127.0.0.1:10200"),
+        (("--wyoming", "tcp://127.0.0.1:10200", "--workers", "2"), "Wyoming is spoken by one process"),
+    ]:
+        with pytest.raises(SystemExit) as exit_:
+            main(["serve", "--port", "0", *arguments])
+        assert exit_.value.code == 2 and message in capsys.readouterr().err
+    taken.close()

@@ -22,7 +22,7 @@ from glowtron.serve.app import make_app
 from glowtron.serve.settings import ServerSettings
 from glowtron.serve.shelf import VoiceShelf
 from glowtron.serve.speaker import Speaker, quiet_about_faults
-from glowtron.serve.wyoming import WyomingServer
+from glowtron.serve.wyoming import WyomingServer, parse_uri
 
 SETTINGS = "GLOWTRON_SERVER_SETTINGS"
 """Environment variable that tells a worker process its settings, as JSON."""
@@ -49,6 +49,8 @@ def serve(settings: ServerSettings, workers: int = 1, tell: Callable[[str], obje
         raise InputError(f"workers must be 1 or more, got {workers}")
     if workers > 1 and settings.wyoming:
         raise InputError("Wyoming is spoken by one process; leave --workers out")
+    if settings.wyoming:
+        parse_uri(settings.wyoming)  # Before voices are loaded.
     quiet_about_faults()
     listening = _listen(settings)
     host, port = listening.getsockname()[:2]
