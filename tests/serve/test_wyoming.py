@@ -361,3 +361,15 @@ def test_an_address_that_cannot_be_had_is_said(capsys, tiny_voice):
             main(["serve", "--port", "0", *arguments])
         assert exit_.value.code == 2 and message in capsys.readouterr().err
     taken.close()
+
+
+def test_an_event_that_would_fill_the_memory_is_not_waited_for(speaker):
+    async def conversation(connect):
+        for field in ("data_length", "payload_length"):
+            client = connect()
+            await client.connect()
+            client._writer.write(f'{{"type": "ping", "{field}": 99999999999}}\n'.encode())
+            assert await client._reader.read() == b""  # Without an end of what is sent.
+            await client.disconnect()
+
+    talk(speaker, conversation)

@@ -234,7 +234,7 @@ def _fingerprint(voice: Voice, options: SynthesisOptions, lexicon: Path | None) 
     words = "" if lexicon is None else hashlib.sha256(lexicon.read_bytes()).hexdigest()
     config = voice.config
     said = [__version__, config.name, dict(config.sha256), repr(config.decoding), repr(config.vocoding), words]
-    said += [asdict(options), str(voice.runtime.device)]
+    said += [asdict(options), type(voice.runtime).__name__, str(voice.runtime.device)]
     return json.dumps(said, sort_keys=True, default=str)
 
 

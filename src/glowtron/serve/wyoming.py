@@ -87,13 +87,35 @@ class _Job(NamedTuple):
     is_stream: bool
 
 
+class _BoundedReader:
+    """What a connection reads, as far as an event may be long."""
+
+    def __init__(self, reader: asyncio.StreamReader, most: int) -> None:
+        self._reader, self._most = reader, most
+
+    async def readline(self) -> bytes:
+        """A line; longer than 64 kB raises ValueError."""
+        return await self._reader.readline()
+
+    async def readexactly(self, n: int) -> bytes:
+        """So many bytes. Raises ValueError if that is too much to wait for."""
+        if not 0 <= n <= self._most:
+            raise ValueError(f"an event of {n} bytes is too long")
+        return await self._reader.readexactly(n)
+
+    def feed_eof(self) -> None:
+        """Let whoever reads see the end."""
+        self._reader.feed_eof()
+
+
 class WyomingHandler(AsyncEventHandler):
     """One connection."""
 
     def __init__(
         self, speaker: Speaker, info: Event, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        super().__init__(reader, writer)
+        most = 65_536 + 8 * speaker.settings.max_chars
+        super().__init__(_BoundedReader(reader, most), writer)  # type: ignore[arg-type]
         self._speaker, self._info = speaker, info
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
         self._stream: _Job | None = None
@@ -103,6 +125,11 @@ class WyomingHandler(AsyncEventHandler):
         self._had_text = False
         self._writing = asyncio.Lock()
         self._worker = asyncio.create_task(self._work(), name="wyoming speech")
+
+    async def run(self) -> None:
+        """Answer until the connection ends; what is no event ends it."""
+        with suppress(ValueError, KeyError, TypeError, AttributeError, EOFError, ConnectionError):
+            await super().run()
 
     async def handle_event(self, event: Event) -> bool:
         """Answer, or put to what is spoken; False ends the connection. Unknown events are passed over."""
