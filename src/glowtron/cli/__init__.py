@@ -19,6 +19,7 @@ from glowtron.cli.book import book
 from glowtron.cli.evaluate import evaluate
 from glowtron.cli.export import export
 from glowtron.cli.import_ import import_
+from glowtron.cli.listen import listen
 from glowtron.cli.mcp import mcp
 from glowtron.cli.mels import mels
 from glowtron.cli.options import with_new_names
@@ -95,6 +96,7 @@ for _command in (
     export,
     push,
     evaluate,
+    listen,
     bench,
 ):
     glowtron.add_command(_command)

@@ -1,0 +1,1 @@
+"""Listening tests: made from folders of clips, heard in a browser, and reported with intervals that hold."""
