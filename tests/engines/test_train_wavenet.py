@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from glowtron.config import WaveNetConfig
+from glowtron.engines import train_wavenet
 from glowtron.engines.train_wavenet import TrainingWN
 from glowtron.models.waveglow import WN, WeightNormConv
 
@@ -55,6 +56,19 @@ def by_convolutions(net: WN, x: Tensor, conditioning: Tensor) -> Tensor:
 @pytest.mark.parametrize("kind", [WN, TrainingWN])
 def test_is_the_network_of_convolutions_and_so_is_its_gradient(kind: type[WN], n_out: int, sizes: dict[str, int]):
     net, (x, conditioning) = make(n_out, kind, **sizes), inputs()
+    variables = [x, conditioning, *net.parameters()]
+    ours, theirs = net(x, conditioning), by_convolutions(net, x, conditioning)
+    assert torch.allclose(ours, theirs, atol=1e-12)
+    weights = torch.randn_like(theirs)
+    expected = torch.autograd.grad((theirs * weights).sum(), variables)
+    for got, wanted in zip(torch.autograd.grad((ours * weights).sum(), variables), expected, strict=True):
+        assert torch.allclose(got, wanted, atol=1e-11)
+
+
+@pytest.mark.parametrize(("n_batch", "n_steps"), [(2, 7), (1, 13), (3, 8), (1, 1), (1, 2)])
+def test_pairs_of_rows_share_products(n_batch: int, n_steps: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(train_wavenet._Pairs, "FEWEST", 1)
+    net, (x, conditioning) = make(4, n_layers=4, dilation_cycle=3), inputs(n_batch, n_steps)
     variables = [x, conditioning, *net.parameters()]
     ours, theirs = net(x, conditioning), by_convolutions(net, x, conditioning)
     assert torch.allclose(ours, theirs, atol=1e-12)
