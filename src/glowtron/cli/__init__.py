@@ -16,6 +16,7 @@ from glowtron import __version__
 from glowtron.cli.align import align
 from glowtron.cli.bench import bench
 from glowtron.cli.book import book
+from glowtron.cli.bulk import bulk
 from glowtron.cli.evaluate import evaluate
 from glowtron.cli.export import export
 from glowtron.cli.import_ import import_
@@ -83,6 +84,7 @@ def glowtron(context: click.Context) -> None:
 for _command in (
     say,
     book,
+    bulk,
     serve,
     mcp,
     phonemes,

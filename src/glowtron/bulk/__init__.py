@@ -1,0 +1,1 @@
+"""Many texts to shards of speech, on one machine: `glowtron bulk`."""
