@@ -30,7 +30,7 @@ class IndexedVoice:
     """Of `voice.json`, which has those of the weights; empty: not known."""
 
     def matches(self, words: Sequence[str]) -> bool:
-        """Whether each of the words, in any case, is somewhere in it."""
+        """True if each of the words, in any case, is somewhere in it."""
         text = " ".join((self.name, self.source, self.description, self.licence, *self.speakers)).lower()
         return all(word.lower() in text for word in words)
 

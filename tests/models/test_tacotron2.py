@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from glowtron.config import DecodingOptions, Tacotron2Config
-from glowtron.engines.convolutions import MatrixConvolution, shifted_views
+from glowtron.engines.modules import MatrixConvolution, shifted_views
 from glowtron.importers import read_published
 from glowtron.models.convolution import Convolution, matrix_from_taps
 from glowtron.models.monotonic import REACH, finish, longest_dwells, move_on

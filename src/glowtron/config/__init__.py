@@ -6,7 +6,6 @@ or a value of another type is an `InputError` that names the key's path and the 
 
 from typing import TYPE_CHECKING, Any
 
-from glowtron.config.checks import STRICT
 from glowtron.config.models import (
     AcousticConfig,
     DecodingOptions,
@@ -23,7 +22,7 @@ from glowtron.config.models import (
     WaveGlowConfig,
     WaveNetConfig,
 )
-from glowtron.config.reading import from_dict, to_dict
+from glowtron.config.reading import STRICT, from_dict, to_dict
 from glowtron.config.voice import FORMAT_VERSION, VoiceFile
 
 if TYPE_CHECKING:

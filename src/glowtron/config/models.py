@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 from pydantic.dataclasses import dataclass
 
-from glowtron.config.checks import STRICT, not_negative, positive, require
+from glowtron.config.reading import STRICT, not_negative, positive, require
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -1,4 +1,4 @@
-"""Configurations from JSON values and back."""
+"""Configurations from JSON values and back, and the checks that all share."""
 
 from __future__ import annotations
 
@@ -7,10 +7,27 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from glowtron.config.renamed import with_present_names
 from glowtron.errors import InputError, nearest
+
+STRICT = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+def require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise InputError(otherwise)
+
+
+def positive(config: Any, *names: str) -> None:
+    for name in names:
+        require(getattr(config, name) > 0, f"{name} must be over 0, got {getattr(config, name)}")
+
+
+def not_negative(config: Any, *names: str) -> None:
+    for name in names:
+        require(getattr(config, name) >= 0, f"{name} must not be under 0, got {getattr(config, name)}")
 
 
 def from_dict(value: Any, kind: Any, source: str) -> Any:

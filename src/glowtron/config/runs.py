@@ -6,8 +6,8 @@ from typing import Literal, TypeAlias
 
 from pydantic.dataclasses import dataclass
 
-from glowtron.config.checks import STRICT, not_negative, positive, require
 from glowtron.config.models import AcousticConfig, FastSpeech2Config, Tacotron2Config, WaveGlowConfig
+from glowtron.config.reading import STRICT, not_negative, positive, require
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic.dataclasses import dataclass
 
-from glowtron.config.checks import STRICT
 from glowtron.config.models import AcousticConfig, DecodingOptions, VocoderConfig, VocodingConfig
+from glowtron.config.reading import STRICT
 
 FORMAT_VERSION = 1
 """Goes up when older programs could not read a new folder."""

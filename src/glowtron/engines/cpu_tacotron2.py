@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from glowtron.config import DecodingOptions
-from glowtron.engines.convolutions import shifted_views
 from glowtron.engines.cpu_decoder import DecoderRun, DecoderWeights, Place
 from glowtron.engines.cpu_decoder_native import Found, Kernel, KernelRun, NativeMatrix, find_kernel, matrices_of
 from glowtron.engines.cpu_decoder_torch import PackedWeights, TorchRun
 from glowtron.engines.hardware import Capabilities, Precision, choose_precision, find_capabilities
+from glowtron.engines.modules import shifted_views
 from glowtron.engines.products import Kind, bfloat16_is_packed, int8_is_exact, make_up
 from glowtron.errors import InputError, nearest
 from glowtron.models.convolution import Convolution

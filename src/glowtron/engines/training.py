@@ -6,8 +6,7 @@ from typing import TypeVar
 
 from torch import nn
 
-from glowtron.engines.convolutions import MatrixConvolution
-from glowtron.engines.modules import replace_modules
+from glowtron.engines.modules import MatrixConvolution, replace_modules
 from glowtron.engines.train_dropout import FastDropout
 from glowtron.engines.train_tacotron2 import TrainingTacotron2
 from glowtron.engines.train_wavenet import TrainingWN

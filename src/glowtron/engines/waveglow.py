@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from glowtron.config import MelConfig
-from glowtron.engines.convolutions import MatrixConvolution
 from glowtron.engines.hardware import Precision
-from glowtron.engines.modules import replace_modules
+from glowtron.engines.modules import MatrixConvolution, replace_modules
 from glowtron.models.convolution import Convolution
 from glowtron.models.waveglow import MdctFrontEnd, Squeeze, WaveGlow, draw_noise
 

@@ -8,7 +8,7 @@ from glowtron.text.abbreviations import STATES
 from glowtron.text.capitals import NAMED
 from glowtron.text.numbers import NUMBER, SCALES, SIGN, START, cardinal, decade, digits, ordinal, pairs, plural, spoken
 from glowtron.text.tracing import substitute
-from glowtron.text.unit_names import UNITS
+from glowtron.text.units import UNITS
 
 # With these before it, a number of four figures is a year: "in 1895", "summer of 1914".
 _YEAR_BEFORE = frozenset(
