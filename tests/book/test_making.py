@@ -137,10 +137,10 @@ def test_killed_anywhere_and_started_again_it_is_the_same_book(tmp_path):
         f"Chapter {n}\n\n" + " ".join(f"Sentence {i} of chapter {n} is here." for i in range(12)) for n in (1, 2, 3)
     )
     (tmp_path / "book.txt").write_text(text)
-    arguments = (str(tmp_path / "book.txt"), "--workers", "2", "--subtitles", "vtt", "-q")
+    arguments = (str(tmp_path / "book.txt"), "--workers", "1", "--subtitles", "vtt", "-q")
     assert run(*arguments, "-o", str(tmp_path / "whole" / "book.m4b")).wait() == 0
     cut = tmp_path / "cut" / "book.m4b"
-    for seen in (".chapter-001.flac.partial", "chapter-001.json", ".chapter-003.flac.partial"):
+    for seen in (".chapter-001.flac.partial", ".chapter-003.flac.partial"):
         job = run(*arguments, "-o", str(cut))
         while not (cut.with_name("book.m4b.parts") / seen).exists():
             assert job.poll() is None, "it was not seen where it should be killed"
