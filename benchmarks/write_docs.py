@@ -117,18 +117,20 @@ Written by `python benchmarks/write_docs.py` (`make bench`) from the JSON files 
 `benchmarks/results`, which hold every figure; the commands are given below, and work right after installation. Each
 class of machine has tables of its own: a ratio holds for one class only.
 
-*Plain* is the published algorithm written as one would today (`Conv1d` over (B, C, T), an `LSTMCell` a step, float32;
-`glowtron.bench.plain_waveglow`, `glowtron.bench.plain_tacotron2`). It takes turns with Glowtron in the same run, each
-in a process of its own; both have the same weights, and *plain differs by* is the relative difference of what they
-compute in float32. Figures are medians, with the fastest and the slowest run in brackets behind the first of them. The
-*real-time factor* is compute time / audio time of the whole batch, so lower is faster (others state the inverse).
-*Memory* is the highest of the process: interpreter, libraries, loading and packing of the weights included. Weights of
-full-size models are drawn at the scale of trained ones. *Exactness* is the distance from the same in float32, same
-noise: signal to noise, and the mean difference of log-mels; of training, signal to noise of the gradient. Where a
-figure is missing, the reason stands in its place.
+*Plain* is the textbook: the same model in plain torch and float32 (`glowtron.models`: `Conv1d`, an `LSTMCell` a
+step). It takes turns with Glowtron in the same run, each in a process of its own, with the same weights. The figures
+of version 0.1.0 were taken against a copy of the published algorithms that 0.2.0 no longer has; the textbook computes
+the same and is as fast ([decision 26](adr/0026-the-yard.md)). *Plain differs by* is their relative difference.
+Figures are medians, with the fastest and the slowest run in brackets behind the first of them. The *real-time factor*
+is compute time / audio time of the whole batch, so lower is faster (others state the inverse). *Memory* is the
+highest of the process: interpreter, libraries, loading and packing of the weights included. Weights of full-size
+models are drawn at the scale of trained ones. *Exactness* is the distance from the same in float32, same noise:
+signal to noise, and the mean difference of log-mels; of training, signal to noise of the gradient. Where a figure is
+missing, the reason stands in its place.
 
 Of a stream, *first sound* is the time from the call to the first piece of a voice that has spoken before, and *times
-plain* that of the whole text by the published pipeline, which has no sound before, over it. *Least ahead* is how much
+plain* the same time of the plain models, over it. In 0.1.0 these had no sound before the whole text was done; now they
+speak sentence by sentence. *Least ahead* is how much
 sound is in hand at worst when a piece comes, played from the first one on; below zero the listener would have waited.
 *Differs from say by* is the largest difference of a sample (full scale is 1) in float32.
 

@@ -99,7 +99,7 @@ def assert_whole(result: dict[str, Any], *more: str) -> None:
         key = "first_sounds_s" if result["what"] == "stream" else "seconds"
         plain = result["plain"]["first_sound_s"] if result["what"] == "stream" else result["plain"][key]["median"]
         assert result["ratio_to_plain"] == pytest.approx(plain / result[key]["median"])
-        assert result["what"] in ("say", "stream") or result["error"]["plain_differs_by"] < 1e-4
+        assert (result["plain"]["precision"], result["plain"]["why"]) == ("fp32", "the textbook of glowtron.models")
     else:
         assert result["ratio_to_plain"] == result["plain"]
         assert result["plain"].startswith("not measured: ")
@@ -115,9 +115,7 @@ def test_vocoder(published_voice: str) -> None:
     assert 20 < result["error"]["snr_db"] < 80
     assert result["share_of_limit"] > 0
     assert result["limit"]["matrix_gflops"] > 0
-    assert result["parts"]["dilated products"] > 0
-    assert result["parts"]["conditioning"] > 0
-    assert result["parts"]["gates, residual, skip"] > 0
+    assert min(result["parts"][name] for name in ("conditioning", "layers")) > 0
 
 
 def test_acoustic(published_voice: str) -> None:
@@ -128,14 +126,18 @@ def test_acoustic(published_voice: str) -> None:
     assert min(result["parts"][name] for name in ("encoder", "decoder steps", "postnet")) > 0
 
 
-def test_without_a_plain_rival_the_reason_is_told(tiny_voice: Path) -> None:
-    result = bench_acoustic(AcousticWork(str(tiny_voice), seconds=0.3), SETTINGS)
-    assert_whole(result, "rtf")
-    assert "one speaker" in result["ratio_to_plain"]
+def test_the_textbook_can_be_left_out(tiny_voice: Path) -> None:
     result = bench_vocoder(VocoderWork(str(tiny_voice), seconds=0.1), SETTINGS._replace(plain=False))
     assert_whole(result, "rtf")
     assert result["plain"] == "not measured: --no-plain"
-    assert "plain_differs_by" not in result["error"]
+    assert result["error"]["log_mel_l1"] < 1e-2
+
+
+def test_a_voice_of_several_speakers_takes_turns_with_the_textbook(tiny_voice: Path) -> None:
+    result = bench_acoustic(AcousticWork(str(tiny_voice), seconds=0.3), SETTINGS._replace(precision="fp32"))
+    assert_whole(result, "rtf")
+    assert isinstance(result["ratio_to_plain"], float)
+    assert result["error"]["log_mel_l1"] < 1e-4
 
 
 @pytest.mark.parametrize(
@@ -157,18 +159,17 @@ def test_training(config: dict[str, Any], unit: str, tmp_path: Path) -> None:
     assert result["memory_ratio_to_plain"] == result["peak_memory_gb"] / result["plain"]["peak_memory_gb"]
 
 
-@pytest.mark.parametrize("attention_supervision", ["guided", "forced_alignment"])
-def test_training_with_guided_attention_has_no_plain_rival(attention_supervision: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("supervision", ["guided", "forced_alignment"])
+def test_training_with_guided_attention(supervision: str, tmp_path: Path) -> None:
     file = tmp_path / "run.json"
-    file.write_text(
-        json.dumps({"type": "acoustic", "acoustic": to_dict(ACOUSTIC), "attention_supervision": attention_supervision}),
-        encoding="utf-8",
-    )
-    result = bench_training(TrainingWork(str(file), batch=2, frames=20), SETTINGS)
+    run = {"type": "acoustic", "acoustic": to_dict(ACOUSTIC), "attention_supervision": supervision}
+    file.write_text(json.dumps(run), encoding="utf-8")
+    result = bench_training(TrainingWork(str(file), batch=2, frames=20), SETTINGS._replace(precision="fp32"))
     assert_whole(result, "mel_frames_per_s")
-    assert result["attention_supervision"] == attention_supervision
-    assert f"this run's attention_supervision is '{attention_supervision}'" in result["plain"]
-    assert "plain_differs_by" not in result["error"]
+    assert result["attention_supervision"] == supervision
+    assert isinstance(result["ratio_to_plain"], float)
+    assert result["error"]["loss_difference"] < 1e-4
+    assert result["error"]["gradient_snr_db"] > 60
 
 
 def test_attention_is_taught_by_durations_that_fill_the_clip() -> None:
@@ -261,13 +262,13 @@ def test_stream_inside_sentences(monotonic_voice: str) -> None:
     assert result["error"]["snr_db"] == "no difference"
     assert result["first_sound_s"] == result["first_sounds_s"]["median"] < result["seconds"]["slowest"]
     assert -result["seconds"]["slowest"] < result["least_ahead_s"] < result["audio_s"]
-    assert "monotonic" in result["plain"]
+    assert isinstance(result["ratio_to_plain"], float)
     names = ("reading of the text", "acoustic model", "silence", "vocoder")
     assert min(result["parts"][name] for name in names) > 0
 
 
 def test_stream_of_a_published_voice(published_voice: str) -> None:
-    """A sentence at a time; the plain rival's first sound is that of the whole."""
+    """A sentence at a time, by the textbook as well."""
     result = bench_streaming(SayingWork(published_voice, "Hello."), SETTINGS._replace(clock="cpu"))
     assert_whole(result, "rtf", "first_sound_s")
     assert result["pieces"] == 1

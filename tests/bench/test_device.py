@@ -46,7 +46,7 @@ def test_nothing_is_told_of_a_card_on_a_cpu():
 def test_a_vocoder_as_it_is_measured_on_cuda(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(vocoder, "accelerate_waveglow_on_cuda", partial(accelerate_waveglow_on_cuda, **ON_A_CPU))
     work = VocoderWork("compact", seconds=0.5, batch=2)
-    subject, exact = Vocoder(work, "fast"), Vocoder(work, "exact")
+    subject, exact = Vocoder(work, "fast"), Vocoder(work, "plain")
     subject.generate = subject._on_cuda(find_vocoder("compact", 0), "fp16")
     assert snr_db(subject.run(), exact.run()) > 40
     assert subject.facts["precision"] == "fp16"
@@ -56,7 +56,7 @@ def test_a_vocoder_as_it_is_measured_on_cuda(monkeypatch: pytest.MonkeyPatch):
 def test_an_acoustic_model_as_it_is_measured_on_cuda(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(acoustic, "accelerate_tacotron2_on_cuda", partial(accelerate_tacotron2_on_cuda, **ON_A_CPU))
     work = AcousticWork("compact", seconds=0.5, batch=2)
-    subject, exact = Acoustic(work, "fast"), Acoustic(work, "exact")
+    subject, exact = Acoustic(work, "fast"), Acoustic(work, "plain")
     subject.generate = subject._on_cuda(find_acoustic("compact", 0), "fp32")
     assert np.allclose(subject.run(), exact.run(), atol=1e-4)
     assert subject.facts["precision"] == "fp32"

@@ -1,4 +1,4 @@
-"""`glowtron bench acoustic`: text to mels, against the published Tacotron 2 written plainly."""
+"""`glowtron bench acoustic`: text to mels, against the textbook's Tacotron 2."""
 
 from __future__ import annotations
 
@@ -12,20 +12,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glowtron.bench.agreement import free_running
 from glowtron.bench.child import Child
 from glowtron.bench.device import card_facts, check_device
 from glowtron.bench.distance import mel_error
-from glowtron.bench.measurement import Measured, Parts, Settings, Subject, measure
+from glowtron.bench.measurement import PLAIN, Parts, Settings, Subject, measure
 from glowtron.bench.models import AcousticModel, find_acoustic, ids_of, n_frames_of
-from glowtron.bench.plain_tacotron2 import PlainTacotron2
 from glowtron.bench.result import compared, figures
 from glowtron.engines.cpu_decoder_native import KernelRun
 from glowtron.engines.cpu_decoder_torch import TorchRun
 from glowtron.engines.cpu_tacotron2 import FastTacotron2, accelerate_tacotron2
 from glowtron.engines.cuda_decoder import accelerate_tacotron2_on_cuda
 from glowtron.engines.hardware import find_device
-from glowtron.errors import InputError
 
 
 class AcousticWork(NamedTuple):
@@ -42,9 +39,9 @@ class AcousticWork(NamedTuple):
 
 
 class Acoustic(Subject):
-    """Texts to mels, from the same noise every time: ours, the plain one, or the exact one (see `Vocoder`)."""
+    """Texts to mels, from the same noise every time; kinds as of `Vocoder`."""
 
-    def __init__(self, work: AcousticWork, kind: Literal["fast", "plain", "exact"], precision: str = "fp32") -> None:
+    def __init__(self, work: AcousticWork, kind: Literal["fast", "plain"], precision: str = "fp32") -> None:
         self.work, self.device = work, find_device(work.device)
         found = find_acoustic(work.model, work.seed)
         mel = found.config.mel
@@ -61,7 +58,7 @@ class Acoustic(Subject):
             "attention": "monotonic" if self.decoding.monotonic else "as published",
         }
         self.frame_s = mel.hop_length / mel.sample_rate
-        self.generate = {"fast": self._fast, "plain": self._plain, "exact": self._exact}[kind](found, precision)
+        self.generate = self._fast(found, precision) if kind == "fast" else self._plain(found)
 
     def _fast(self, found: AcousticModel, precision: str) -> Callable[[], Tensor]:
         if self.device.type != "cpu":
@@ -87,16 +84,9 @@ class Acoustic(Subject):
         self.facts |= {"precision": fast.precision, "why": fast.why}
         return speak
 
-    def _plain(self, found: AcousticModel, _: str) -> Callable[[], Tensor]:
-        if self.decoding.monotonic:
-            raise InputError("the published algorithm has no monotonic attention")
-        plain = PlainTacotron2(found.model.config, found.config.mel.n_mels).eval()
-        plain.to(self.device).copy_weights(found.model)
-        self.facts |= {"precision": "fp32", "why": "Conv1d over (B, C, T) and an LSTMCell a step, as published"}
-        return lambda: plain.generate(self.ids, self.lengths, self.n_frames, 1.0)[0].after
-
-    def _exact(self, found: AcousticModel, _: str) -> Callable[[], Tensor]:
+    def _plain(self, found: AcousticModel) -> Callable[[], Tensor]:
         model = found.model
+        self.facts |= PLAIN
         return lambda: (
             model.generate(self.ids, self.lengths, self.decoding, self._generators(), speaker=self.speaker).mel
         )
@@ -118,7 +108,7 @@ def bench_acoustic(work: AcousticWork, settings: Settings) -> dict[str, Any]:
     ours, plain = measure(
         partial(Acoustic, work, "fast", settings.precision), partial(Acoustic, work, "plain"), settings
     )
-    with Child(partial(Acoustic, work, "exact"), settings.threads) as child:
+    with Child(partial(Acoustic, work, "plain"), settings.threads) as child:
         frame_s, exact = child.ask(_frame_s), child.ask(Acoustic.run)
     n_frames = ours.output.shape[2]
 
@@ -126,11 +116,7 @@ def bench_acoustic(work: AcousticWork, settings: Settings) -> dict[str, Any]:
         total = n_frames * work.batch
         return {"rtf": seconds / (total * frame_s), "mel_frames_per_s": total / seconds}
 
-    error: dict[str, Any] = {"against": "the model in float32, same noise", **mel_error(ours.output, exact)}
-    if isinstance(plain, Measured):
-        # Its prenet draws noise of its own, so they are compared without any, on a few steps.
-        with Child(partial(find_acoustic, work.model, work.seed), settings.threads) as other:
-            error["plain_differs_by"] = other.ask(_agreement)
+    error: dict[str, Any] = {"against": "the textbook in float32, same noise", **mel_error(ours.output, exact)}
     own = figures(ours, rates) | compared(ours, plain, rates)
     return {
         "what": "acoustic",
@@ -144,7 +130,3 @@ def bench_acoustic(work: AcousticWork, settings: Settings) -> dict[str, Any]:
 
 def _frame_s(acoustic: Acoustic) -> float:
     return acoustic.frame_s
-
-
-def _agreement(found: AcousticModel) -> float:
-    return free_running(found.model, n_symbols=20, n_frames=24)

@@ -11,6 +11,7 @@ import torch
 from glowtron.bench.child import Child
 from glowtron.bench.measurement import CLOCKS, Settings
 from glowtron.config import LappedConfig, WaveGlowConfig
+from glowtron.engines.hardware import find_capabilities
 from glowtron.models.waveglow import schedule
 
 _SIZES = {"cpu": 2048, "cuda": 8192}
@@ -43,8 +44,12 @@ def ask_matrix_rate(device: str, settings: Settings) -> MatrixRate:
 def measure_matrix_rate(device: str, clock: str = "wall") -> MatrixRate:
     """Of square matrices, in the precision that is fastest for them; `clock` as of `Settings`."""
     kind = torch.device(device).type
-    size, dtypes = _SIZES[kind], (torch.bfloat16, torch.float16 if kind == "cuda" else torch.float32)
-    return max(_rate(device, size, dtype, CLOCKS[clock]) for dtype in dtypes)
+    if kind == "cuda":
+        dtypes = [torch.bfloat16, torch.float16]
+    else:
+        # Without instructions for it, a product this large takes minutes in bfloat16.
+        dtypes = [torch.float32, *([torch.bfloat16] if find_capabilities().bf16 else [])]
+    return max(_rate(device, _SIZES[kind], dtype, CLOCKS[clock]) for dtype in dtypes)
 
 
 def _rate(device: str, size: int, dtype: torch.dtype, now: Callable[[], float]) -> MatrixRate:

@@ -35,6 +35,8 @@ Parts: TypeAlias = dict[str, tuple[Callable[..., Any], ...]]
 """By name, the functions that a part of the work is done in; none is called within another."""
 
 NOT_MEASURED = "not measured: "
+PLAIN = {"precision": "fp32", "why": "the textbook of glowtron.models"}
+"""What a result tells of the plain implementation."""
 
 
 class Settings(NamedTuple):

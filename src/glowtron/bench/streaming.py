@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from glowtron.audio import Audio, concatenate
 from glowtron.bench.child import Child
 from glowtron.bench.measurement import CLOCKS, NOT_MEASURED, Measured, Settings, Subject, measure
 from glowtron.bench.result import compared, figures, sound_rates, spread
-from glowtron.bench.saying import Reader, Saying, SayingWork, sound_error, without_warnings
+from glowtron.bench.saying import Reader, SayingWork, sound_error, without_warnings
 from glowtron.config import MelConfig
 
 
@@ -30,8 +30,10 @@ class Arrival(NamedTuple):
 class Streaming(Subject):
     """The text to sound in pieces, from the same noise every time."""
 
-    def __init__(self, work: SayingWork, precision: str, clock: str = "wall") -> None:
-        self.reader, self.now = Reader(work, precision), CLOCKS[clock]
+    def __init__(
+        self, work: SayingWork, kind: Literal["fast", "plain"], precision: str = "fp32", clock: str = "wall"
+    ) -> None:
+        self.reader, self.now = Reader(work, kind, precision), CLOCKS[clock]
         self.facts, self.parts = self.reader.facts, self.reader.parts
         self.arrivals: list[Arrival] = []
 
@@ -77,14 +79,14 @@ def least_ahead_s(arrivals: Sequence[Arrival]) -> float:
 def bench_streaming(work: SayingWork, settings: Settings) -> dict[str, Any]:
     """All figures as JSON values. Raises InputError for an unknown voice or precision, and a text without words.
 
-    The plain rival speaks the whole text before there is any sound; so `ratio_to_plain` is that of the first sounds.
+    The textbook gives whole sentences; `ratio_to_plain` is that of the first sounds.
     """
     ours, plain = measure(
-        partial(Streaming, work, settings.precision, settings.clock),
-        partial(Saying, work, "plain", clock=settings.clock),
+        partial(Streaming, work, "fast", settings.precision, settings.clock),
+        partial(Streaming, work, "plain", clock=settings.clock),
         settings,
     )
-    with Child(partial(Streaming, work, "fp32"), settings.threads) as child:
+    with Child(partial(Streaming, work, "fast"), settings.threads) as child:
         mel, (exact, differs_by) = child.ask(_mel), child.ask(Streaming.beside_say)
     audio_s = ours.output.shape[1] / mel.sample_rate
     rates = sound_rates(audio_s, mel.sample_rate)
@@ -92,7 +94,7 @@ def bench_streaming(work: SayingWork, settings: Settings) -> dict[str, Any]:
     least = [marks["least_ahead_s"] for marks in ours.marks if "least_ahead_s" in marks]
     own = figures(ours, rates) | compared(ours, plain, rates)
     if isinstance(plain, Measured):
-        plain_s = median(marks["first_sentence_s"] for marks in plain.marks)
+        plain_s = median(marks["first_sound_s"] for marks in plain.marks)
         own["ratio_to_plain"] = plain_s / first["median"]
         own["plain"]["first_sound_s"] = plain_s
     return {

@@ -1,26 +1,23 @@
-"""`glowtron bench train`: whole steps of training, against the published models written plainly."""
+"""`glowtron bench train`: whole steps of training, against the textbook's models."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from glowtron.bench.agreement import Learnt, distance, learnt, training_tacotron2, training_waveglow, without_dropout
 from glowtron.bench.child import Child
-from glowtron.bench.distance import snr_db
-from glowtron.bench.measurement import Measured, Parts, Settings, Subject, measure
+from glowtron.bench.distance import relative, snr_db
+from glowtron.bench.measurement import PLAIN, Measured, Parts, Settings, Subject, measure
 from glowtron.bench.result import Rates, compared, figures
-from glowtron.bench.training_step import Step, TrainingWork, clips, draw_plain_step, draw_step, find_work, segments
+from glowtron.bench.training_step import Kind, Step, TrainingWork, draw_step, find_work
 from glowtron.config import AcousticRun, OptimizerConfig, VocoderRun
 from glowtron.engines.hardware import choose_precision
-from glowtron.models.tacotron2 import Tacotron2
-from glowtron.models.waveglow import WaveGlow
 from glowtron.train.distributed import Shard
 from glowtron.train.precision import autocast
 
@@ -34,7 +31,7 @@ class Training(Subject):
     def __init__(
         self,
         work: TrainingWork,
-        kind: Literal["fast", "plain"],
+        kind: Kind,
         precision: str = "fp32",
         shard: Shard | None = None,
     ) -> None:
@@ -42,14 +39,11 @@ class Training(Subject):
         torch.manual_seed(work.seed)
         chosen = choose_precision(precision)
         self.precision = chosen.name
-        step = draw_step(config, work, shard) if kind == "fast" else draw_plain_step(config, work)
+        step = draw_step(config, work, kind, shard)
         self.model, self.loss = step
         self.called = self.model
         """The model, or what wraps it."""
-        self.facts: dict[str, Any] = {
-            "precision": chosen.name,
-            "why": chosen.why if kind == "fast" else "Conv1d over (B, C, T), step by step, as published",
-        }
+        self.facts: dict[str, Any] = PLAIN if kind == "plain" else {"precision": chosen.name, "why": chosen.why}
         self.parts: Parts = {
             "forward": (Training._forward,),
             "backward": (Training._backward,),
@@ -92,7 +86,7 @@ def bench_training(work: TrainingWork, settings: Settings) -> dict[str, Any]:
         partial(Training, work, "fast", settings.precision), partial(Training, work, "plain"), settings
     )
     with Child(partial(find_work, work), settings.threads) as child:
-        error = child.ask(_step_error, work, ours.facts["precision"], isinstance(plain, Measured))
+        error = child.ask(_step_error, work, ours.facts["precision"])
     rates = rates_of(config, work)
     own = figures(ours, rates) | compared(ours, plain, rates)
     if isinstance(plain, Measured):
@@ -115,36 +109,51 @@ def described(config: VocoderRun | AcousticRun, work: TrainingWork) -> dict[str,
     return told | {"frames": work.frames, "attention_supervision": config.attention_supervision}
 
 
-def _step_error(
-    config: VocoderRun | AcousticRun, work: TrainingWork, precision: str, with_plain: bool
-) -> dict[str, Any]:
-    """Errors of loss and gradient against float32, and those of the plain step; of little data, without dropout."""
-    torch.manual_seed(work.seed)
-    told: dict[str, Any] = {"against": "the same step in float32, without dropout, of one segment or two short clips"}
+class Gradient(NamedTuple):
+    """The result of a training step without its update."""
+
+    loss: Tensor
+    """Scalar."""
+    values: Tensor
+    """The gradient of all parameters, in a row."""
+
+
+def _step_error(config: VocoderRun | AcousticRun, work: TrainingWork, precision: str) -> dict[str, Any]:
+    """Errors of a step's loss and gradient against the textbook's in float32; of little data, without dropout."""
     if isinstance(config, VocoderRun):
         little = work._replace(batch=1)
-        keeping = replace(config, activation_checkpointing=False)
-        step = draw_step(keeping, little)
+        exact_config: VocoderRun | AcousticRun = replace(config, activation_checkpointing=False)
     else:
-        little = work._replace(batch=2, frames=FEW_FRAMES)
-        step = draw_step(config, little)
-        assert isinstance(step.model, Tacotron2)
-        step = step._replace(model=without_dropout(step.model).train())
-    exact, found = (_learnt(step, name) for name in ("fp32", precision))
-    told["loss_difference"] = float((found.loss - exact.loss).abs())
-    told["gradient_snr_db"] = snr_db(found.gradient.numpy(), exact.gradient.numpy())
+        little, exact_config = work._replace(batch=2, frames=FEW_FRAMES), without_dropout(config)
+
+    def gradient(config: VocoderRun | AcousticRun, kind: Kind, precision: str) -> Gradient:
+        torch.manual_seed(work.seed)
+        return _gradient(draw_step(config, little, kind), precision)
+
+    exact, found = gradient(exact_config, "plain", "fp32"), gradient(exact_config, "fast", precision)
+    error: dict[str, Any] = {
+        "against": "the textbook's step in float32, without dropout, of one segment or two short clips",
+        "loss_difference": float((found.loss - exact.loss).abs()),
+        "gradient_snr_db": snr_db(found.values.numpy(), exact.values.numpy()),
+    }
     if isinstance(config, VocoderRun) and config.activation_checkpointing:
-        again = _learnt(draw_step(config, little)._replace(model=step.model), precision)
-        told["recomputed_gradient_differs_by"] = distance(again.gradient, found.gradient)
-    if with_plain and isinstance(step.model, WaveGlow) and isinstance(config, VocoderRun):
-        told["plain_differs_by"] = max(training_waveglow(step.model, *segments(config, little)).values())
-    elif with_plain and isinstance(step.model, Tacotron2) and isinstance(config, AcousticRun):
-        batch = clips(config, little.batch, little.frames, work.seed)
-        told["plain_differs_by"] = max(training_tacotron2(step.model, *batch).values())
-    return told
+        again = gradient(config, "fast", precision)
+        error["recomputed_gradient_differs_by"] = relative(again.values.numpy(), found.values.numpy())
+    return error
 
 
-def _learnt(step: Step, precision: str) -> Learnt:
+def without_dropout(config: AcousticRun) -> AcousticRun:
+    """The configuration of a model that draws no noise in training."""
+    model = config.acoustic.tacotron2
+    quiet = replace(
+        model, encoder_dropout=0.0, prenet_dropout=0.0, rnn_dropout=0.0, attention_dropout=0.0, postnet_dropout=0.0
+    )
+    return replace(config, acoustic=replace(config.acoustic, model=quiet))
+
+
+def _gradient(step: Step, precision: str) -> Gradient:
     with autocast(precision, torch.device("cpu")):
         loss = step.loss(step.model)
-    return learnt(step.model, loss)
+    loss.backward()
+    gradients = [parameter.grad.flatten() for parameter in step.model.parameters() if parameter.grad is not None]
+    return Gradient(loss.detach(), torch.cat(gradients))

@@ -7,14 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from glowtron.bench.models import CHARACTERS_PER_S, COMPACT, TACOTRON2, WAVEGLOWS, drawn_mel
-from glowtron.bench.plain_tacotron2 import PlainTacotron2, plain_loss
-from glowtron.bench.plain_waveglow import PlainWaveGlow
 from glowtron.bench.weights import realistic_weights
 from glowtron.config import AcousticRun, VocoderRun
 from glowtron.data.dataset import AcousticBatch
@@ -29,6 +27,11 @@ from glowtron.train.recipe import recipe
 
 COMPACT_ACOUSTIC = "compact-acoustic"
 MODELS = (*WAVEGLOWS, TACOTRON2, COMPACT, COMPACT_ACOUSTIC)
+
+
+Kind = Literal["fast", "plain"]
+"""As trained, made fast by `glowtron.engines.training`, or the textbook of `glowtron.models` in float32."""
+M = TypeVar("M", bound=nn.Module)
 
 
 class TrainingWork(NamedTuple):
@@ -92,33 +95,22 @@ def _kind_of(name: str) -> Literal["vocoder", "acoustic"]:
     raise InputError(f"{name}: its type is {kind!r}; only runs of type vocoder or acoustic are measured")
 
 
-def draw_step(config: VocoderRun | AcousticRun, work: TrainingWork, shard: Shard | None = None) -> Step:
-    """Glowtron's; of several processes, that of one, whose `shard` of the batch it is."""
+def draw_step(
+    config: VocoderRun | AcousticRun, work: TrainingWork, kind: Kind = "fast", shard: Shard | None = None
+) -> Step:
+    """A step of one kind; of several processes, that of one, whose `shard` of the batch it is."""
     part = slice(None) if shard is None else slice(shard.rank, None, shard.world_size)
     if isinstance(config, VocoderRun):
         wave, mel = (tensor[part] for tensor in segments(config, work))
-        return Step(draw_waveglow(config, work.seed), partial(_flow_loss, config, wave, mel))
+        return Step(ready(draw_waveglow(config, work.seed), kind), partial(_flow_loss, config, wave, mel))
     batch = with_alignment(config, *(tensor[part] for tensor in clips(config, work.batch, work.frames, work.seed)))
-    model = accelerate_training(Tacotron2(config.acoustic.tacotron2, config.acoustic.mel.n_mels)).train()
-    return Step(model, partial(_acoustic_loss, config, batch, work.seed))
+    model = Tacotron2(config.acoustic.tacotron2, config.acoustic.mel.n_mels)
+    return Step(ready(model, kind), partial(_acoustic_loss, config, batch, work.seed))
 
 
-def draw_plain_step(config: VocoderRun | AcousticRun, work: TrainingWork) -> Step:
-    """The published algorithm's. Raises InputError for a configuration that is not of it."""
-    if isinstance(config, VocoderRun):
-        plain = PlainWaveGlow(config.vocoder)
-        plain.copy_weights(draw_waveglow(config, work.seed))
-        wave, mel = segments(config, work)
-        return Step(plain, lambda model: model(wave, mel))
-    if config.attention_supervision != "none":
-        raise InputError(
-            "the published algorithm does not supervise its attention; this run's attention_supervision is "
-            f"'{config.attention_supervision}'"
-        )
-    ids, mel = clips(config, work.batch, work.frames, work.seed)
-    id_lengths = torch.full((len(ids),), ids.shape[1])
-    rival = PlainTacotron2(config.acoustic.tacotron2, config.acoustic.mel.n_mels).train()
-    return Step(rival, lambda model: plain_loss(model(ids, id_lengths, mel), mel))
+def ready(model: M, kind: Kind) -> M:
+    """The model in training, as it is or made fast."""
+    return (accelerate_training(model) if kind == "fast" else model).train()
 
 
 def _flow_loss(config: VocoderRun, wave: Tensor, mel: Tensor, model: nn.Module) -> Tensor:
@@ -132,7 +124,7 @@ def _acoustic_loss(config: AcousticRun, batch: AcousticBatch, seed: int, model: 
 
 def draw_waveglow(config: VocoderRun, seed: int) -> WaveGlow:
     """Weights at the scale of trained ones: new ones end in zeros, which hides what lies before them."""
-    return accelerate_training(realistic_weights(WaveGlow(config.vocoder), torch.Generator().manual_seed(seed))).train()
+    return realistic_weights(WaveGlow(config.vocoder), torch.Generator().manual_seed(seed))
 
 
 def segments(config: VocoderRun, work: TrainingWork) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""`glowtron bench vocoder`: mels to sound, against the published WaveGlow written plainly."""
+"""`glowtron bench vocoder`: mels to sound, against the textbook's WaveGlow."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from torch import Tensor
 
 from glowtron.bench.child import Child
 from glowtron.bench.device import card_facts, check_device
-from glowtron.bench.distance import relative, wave_error
+from glowtron.bench.distance import wave_error
 from glowtron.bench.limit import ask_matrix_rate, share_of_limit
-from glowtron.bench.measurement import Measured, Parts, Settings, Subject, measure
+from glowtron.bench.measurement import PLAIN, Parts, Settings, Subject, measure
 from glowtron.bench.models import VocoderModel, drawn_mel, find_vocoder, n_frames_of
-from glowtron.bench.plain_waveglow import PlainWaveGlow
 from glowtron.bench.result import compared, figures, sound_rates
 from glowtron.config import MelConfig, WaveGlowConfig
 from glowtron.engines.cpu_waveglow import WaveStream, accelerate_waveglow
@@ -25,7 +24,7 @@ from glowtron.engines.cpu_wn import FastWaveNet
 from glowtron.engines.cpu_wn_native import NativeWN
 from glowtron.engines.cuda_waveglow import accelerate_waveglow_on_cuda
 from glowtron.engines.hardware import find_device
-from glowtron.models.waveglow import WaveGlow, draw_noise
+from glowtron.models.waveglow import draw_noise
 
 
 class VocoderWork(NamedTuple):
@@ -41,12 +40,12 @@ class VocoderWork(NamedTuple):
 
 
 class Vocoder(Subject):
-    """Mels with the spread of speech to sound, from the same noise every time: ours, the plain one, or the exact one.
+    """Mels with the spread of speech to sound, from the same noise every time.
 
-    `fast` is ours in `precision`, `plain` the published algorithm, `exact` the model as it is trained, in float32.
+    `fast` is the engine in `precision`, `plain` the model of `glowtron.models`, in float32.
     """
 
-    def __init__(self, work: VocoderWork, kind: Literal["fast", "plain", "exact"], precision: str = "fp32") -> None:
+    def __init__(self, work: VocoderWork, kind: Literal["fast", "plain"], precision: str = "fp32") -> None:
         self.work, self.device = work, find_device(work.device)
         found = find_vocoder(work.model, work.seed)
         found.model.to(self.device)
@@ -61,7 +60,7 @@ class Vocoder(Subject):
             "audio_s": n_frames * self.mel_config.hop_length / self.mel_config.sample_rate,
         }
         # What is not needed to speak goes, or it would count as memory.
-        self.generate = {"fast": self._fast, "plain": self._plain, "exact": self._exact}[kind](found, precision)
+        self.generate = self._fast(found, precision) if kind == "fast" else self._plain(found)
 
     @property
     def mel_config(self) -> MelConfig:
@@ -87,15 +86,10 @@ class Vocoder(Subject):
         self.facts |= {"precision": fast.precision, "why": fast.why}
         return lambda noise: fast.generate(self.mel, self.sigma, noise=noise, speaker=self.speaker)
 
-    def _plain(self, found: VocoderModel, _: str) -> Callable[[list[Tensor]], Tensor]:
-        plain = PlainWaveGlow(self.config)
-        plain.copy_weights(found.model)
-        plain.to(self.device).prepare_inference()
-        self.facts |= {"precision": "fp32", "why": "Conv1d over (B, C, T), as published"}
-        return lambda noise: plain.generate(self.mel, self.sigma, noise)
-
-    def _exact(self, found: VocoderModel, _: str) -> Callable[[list[Tensor]], Tensor]:
-        model: WaveGlow = found.model
+    def _plain(self, found: VocoderModel) -> Callable[[list[Tensor]], Tensor]:
+        model = found.model
+        model.fold_weight_norm()
+        self.facts |= PLAIN
         return lambda noise: model.generate(self.mel, self.sigma, noise=noise, speaker=self.speaker)
 
     @torch.inference_mode()
@@ -114,15 +108,12 @@ def bench_vocoder(work: VocoderWork, settings: Settings) -> dict[str, Any]:
     """All figures as JSON values. Raises InputError for an unknown model or precision, or where there is no device."""
     check_device(work.device, settings)
     ours, plain = measure(partial(Vocoder, work, "fast", settings.precision), partial(Vocoder, work, "plain"), settings)
-    with Child(partial(Vocoder, work, "exact"), settings.threads) as child:
+    with Child(partial(Vocoder, work, "plain"), settings.threads) as child:
         config, exact = child.ask(_config), child.ask(Vocoder.run)
     mel, audio_s = config.mel, ours.facts["audio_s"] * work.batch
     rates = sound_rates(audio_s, mel.sample_rate)
     limit = share_of_limit(config, audio_s, ours.median(), ask_matrix_rate(work.device, settings))
-    error: dict[str, Any] = {"against": "the model in float32, same noise"}
-    error |= wave_error(ours.output, exact, mel)
-    if isinstance(plain, Measured):
-        error["plain_differs_by"] = relative(plain.output, exact)
+    error = {"against": "the textbook in float32, same noise", **wave_error(ours.output, exact, mel)}
     own = figures(ours, rates) | compared(ours, plain, rates)
     return {"what": "vocoder", "model": work.model, "batch": work.batch, **own, **limit, "error": error}
 

@@ -1,4 +1,4 @@
-"""`glowtron bench`: how fast it is here, beside the published algorithms written plainly."""
+"""`glowtron bench`: how fast it is here, beside the models of the textbook, in plain torch."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MEASURING = [
         show_default=True,
         help="cpu: time on the processor, summed over threads, for a busy machine.",
     ),
-    click.option("--no-plain", is_flag=True, help="Leave the plain implementation out; it takes longest."),
+    click.option("--no-plain", is_flag=True, help="Leave the textbook out; it takes longest."),
     click.option("--json", "json_file", metavar="FILE", help="Write all figures here."),
     click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only."),
 ]
@@ -87,8 +87,8 @@ def model_option(default: str, known: str, metavar: str = "NAME|FOLDER") -> Call
 def bench() -> None:
     """Measure speed, memory and exactness on this machine.
 
-    Each takes turns with the published algorithm written plainly (Conv1d, step by step, float32), in processes of their
-    own, after a check that both compute the same function. Nothing has to be downloaded: full-size models have weights
+    Each takes turns with the same model in plain torch and float32 (glowtron.models, the textbook), in processes of
+    their own, and is compared with what that computes. Nothing has to be downloaded: full-size models have weights
     drawn at the scale of trained ones.
 
     \b

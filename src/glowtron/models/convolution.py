@@ -33,7 +33,8 @@ class Convolution(nn.Module):
 
 def taps_from_matrix(weight: Tensor, kernel_size: int) -> Tensor:
     """The matrix (out, kernel * in) of a `Convolution` as a `Conv1d` weight (out, in, kernel)."""
-    return weight.unflatten(1, (kernel_size, -1)).transpose(1, 2)
+    # A copy: from the strides of a view torch would conclude that all tensors should be laid out channels last.
+    return weight.unflatten(1, (kernel_size, -1)).transpose(1, 2).clone(memory_format=torch.contiguous_format)
 
 
 def matrix_from_taps(weight: Tensor) -> Tensor:

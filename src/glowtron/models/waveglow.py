@@ -214,8 +214,8 @@ class WN(nn.Module):
             if i < len(self.dilations) - 1:
                 hidden = hidden + out[:, : self.n_channels]
             skip = skip + out[:, -self.n_channels :]
-        output: Tensor = self.end(skip.transpose(1, 2))
-        return output
+        # As a convolution, so that gradients keep the layout (B, C, G) and are not copied in every layer.
+        return F.conv1d(skip, self.end.weight[:, :, None], self.end.bias).transpose(1, 2)
 
 
 def initial_mixing(n_channels: int, index: int, kind: str) -> Tensor:
