@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 SENTENCE := The quick brown fox jumps over the lazy dog, and a new voice says so out loud.
 
-.PHONY: demo test test-all lint types layers bench clean
+.PHONY: demo test test-all lint types layers docs bench clean
 
 demo: .venv/.core
 	$(BIN)/glowtron say "$(SENTENCE)" -o demo.wav
@@ -24,6 +24,9 @@ types: .venv/.dev
 
 layers: .venv/.dev
 	$(BIN)/lint-imports
+
+docs: .venv/.dev
+	$(BIN)/mkdocs build --strict --quiet
 
 bench: .venv/.core
 	$(BIN)/python benchmarks/write_docs.py

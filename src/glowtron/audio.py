@@ -67,11 +67,17 @@ class Audio(NamedTuple):
         return len(self.samples) / self.sample_rate
 
     def write(self, path: str | Path, format: str | None = None) -> None:
-        """Write a file in a format, one of `FILE_FORMATS`, or that of its suffix: .wav, .flac, .ogg, .mp3, .opus.
+        """Write a sound file, whole or not at all.
 
         WAV and FLAC have 16 bits. MP3 and Opus do not know every rate: the sound is resampled to the next higher one.
-        Samples outside [-1, 1] are clipped. The file appears whole or not at all. Raises InputError on an unknown
-        suffix, a place that cannot be written, and samples that are no numbers.
+        Samples outside [-1, 1] are clipped.
+
+        Args:
+            path: The file. A device or pipe is written to as it is.
+            format: One of `FILE_FORMATS`; None: that of the file's suffix, such as .wav, .flac, .ogg, .mp3 or .opus.
+
+        Raises:
+            InputError: The suffix or format is unknown, the place cannot be written, or samples are no numbers.
         """
         path = Path(path)
         check_writable(path, format)
@@ -86,7 +92,14 @@ class Audio(NamedTuple):
             write_bytes(path, data, shared=True)
 
     def encode(self, format: str = "wav") -> bytes:
-        """The bytes of a file in this format, one of `FILE_FORMATS`; a suffix such as `.wav` does, too."""
+        """The bytes of a sound file.
+
+        Args:
+            format: One of `FILE_FORMATS`, or a suffix such as `.wav`.
+
+        Raises:
+            InputError: The format is unknown, or samples are no numbers.
+        """
         if format == "pcm":
             return self.pcm16().astype("<i2").tobytes()
         container, encoding = _format(format)
@@ -106,6 +119,9 @@ class Audio(NamedTuple):
         """(L,) 16-bit samples, clipped and never wrapped; `.tobytes()` is raw PCM in this machine's byte order.
 
         The inverse of reading 16-bit files: what was read from one comes back bit for bit.
+
+        Raises:
+            InputError: Samples are no numbers, or not mono.
         """
         if self.samples.ndim != 1:
             raise InputError(f"audio is mono, samples of shape (L,); these are {self.samples.shape}")
@@ -115,7 +131,11 @@ class Audio(NamedTuple):
         return samples
 
     def resample(self, sample_rate: int) -> Audio:
-        """The same sound at another rate in Hz; itself if it has that rate already."""
+        """The same sound at another rate; itself if it has that rate already.
+
+        Args:
+            sample_rate: In Hz.
+        """
         if sample_rate == self.sample_rate:
             return self
         samples = soxr.resample(self.samples, self.sample_rate, sample_rate, quality="HQ")

@@ -24,9 +24,17 @@ __all__ = ["FLOOR", "log_mel", "magnitudes", "mel_filters"]
 def log_mel(wave: Tensor, config: MelConfig) -> Tensor:
     """Log-mel spectrogram of sound.
 
-    wave: (B, L) in [-1, 1] at `config.sample_rate`, any floating type, L at least 1. Returns (B, M, T) in natural log,
-    float32 (float64 for float64), T = L // hop_length + 1. Differentiable. Raises InputError on another shape or type,
-    on an empty wave, and on NaN or infinite samples.
+    Differentiable.
+
+    Args:
+        wave: (B, L) in [-1, 1] at `config.sample_rate`, any floating type, L at least 1.
+        config: Rates, window, bands.
+
+    Returns:
+        (B, M, T) in natural log, float32 (float64 for float64), T = L // hop_length + 1.
+
+    Raises:
+        InputError: The wave has another shape or type, is empty, or holds NaN or infinite samples.
     """
     spectrum = magnitudes(wave, config)
     with torch.autocast(wave.device.type, enabled=False):  # The product must stay in float32 inside a bf16 run.

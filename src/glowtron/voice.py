@@ -87,7 +87,15 @@ class Voice:
 
     @classmethod
     def on(cls, runtime: Runtime, lexicon: str | Path | None = None) -> Voice:
-        """A voice whose models another runtime computes."""
+        """A voice whose models another runtime computes.
+
+        Args:
+            runtime: The models of a voice, ready to be run.
+            lexicon: As of `load`.
+
+        Raises:
+            InputError: The lexicon is faulty.
+        """
         voice = cls.__new__(cls)
         voice._begin(runtime, lexicon)
         return voice
@@ -130,7 +138,14 @@ class Voice:
         return cls(load_voice(find_voice(source)), device=device, precision=precision, lexicon=lexicon)
 
     def save(self, folder: str | Path) -> None:
-        """Write the voice into a folder, whole or not at all. Raises InputError where it cannot be written."""
+        """Write the voice into a folder, whole or not at all.
+
+        Args:
+            folder: A new or empty folder, or one that holds a voice.
+
+        Raises:
+            InputError: It cannot be written, or this voice's runtime cannot save.
+        """
         self.runtime.save(Path(folder))
 
     def push_to_hub(self, repository: str, *, private: bool = False, message: str = "Upload a voice") -> str:
@@ -218,7 +233,17 @@ class Voice:
     def segments(
         self, text: str | MarkedText, options: SynthesisOptions = DEFAULTS, *, stop: Event | None = None, **changes: Any
     ) -> Iterator[Segment]:
-        """As `stream`, each piece with the words that begin in it and their times, and with its finished sentence."""
+        """As `stream`, each piece with the words that begin in it and their times, and with its finished sentence.
+
+        Args:
+            text: As of `stream`.
+            options: How it is spoken.
+            stop: Any thread may set it: no piece follows then.
+            **changes: Single options by name.
+
+        Raises:
+            InputError: As `say`.
+        """
         return self._segments(text, changed(options, changes), incremental=True, stop=stop)
 
     def utterances(
@@ -228,11 +253,28 @@ class Voice:
 
         Each sentence has noise of its own, made from the seed and its place in the text, so that what is spoken beside
         it changes nothing. One that fails is tried again, then split (`glowtron.synthesis.retry`).
+
+        Args:
+            text: As of `say`.
+            options: How it is spoken.
+            **changes: Single options by name.
+
+        Raises:
+            InputError: As `say`.
         """
         return utterances_with_sound(self._segments(text, changed(options, changes)))
 
     def mels(self, text: str | MarkedText, options: SynthesisOptions = DEFAULTS, **changes: Any) -> Iterator[Utterance]:
-        """As `utterances`, without sound, on which no time is spent. Does not warn."""
+        """As `utterances`, without sound, on which no time is spent. Does not warn.
+
+        Args:
+            text: As of `say`.
+            options: How it is spoken.
+            **changes: Single options by name.
+
+        Raises:
+            InputError: As `say`.
+        """
         options = changed(options, changes)
         sentences = self._split(text)
         synthesizer = self._synthesizer(options)
@@ -279,7 +321,13 @@ class Voice:
     def executor(self, texts: Sequence[str], options: SynthesisOptions = DEFAULTS, workers: int = 0) -> Executor:
         """Executor of groups of sentences, here or in as many processes as `texts` are worth (`say_many`).
 
-        Raises InputError if the voice cannot do what the options ask.
+        Args:
+            texts: Sentences; they decide how many processes are worth their start.
+            options: How they are spoken.
+            workers: As of `say_many`.
+
+        Raises:
+            InputError: The voice cannot do what the options ask.
         """
         synthesize = self._group_synthesizer(options)  # Here too: it raises where the options cannot be had.
         n_workers = choose_workers(workers, texts, self.runtime)
@@ -316,14 +364,25 @@ class Voice:
         return Audio(joined(parts)[: len(audio.samples)], self.mel.sample_rate)
 
     def phonemes(self, text: str | MarkedText) -> list[Encoded]:
-        """Reading of each sentence of `text`: its words, their phones, and their sources.
+        """Reading of each sentence of a text: its words, their phones, and their sources.
 
-        Raises InputError if it holds nothing to speak.
+        Args:
+            text: As of `say`.
+
+        Raises:
+            InputError: The text holds nothing to speak.
         """
         return [sentence.encoded for sentence in self._split(text)]
 
     def sentences(self, text: str | MarkedText) -> list[str]:
-        """The sentences that `text` is split into. Raises InputError if it holds nothing to speak."""
+        """The sentences that a text is split into.
+
+        Args:
+            text: As of `say`.
+
+        Raises:
+            InputError: The text holds nothing to speak.
+        """
         return [sentence.text for sentence in self._split(text)]
 
     @property

@@ -95,7 +95,11 @@ class Sentence:
         return "." in self.place
 
     def split(self, max_chars: int) -> list[Sentence]:
-        """Its parts of about `max_chars` characters, cut at a pause or else between words; none if it is too short."""
+        """Its parts, cut at pauses or else between words; none if it is too short.
+
+        Args:
+            max_chars: Characters of a part, about.
+        """
         parts = list(self._frontend.split(self.text, max_chars))
         if len(parts) == 1:
             return []
@@ -171,7 +175,11 @@ class WordTime(NamedTuple):
     """The characters of the sentence's text that it is the reading of; None where the frontend does not know."""
 
     def shifted(self, seconds: float) -> WordTime:
-        """The same word, heard so much later."""
+        """The same word, heard later.
+
+        Args:
+            seconds: By how much.
+        """
         symbols = (SymbolTime(one.symbol, one.start_s + seconds, one.end_s + seconds) for one in self.symbols)
         return WordTime(self.text, self.start_s + seconds, self.end_s + seconds, tuple(symbols), self.span)
 

@@ -215,7 +215,14 @@ def trace(text: str, words: Container[str] = ()) -> TracedText:
 
 
 def explain(text: str) -> Normalized:
-    """`text` in words, with the place of each word in it. Raises InputError as `clean`."""
+    """A text as the words that are spoken, with the place of each word in it.
+
+    Args:
+        text: English, of any length.
+
+    Raises:
+        InputError: It holds nothing to speak.
+    """
     said = trace(text)
     if not says_something(said):
         raise unspeakable(text)
