@@ -14,31 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import random_voice
 from glowtron import Audio, FaultWarning, InputError, Voice, parse_ssml
 from glowtron.checkpoint import StoredVoice, VoiceFile, load_voice, save_voice
-from glowtron.config import DecodingOptions, GriffinLimConfig, GroupingConfig, WaveGlowConfig, WaveNetConfig
-from test_fastspeech2_voice import folder as parallel  # noqa: F401
+from glowtron.config import GriffinLimConfig
 
 NEAR = 1e-4
 """Of samples, beside the largest one or 1: what is added up in another order."""
 TEXT = "One two three, four five. Six seven?"
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Attends softly, squeezes samples into groups, stops by itself or at 60 frames, in half precision."""
-    vocoder = WaveGlowConfig(
-        analysis=GroupingConfig(upsample_kernel=512),
-        wavenet=WaveNetConfig(n_layers=2, n_channels=8),
-        n_flows=4,
-        early_every=2,
-        speakers=("ann", "bob"),
-    )
-    stored = random_voice("published", reduction_factor=2, vocoder=vocoder, decoding=DecodingOptions(max_frames=60))
-    folder = tmp_path_factory.mktemp("voices") / "published"
-    save_voice(stored, folder, dtype=torch.float16)
-    return folder
 
 
 @pytest.fixture(params=["tiny_voice", "reader", "parallel", "published"])
@@ -95,7 +77,7 @@ def test_words_and_mels_are_the_same(both: tuple[Voice, Voice]) -> None:
         assert np.abs(other.alignment - one.alignment).max() < NEAR
 
 
-def test_many_texts_on_several_processes(parallel: Path) -> None:  # noqa: F811
+def test_many_texts_on_several_processes(parallel: Path) -> None:
     voice = Voice.load(parallel, runtime="onnx")
     texts = [TEXT, "Eight.", "Nine ten."]
     alone = list(voice.say_many(texts, workers=1))
@@ -103,7 +85,7 @@ def test_many_texts_on_several_processes(parallel: Path) -> None:  # noqa: F811
         assert np.array_equal(one.samples, other.samples)
 
 
-def test_markup_changes_words(parallel: Path) -> None:  # noqa: F811
+def test_markup_changes_words(parallel: Path) -> None:
     text = parse_ssml('<speak>One <prosody pitch="+3st" rate="80%">two three</prosody> four.</speak>')
     wanted, found = (
         Voice.load(parallel, runtime=name, device="cpu", precision=precision).say(text).samples
@@ -112,7 +94,7 @@ def test_markup_changes_words(parallel: Path) -> None:  # noqa: F811
     assert_near(found, wanted)
 
 
-def test_griffin_lim_needs_no_weights(parallel: Path) -> None:  # noqa: F811
+def test_griffin_lim_needs_no_weights(parallel: Path) -> None:
     """Many rounds seek phases, and make much of rounding: the spectra are compared."""
     wanted, found = (
         Voice.load(parallel, runtime=name, device="cpu").say("One two.", vocoder="griffin-lim").samples
@@ -129,7 +111,7 @@ def test_recordings_go_through(both: tuple[Voice, Voice]) -> None:
     assert_near(found, wanted)
 
 
-def test_half_a_voice(parallel: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_half_a_voice(parallel: Path, tmp_path: Path) -> None:
     stored = load_voice(parallel)
     vocoder_only = VoiceFile(name="vocoder", vocoder=stored.config.vocoder)
     save_voice(StoredVoice(vocoder_only, None, stored.vocoder), tmp_path / "vocoder")
@@ -157,13 +139,13 @@ def test_what_is_saved_is_the_voice(tmp_path: Path) -> None:
     assert again.vocoder is not None and again.acoustic is not None
 
 
-def test_a_voice_can_be_sent_once_it_has_spoken(parallel: Path) -> None:  # noqa: F811
+def test_a_voice_can_be_sent_once_it_has_spoken(parallel: Path) -> None:
     voice = Voice.load(parallel, runtime="onnx")
     said = voice.say("One.").samples
     assert np.array_equal(pickle.loads(pickle.dumps(voice)).say("One.").samples, said)
 
 
-def test_threads_may_share_a_voice(parallel: Path) -> None:  # noqa: F811
+def test_threads_may_share_a_voice(parallel: Path) -> None:
     voice = Voice.load(parallel, runtime="onnx")
     texts = ["One two.", "Three four five.", "Six."]
     wanted, found = [voice.say(text).samples for text in texts], dict[int, np.ndarray]()
@@ -178,7 +160,7 @@ def test_threads_may_share_a_voice(parallel: Path) -> None:  # noqa: F811
     assert all(np.array_equal(found[i], samples) for i, samples in enumerate(wanted))
 
 
-def test_faults_are_told(parallel: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_faults_are_told(parallel: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not on cuda"):
         Voice.load(parallel, runtime="onnx", device="cuda")
     with pytest.raises(InputError, match="not in bf16"):
@@ -196,7 +178,7 @@ def test_faults_are_told(parallel: Path, tmp_path: Path) -> None:  # noqa: F811
         Voice.load(broken, runtime="onnx")
 
 
-def test_the_folder_may_hold_bytes_and_bfloat16(parallel: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_the_folder_may_hold_bytes_and_bfloat16(parallel: Path, tmp_path: Path) -> None:
     stored = load_voice(parallel)
     for dtype in (torch.int8, torch.bfloat16):
         save_voice(stored, tmp_path / "voice", dtype=dtype)
@@ -219,7 +201,7 @@ main(["say", "--runtime", "onnx", "--voice", sys.argv[1], sys.argv[3], "-o", sys
 """
 
 
-def test_nothing_of_torch_is_needed(parallel: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_nothing_of_torch_is_needed(parallel: Path, tmp_path: Path) -> None:
     wanted = Voice.load(parallel, runtime="torch", device="cpu", precision="fp32").say(TEXT).samples
     samples, wav = tmp_path / "said.npy", tmp_path / "said.wav"
     subprocess.run([sys.executable, "-c", _WITHOUT_TORCH, parallel, samples, TEXT, wav], check=True)

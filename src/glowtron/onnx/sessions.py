@@ -32,6 +32,7 @@ class Session:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = n_threads, 1
         options.log_severity_level = 3
+        # An arena keeps the most that any graph ever needed, for each of a dozen graphs.
         options.enable_cpu_mem_arena = False
         options.enable_mem_pattern = False
         # Threads that wait by turning in circles take the time of others.
@@ -39,6 +40,8 @@ class Session:
         self._session: onnxruntime.InferenceSession = onnxruntime.InferenceSession(
             graph.model(), options, providers=["CPUExecutionProvider"]
         )
+        # It keeps the file for providers that are chosen later, which never happens here: as much again as the weights.
+        self._session._model_bytes = None
 
     def __call__(self, **inputs: NDArray[Any]) -> list[NDArray[Any]]:
         """All outputs, in order."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Set
+from collections.abc import Iterable, Mapping, Set
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from glowtron.errors import InputError, reason
 from glowtron.text.characters import plain
@@ -75,14 +75,13 @@ class Lexicon:
 
     The user's file comes first, then this project's own `names.txt`. In the dictionary a word is found as written in
     lower case first, then as a name, then as an initialism, in the checked half before the unchecked one; the halves
-    are read when first needed (about 0.07 s each).
+    are opened when first needed.
     """
 
     def __init__(self, user: Path | None = None) -> None:
         """`user`: a file of lines `word PH0 PH1 ...`. Raises InputError naming the line that is wrong."""
         self._user = read_pronunciations(user) if user is not None else {}
         self._own = read_pronunciations(OWN_WORDS) | self._user
-        self._halves: dict[str, dict[str, Any]] = {}
         self._accents: dict[str, Phones] | None = None
 
     def find(self, word: str) -> dict[str, Phones] | None:
@@ -93,8 +92,9 @@ class Lexicon:
         """
         if word in self._own:
             return {"DEFAULT": self._own[word]}
-        entry = self._half("gold").get(word) or self._half("gold").get(word.capitalize())
-        entry = entry or self._half("silver").get(word) or self._half("gold").get(word.upper())
+        gold = dictionary("gold")
+        entry = gold.get(word) or gold.get(word.capitalize())
+        entry = entry or dictionary("silver").get(word) or gold.get(word.upper())
         if entry is None:
             return None
         if isinstance(entry, str):
@@ -112,10 +112,15 @@ class Lexicon:
 
     def find_name(self, word: str) -> Phones | None:
         """Phones of a lower-case word as a name, where it sounds otherwise than the word: `reno`, `polish`."""
-        name = self._half("gold").get(word.capitalize())
+        name = dictionary("gold").get(word.capitalize())
         if word in self._own or word in _NO_NAMES or not isinstance(name, str):
             return None
-        return arpabet(name) if self._half("gold").get(word, name) != name else None
+        return arpabet(name) if (dictionary("gold").get(word) or name) != name else None
+
+    @property
+    def own_words(self) -> Mapping[str, Phones]:
+        """What this project and the user say of words, before the dictionary is asked."""
+        return self._own
 
     @property
     def users_words(self) -> Set[str]:
@@ -126,16 +131,79 @@ class Lexicon:
         """Every lower-case word of letters in the dictionary (not the user's), with its default pronunciation."""
         found: dict[str, Phones] = {}
         for half in ("silver", "gold"):
-            for word, entry in self._half(half).items():
+            for word, entry in dictionary(half).items():
                 if word.isascii() and word.isalpha() and not word.isupper():
                     found[word.lower()] = arpabet(entry if isinstance(entry, str) else entry["DEFAULT"])
         return found
 
-    def _half(self, name: str) -> dict[str, Any]:
-        if name not in self._halves:
-            source = files("misaki.data").joinpath(f"us_{name}.json")
-            self._halves[name] = json.loads(source.read_text(encoding="utf-8"))
-        return self._halves[name]
+
+class Dictionary:
+    """Half of the dictionary as its file has it: a line for each word, in order, so that none has to be read before it
+    is asked for. Reading all of it takes 0.1 s and 20 MB.
+    """
+
+    _LINE = b'\n  "'
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        # A later version of the package may have another layout.
+        self._read: dict[str, Any] | None = None if self._is_sorted() else json.loads(data)
+
+    def get(self, word: str) -> Any:
+        """Pronunciation of a word: IPA, or IPA by part of speech; None for an unknown word."""
+        if self._read is not None:
+            return self._read.get(word)
+        key = word.encode()
+        low, high = 0, len(self._data)
+        while low < high:  # What is sought begins in [low, high).
+            start = self._data.rfind(self._LINE, low, (low + high) // 2 + len(self._LINE))
+            start = start if start >= 0 else self._data.find(self._LINE, low, high + len(self._LINE) - 1)
+            if start < 0:
+                return None
+            found = self._key(start)
+            if found == key:
+                return self._value(start + len(self._LINE) + len(key) + 2)
+            if found < key:
+                low = start + 1
+            else:
+                high = start
+        return None
+
+    def items(self) -> Iterable[tuple[str, Any]]:
+        """All of it."""
+        read: dict[str, Any] = json.loads(self._data) if self._read is None else self._read
+        return read.items()
+
+    @functools.cached_property
+    def mixed(self) -> frozenset[str]:
+        """Words with a capital behind their beginning, and not of capitals alone, in lower case."""
+        if self._read is not None:
+            words: Iterable[str] = self._read
+        else:
+            words = (word.decode() for word in re.findall(rb'\n  "([^"\n]+[A-Z][^"\n]*)": ', self._data))
+        return frozenset(word.lower() for word in words if word[1:] != word[1:].lower() and not word.isupper())
+
+    def _key(self, start: int) -> bytes:
+        start += len(self._LINE)
+        return self._data[start : self._data.index(b'"', start)]
+
+    def _value(self, start: int) -> Any:
+        nested = self._data[start : start + 2] == b" {"
+        stop = self._data.index(b"}" if nested else b"\n", start) + nested
+        return json.loads(self._data[start:stop].strip().rstrip(b","))
+
+    def _is_sorted(self) -> bool:
+        """Whether samples from all over it stand in order, a line each."""
+        step = max(len(self._data) // 50, 1)
+        starts = [self._data.find(self._LINE, place) for place in range(0, len(self._data), step)]
+        keys = [self._key(start) for start in starts if start >= 0]
+        return len(keys) > 1 and keys == sorted(keys) and b"\\" not in b"".join(keys)
+
+
+@functools.lru_cache(maxsize=2)
+def dictionary(half: Literal["gold", "silver"]) -> Dictionary:
+    """The checked half (gold) or the other; its file is read when it is first asked for."""
+    return Dictionary(files("misaki.data").joinpath(f"us_{half}.json").read_bytes())
 
 
 def read_pronunciations(path: Path) -> dict[str, Phones]:
@@ -203,29 +271,23 @@ def _all_faults(path: Path, faults: dict[int, str]) -> str:
 _ENDINGS = ("s", "es", "ed", "ing", "d", "er", "ly", "'s")
 
 
-@functools.lru_cache(maxsize=1)
-def _words() -> frozenset[str]:
-    """Checked words of the dictionary; read when a text first asks (0.1 s)."""
-    entries = json.loads(files("misaki.data").joinpath("us_gold.json").read_text(encoding="utf-8"))
-    return frozenset(word.lower() for word in entries if not word.isupper())
-
-
-@functools.lru_cache(maxsize=1)
-def _common() -> frozenset[str]:
-    entries = json.loads(files("misaki.data").joinpath("us_gold.json").read_text(encoding="utf-8"))
-    return frozenset(word for word in entries if word.islower())
+def _in_gold(word: str) -> bool:
+    """Whether the checked half has a word given in lower case, with capitals or without, but not of them alone."""
+    gold, name = dictionary("gold"), word.capitalize()
+    return gold.get(word) is not None or (not name.isupper() and gold.get(name) is not None) or word in gold.mixed
 
 
 @functools.lru_cache(maxsize=4096)
 def is_word(word: str) -> bool:
     """True if the dictionary has a word, or what it is inflected of; names are words."""
     word = word.lower()
-    if word in _words():
+    if _in_gold(word):
         return True
-    return any(len(word) > len(end) + 2 and word.endswith(end) and word[: -len(end)] in _words() for end in _ENDINGS)
+    return any(len(word) > len(end) + 2 and word.endswith(end) and _in_gold(word[: -len(end)]) for end in _ENDINGS)
 
 
 def is_common(word: str) -> bool:
     """True if a word is one without a capital too."""
     word = word.lower()
-    return word in _common() or (word.endswith("s") and word[:-1] in _common())
+    gold = dictionary("gold")
+    return any(one.islower() and gold.get(one) is not None for one in (word, word.removesuffix("s")))

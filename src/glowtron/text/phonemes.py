@@ -24,7 +24,7 @@ _TOKEN = re.compile(
 )
 _PHRASE_ENDS = frozenset(".,;:?!()")
 
-_WEAK = {
+WEAK_FORMS = {
     "a": "AH0",
     "an": "AH0 N",
     "of": "AH0 V",
@@ -77,7 +77,7 @@ class Phonemizer:
         """`lexicon`: the user's pronunciations (`read_pronunciations`). Raises InputError for a faulty one."""
         self._lexicon = Lexicon(lexicon)
         self._letters = LetterToSound()
-        self._derivation = Derivation(self._default, self._alone, _WEAK)
+        self._derivation = Derivation(self._default, self._alone, WEAK_FORMS)
         self._known: dict[str, _Entry] = {}
 
     @property
@@ -219,7 +219,7 @@ def _weak(word: str, context: Context) -> str | None:
         return "T UW1"
     if word == "to" and context.before_vowel:
         return "T UW0"
-    return _WEAK.get(word)
+    return WEAK_FORMS.get(word)
 
 
 def _originals(tokens: list[tuple[str, str]], places: list[int], written: Callable[[int, int], str]) -> dict[int, str]:
