@@ -80,7 +80,7 @@ def test_a_less_exact_way_has_to_be_worthwhile() -> None:
 )
 def test_a_damaged_file_is_measured_anew(damage: str, tmp_path: Path) -> None:
     path = tmp_path / f"speed-{measured._machine()[1]}.json"
-    what = f"c, {torch.get_num_threads()} threads: slow, fast"
+    what = "c: slow, fast"
     path.write_text(damage.replace("MACHINE", json.dumps(measured._machine()[0])).replace("WHAT", what))
     measured._MEASURED.clear()
     assert measure("c", {"slow": way(8, []), "fast": way(1, [])}, tmp_path).best == "fast"
@@ -95,6 +95,21 @@ def test_another_machines_file_does_not_count(tmp_path: Path, monkeypatch: pytes
     measure("d", {"slow": way(8, calls), "fast": way(1, [])}, tmp_path)
     assert calls
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_workers_of_fewer_threads_take_the_same_way(tmp_path: Path) -> None:
+    calls: list[int] = []
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        found = measure("h", {"slow": way(8, calls), "fast": way(1, calls)}, tmp_path)
+        n_calls = len(calls)
+        torch.set_num_threads(1)
+        measured._MEASURED.clear()
+        assert measure("h", {"slow": way(8, calls), "fast": way(1, calls)}, tmp_path) == found
+    finally:
+        torch.set_num_threads(before)
+    assert len(calls) == n_calls
 
 
 def test_where_nothing_can_be_written_the_process_keeps_to_its_choice(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The fastest of several ways to compute the same, found by trying them: no processor's name tells.
 
-What was measured is kept in the user's cache folder, in a file for each machine, version of this package and of torch,
-and number of threads, so that the next process takes the same way without measuring. A file that is damaged is
+What was measured is kept in the user's cache folder, in a file for each machine and version of this package and of
+torch, so that the next process takes the same way without measuring; one of another number of threads, too, as the
+workers of a process are to say what it says itself. A file that is damaged is
 measured anew; where none can be written, each process measures for itself, and goes by that to its end.
 """
 
@@ -70,8 +71,7 @@ def measure(what: str, ways: Ways, folder: Path | None = None) -> Measured:
 
     what: a name of the very sizes. folder: where it is kept, if not in the user's cache folder.
     """
-    n_threads = torch.get_num_threads()
-    what = f"{what}, {n_threads} threads: {', '.join(ways)}"
+    what = f"{what}: {', '.join(ways)}"
     with _LOCK:
         if (what, folder) not in _MEASURED:
             path = (cache_folder() if folder is None else folder) / f"speed-{_machine()[1]}.json"
@@ -79,7 +79,7 @@ def measure(what: str, ways: Ways, folder: Path | None = None) -> Measured:
             if kept:
                 _MEASURED[what, folder] = Measured(kept, path)
             else:
-                found = _try(ways, n_threads)
+                found = _try(ways, torch.get_num_threads())
                 _MEASURED[what, folder] = Measured(found, _keep(path, what, found))
         return _MEASURED[what, folder]
 
