@@ -40,9 +40,12 @@ class KernelHook(BuildHookInterface[Any]):
         if self.target_name != "wheel":
             return
         engines = Path(self.root) / ENGINES
-        decoder, layers = engines / "decoder_step.so", engines / "wn.so"
+        layers = engines / "wn.so"
         compiled = {
-            decoder: compile_library(decoder.with_suffix(".c"), decoder),
+            **{
+                library: compile_library(library.with_suffix(".c"), library)
+                for library in (engines / "decoder_step.so", engines / "wavenet_step.so")
+            },
             layers: compile_levels(engines, layers),
         }
         for library, done in compiled.items():

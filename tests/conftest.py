@@ -23,7 +23,7 @@ from glowtron.config import (
     VocodingConfig,
     VoiceFile,
     WaveGlowConfig,
-    WaveNetConfig,
+    WNConfig,
 )
 from glowtron.data.manifest import read_manifest
 from glowtron.models.tacotron2 import Tacotron2
@@ -131,7 +131,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def small_waveglow(**shape: int) -> WaveGlowConfig:
-    wavenet = WaveNetConfig(n_layers=2, n_channels=8)
+    wavenet = WNConfig(n_layers=2, n_channels=8)
     return WaveGlowConfig(analysis=LappedConfig(scale_channels=8), wavenet=wavenet, **shape)
 
 

@@ -22,7 +22,7 @@ from glowtron.config import (
     Tacotron2Config,
     VoiceFile,
     WaveGlowConfig,
-    WaveNetConfig,
+    WNConfig,
 )
 from glowtron.errors import InputError
 from glowtron.models.tacotron2 import Tacotron2
@@ -45,7 +45,7 @@ ACOUSTIC = AcousticConfig(
     speakers=("Zoë", "李"),
 )
 VOCODER = WaveGlowConfig(
-    mel=MEL, analysis=LappedConfig(scale_channels=8), n_flows=2, wavenet=WaveNetConfig(n_layers=2, n_channels=8)
+    mel=MEL, analysis=LappedConfig(scale_channels=8), n_flows=2, wavenet=WNConfig(n_layers=2, n_channels=8)
 )
 
 

@@ -20,7 +20,7 @@ from glowtron.config import (
     VocodingConfig,
     VoiceFile,
     WaveGlowConfig,
-    WaveNetConfig,
+    WNConfig,
 )
 from glowtron.data.pitch import track_pitch
 from glowtron.errors import InputError
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         n_speakers=2, channels=16, pitch_channels=12, decoder_channels=14, decoder_dilations=(1, 2)
     )
     acoustic = AcousticConfig(model=model, text=TextConfig(phonemes=True), speakers=("ann", "bob"))
-    wavenet = WaveNetConfig(n_layers=2, n_channels=8)
+    wavenet = WNConfig(n_layers=2, n_channels=8)
     vocoder = WaveGlowConfig(analysis=LappedConfig(scale_channels=8), wavenet=wavenet, n_flows=2, early_size=0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

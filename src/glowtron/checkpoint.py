@@ -3,8 +3,9 @@
     voice.json              what the voice is (`VoiceFile`), with the sha256 of the weights
     acoustic.safetensors    weights of the acoustic model
     vocoder.safetensors     weights of the vocoder, weight norm folded in
+    wavenet.safetensors     weights of a second vocoder, a WaveNet
 
-Either model may be missing. Weights may be stored in half precision; they are loaded as float32.
+Each model may be missing. Weights may be stored in half precision; they are loaded as float32.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from glowtron.config import (
     MelConfig,
     VoiceFile,
     WaveGlowConfig,
+    WaveNetConfig,
 )
 from glowtron.errors import InputError
 from glowtron.models.waveglow import WaveGlow
@@ -34,6 +36,7 @@ from glowtron.voice_folder import (
     ACOUSTIC,
     SCALE,
     VOCODER,
+    WAVENET,
     read_voice,
     read_voice_file,
     read_weights,
@@ -44,6 +47,7 @@ from glowtron.voice_folder import (
 if TYPE_CHECKING:
     from glowtron.models.fastspeech2 import FastSpeech2
     from glowtron.models.tacotron2 import Tacotron2
+    from glowtron.models.wavenet import WaveNet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,12 +57,14 @@ class StoredVoice:
     config: VoiceFile
     acoustic: Tacotron2 | FastSpeech2 | None = None
     vocoder: WaveGlow | None = None
-    """None also where `config.vocoder` is Griffin-Lim, which has no weights."""
+    """None also where `config.vocoder` is Griffin-Lim, which has no weights, or a WaveNet."""
+    wavenet: WaveNet | None = None
+    """That of `config.wavenet`, or of `config.vocoder` where it is one."""
 
     @property
     def mel(self) -> MelConfig:
         """The mel that both models speak."""
-        model = self.config.acoustic or self.config.vocoder
+        model = self.config.acoustic or self.config.vocoder or self.config.wavenet
         assert model is not None, "a voice has at least one model"
         return model.mel
 
@@ -79,10 +85,10 @@ def save_voice(voice: StoredVoice, folder: Path, *, dtype: torch.dtype = torch.f
     config = voice.config
     assert (voice.acoustic is None) == (config.acoustic is None), "a model and its configuration go together"
     assert (voice.vocoder is None) == (not isinstance(config.vocoder, WaveGlowConfig)), "a vocoder and its, too"
+    assert (voice.wavenet is None) == (wavenet_config(config) is None), "and a WaveNet and its"
+    models = ((ACOUSTIC, voice.acoustic), (VOCODER, voice.vocoder), (wavenet_file(config), voice.wavenet))
     files = {
-        name: save(_stored(model, dtype), metadata={"format": "pt"})
-        for name, model in ((ACOUSTIC, voice.acoustic), (VOCODER, voice.vocoder))
-        if model is not None
+        name: save(_stored(model, dtype), metadata={"format": "pt"}) for name, model in models if model is not None
     }
     return write_voice(config, files, folder)
 
@@ -104,7 +110,24 @@ def load_voice(folder: Path) -> StoredVoice:
         vocoder.fold_weight_norm()
         source = vocoder_folder(folder, config)
         _load(vocoder, source, VOCODER, read_voice_file(source))
-    return StoredVoice(config, acoustic, vocoder)
+    wavenet: WaveNet | None = None
+    if (sizes := wavenet_config(config)) is not None:
+        from glowtron.models.wavenet import WaveNet
+
+        wavenet = WaveNet(sizes)
+        wavenet.fold_weight_norm()
+        _load(wavenet, folder, wavenet_file(config), config)
+    return StoredVoice(config, acoustic, vocoder, wavenet)
+
+
+def wavenet_config(config: VoiceFile) -> WaveNetConfig | None:
+    """Sizes of a voice's WaveNet, whether it is its vocoder or its second one; None: it has none."""
+    return config.vocoder if isinstance(config.vocoder, WaveNetConfig) else config.wavenet
+
+
+def wavenet_file(config: VoiceFile) -> str:
+    """Name of the file of its weights."""
+    return VOCODER if isinstance(config.vocoder, WaveNetConfig) else WAVENET
 
 
 def new_acoustic(config: AcousticConfig) -> Tacotron2 | FastSpeech2:
@@ -121,9 +144,10 @@ def new_acoustic(config: AcousticConfig) -> Tacotron2 | FastSpeech2:
 
 def _stored(model: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
     """The state of `model` as it goes to disk."""
-    if isinstance(model, WaveGlow):
+    fold = "fold_weight_norm"  # Vocoders have it.
+    if hasattr(model, fold):
         model = copy.deepcopy(model)
-        model.fold_weight_norm()
+        getattr(model, fold)()
     stored: dict[str, Tensor] = {}
     for name, tensor in model.state_dict().items():
         stored.update(_rounded(name, tensor.detach().cpu().contiguous(), dtype))

@@ -39,7 +39,7 @@ def log_mel(wave: Tensor, config: MelConfig) -> Tensor:
     spectrum = magnitudes(wave, config)
     with torch.autocast(wave.device.type, enabled=False):  # The product must stay in float32 inside a bf16 run.
         mel = mel_filters(config).to(spectrum) @ spectrum
-    return mel.clamp(min=FLOOR).log()
+    return mel.clamp(min=config.floor).log()
 
 
 def magnitudes(wave: Tensor, config: MelConfig) -> Tensor:
@@ -47,6 +47,8 @@ def magnitudes(wave: Tensor, config: MelConfig) -> Tensor:
     _check(wave)
     if wave.dtype != torch.float64:
         wave = wave.float()
+    if config.framing == "lws":
+        return _lws_magnitudes(wave, config)
     n_frames = wave.shape[1] // config.hop_length + 1
     before, after = config.n_fft // 2, (config.n_fft + 1) // 2
     # Reflection takes samples beyond the edge itself; a sound shorter than that goes on in silence.
@@ -62,6 +64,28 @@ def magnitudes(wave: Tensor, config: MelConfig) -> Tensor:
         return_complex=True,
     )
     return spectrum[:, :, :n_frames].abs()
+
+
+def _lws_magnitudes(wave: Tensor, config: MelConfig) -> Tensor:
+    """As lws 1.2 with perfect reconstruction: frame t begins n_fft - hop_length before sample t * hop_length, in zeros.
+
+    Its window is a sine, scaled so that its squares, a hop apart, add up to 1. T = ceil(L / hop_length) + n_fft /
+    hop_length - 1.
+    """
+    before = config.n_fft - config.hop_length
+    n_frames = -(-wave.shape[1] // config.hop_length) + before // config.hop_length
+    after = (n_frames - 1) * config.hop_length + config.n_fft - before - wave.shape[1]
+    place = (torch.arange(config.n_fft, dtype=torch.float64, device=wave.device) + 0.5) / config.n_fft
+    window = torch.sin(torch.pi * place) * (2 * config.hop_length / config.n_fft) ** 0.5
+    spectrum = torch.stft(
+        F.pad(wave, (before, after)),
+        config.n_fft,
+        config.hop_length,
+        window=window.to(wave.dtype),
+        center=False,
+        return_complex=True,
+    )
+    return spectrum.abs()
 
 
 @lru_cache(maxsize=8)

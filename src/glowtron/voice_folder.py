@@ -11,11 +11,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from glowtron.config import FORMAT_VERSION, VoiceFile, WaveGlowConfig, from_dict, to_dict
+from glowtron.config import FORMAT_VERSION, VoiceFile, WaveGlowConfig, WaveNetConfig, from_dict, to_dict
 from glowtron.errors import InputError, reason
 
 ACOUSTIC = "acoustic.safetensors"
 VOCODER = "vocoder.safetensors"
+WAVENET = "wavenet.safetensors"
 SCALE = ".scale"
 """Added to the name of a matrix of int8: the scale of each of its rows."""
 
@@ -36,7 +37,7 @@ def read_voice_file(folder: Path) -> VoiceFile:
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise InputError(f"{path}: has format version {version}, this program reads up to {FORMAT_VERSION}; update it")
     config: VoiceFile = from_dict(value, VoiceFile, str(path))
-    if config.acoustic is None and config.vocoder is None:
+    if config.acoustic is None and config.vocoder is None and config.wavenet is None:
         raise InputError(f"{path}: describes neither an acoustic model nor a vocoder; restore the file")
     return config
 
@@ -85,27 +86,31 @@ def vocoder_folder(folder: Path, config: VoiceFile) -> Path:
 
 def check_same_mel(config: VoiceFile) -> None:
     """Raise InputError, naming fields and values, if what one model makes is not what the other reads."""
-    if config.acoustic is None or config.vocoder is None:
-        return
-    acoustic, vocoder = to_dict(config.acoustic.mel), to_dict(config.vocoder.mel)
-    differ = [f"mel.{name} ({acoustic[name]}, {vocoder[name]})" for name in acoustic if acoustic[name] != vocoder[name]]
-    if differ:
-        raise InputError(
-            f"voice '{config.name}': acoustic and vocoder disagree on {', '.join(differ)}; "
-            "retrain one or choose another vocoder"
-        )
+    models = {"acoustic": config.acoustic, "vocoder": config.vocoder, "wavenet": config.wavenet}
+    (first, *others) = [(name, to_dict(model.mel)) for name, model in models.items() if model is not None]
+    for name, theirs in others:
+        ours = first[1]
+        differ = [f"mel.{key} ({ours[key]}, {theirs[key]})" for key in ours if ours[key] != theirs[key]]
+        if differ:
+            raise InputError(
+                f"voice '{config.name}': {first[0]} and {name} disagree on {', '.join(differ)}; "
+                "retrain one or choose another vocoder"
+            )
 
 
 def check_same_speakers(config: VoiceFile) -> None:
     """Raise InputError, naming them, if some whom the acoustic model speaks as are unknown to the vocoder."""
-    acoustic, vocoder = config.acoustic, config.vocoder
-    if acoustic is None or not isinstance(vocoder, WaveGlowConfig) or vocoder.n_speakers == 1:
+    acoustic = config.acoustic
+    if acoustic is None:
         return
-    if unknown := [name for name in acoustic.speakers if name not in vocoder.speakers]:
-        raise InputError(
-            f"voice '{config.name}': the vocoder knows the speakers {', '.join(vocoder.speakers)}, and not "
-            f"{', '.join(unknown)} of the acoustic model; train it with them, too, or choose another vocoder"
-        )
+    for vocoder in (config.vocoder, config.wavenet):
+        if not isinstance(vocoder, WaveGlowConfig | WaveNetConfig) or vocoder.n_speakers == 1:
+            continue
+        if unknown := [name for name in acoustic.speakers if name not in vocoder.speakers]:
+            raise InputError(
+                f"voice '{config.name}': the vocoder knows the speakers {', '.join(vocoder.speakers)}, and not "
+                f"{', '.join(unknown)} of the acoustic model; train it with them, too, or choose another vocoder"
+            )
 
 
 def check_is_voice_or_empty(folder: Path) -> None:
@@ -152,7 +157,7 @@ def _draft(folder: Path) -> Iterator[Path]:
         if not folder.is_dir():
             draft.replace(folder)
             return
-        for name in (ACOUSTIC, VOCODER, "voice.json"):
+        for name in (ACOUSTIC, VOCODER, WAVENET, "voice.json"):
             if (draft / name).exists():
                 (draft / name).replace(folder / name)
             else:

@@ -30,7 +30,7 @@ from glowtron.config import (
     Tacotron2Config,
     VoiceFile,
     WaveGlowConfig,
-    WaveNetConfig,
+    WNConfig,
     to_dict,
 )
 from glowtron.errors import InputError
@@ -41,7 +41,7 @@ SETTINGS = Settings(runs=2, warm_up=1, threads=1)
 COMMON = {"what", "model", "precision", "why", "threads", "ratio_to_plain", "plain", "peak_memory_gb", "error", "parts"}
 # The published upsampling is 80 x 80 x 1024, and torch takes a second to lay it out.
 MEL = MelConfig(n_mels=16)
-VOCODER = WaveGlowConfig(mel=MEL, n_flows=3, early_every=2, wavenet=WaveNetConfig(n_layers=2, n_channels=16))
+VOCODER = WaveGlowConfig(mel=MEL, n_flows=3, early_every=2, wavenet=WNConfig(n_layers=2, n_channels=16))
 ACOUSTIC = AcousticConfig(
     mel=MEL,
     model=Tacotron2Config(

@@ -14,7 +14,7 @@ from glowtron.bench.limit import gflop_a_second, measure_matrix_rate, share_of_l
 from glowtron.bench.measurement import Settings
 from glowtron.bench.models import find_acoustic, find_vocoder
 from glowtron.bench.vocoder import Vocoder, VocoderWork
-from glowtron.config import GroupingConfig, LappedConfig, MelConfig, WaveGlowConfig, WaveNetConfig
+from glowtron.config import GroupingConfig, LappedConfig, MelConfig, WaveGlowConfig, WNConfig
 from glowtron.engines.cuda_decoder import accelerate_tacotron2_on_cuda
 from glowtron.engines.cuda_info import Card
 from glowtron.engines.cuda_launches import Launches
@@ -65,7 +65,7 @@ def test_an_acoustic_model_as_it_is_measured_on_cuda(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     "config",
     [
-        WaveGlowConfig(mel=MelConfig(n_mels=16), n_flows=5, early_every=2, wavenet=WaveNetConfig(n_layers=3)),
+        WaveGlowConfig(mel=MelConfig(n_mels=16), n_flows=5, early_every=2, wavenet=WNConfig(n_layers=3)),
         WaveGlowConfig(analysis=GroupingConfig(group_size=16, upsample_kernel=512), n_flows=2, early_size=0),
         WaveGlowConfig(analysis=LappedConfig(hop_length=128), n_flows=2, early_size=0),
     ],

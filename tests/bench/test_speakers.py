@@ -9,10 +9,10 @@ import torch
 
 from glowtron.bench.vocoder import Vocoder, VocoderWork
 from glowtron.checkpoint import StoredVoice, save_voice
-from glowtron.config import VoiceFile, WaveGlowConfig, WaveNetConfig
+from glowtron.config import VoiceFile, WaveGlowConfig, WNConfig
 from glowtron.models.waveglow import WaveGlow
 
-SEVERAL = WaveGlowConfig(n_flows=2, wavenet=WaveNetConfig(n_layers=2, n_channels=8), speakers=("ann", "bob"))
+SEVERAL = WaveGlowConfig(n_flows=2, wavenet=WNConfig(n_layers=2, n_channels=8), speakers=("ann", "bob"))
 
 
 @pytest.mark.parametrize("kind", ["fast", "plain"])

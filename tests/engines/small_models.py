@@ -16,7 +16,7 @@ from glowtron.config import (
     MelConfig,
     Tacotron2Config,
     WaveGlowConfig,
-    WaveNetConfig,
+    WNConfig,
 )
 from glowtron.engines.cuda_info import Card
 from glowtron.engines.cuda_launches import Launches, Tensors
@@ -27,7 +27,7 @@ from glowtron.models.waveglow import WaveGlow
 MEL = MelConfig(n_mels=6, hop_length=16, n_fft=64, win_length=64)
 
 
-def waveglow_kinds(wavenet: WaveNetConfig, *names: str) -> dict[str, WaveGlowConfig]:
+def waveglow_kinds(wavenet: WNConfig, *names: str) -> dict[str, WaveGlowConfig]:
     """Every layout that there is, with these layers, or those of some names."""
     grouped = WaveGlowConfig(
         mel=MEL, analysis=GroupingConfig(group_size=8, upsample_kernel=64), n_flows=5, early_every=2, wavenet=wavenet
@@ -56,7 +56,7 @@ def waveglow_kinds(wavenet: WaveNetConfig, *names: str) -> dict[str, WaveGlowCon
     return {name: kinds[name] for name in names or kinds}
 
 
-WAVENET = WaveNetConfig(n_layers=3, n_channels=24, dilation_cycle=3)
+WAVENET = WNConfig(n_layers=3, n_channels=24, dilation_cycle=3)
 GROUPED, LAPPED = waveglow_kinds(WAVENET, "grouped", "lapped").values()
 grouped_and_lapped = pytest.mark.parametrize("config", [GROUPED, LAPPED], ids=["grouped", "lapped"])
 

@@ -19,7 +19,7 @@ from small_models import (
 )
 from torch import Tensor
 
-from glowtron.config import WaveGlowConfig, WaveNetConfig
+from glowtron.config import WaveGlowConfig, WNConfig
 from glowtron.engines import cpu_waveglow
 from glowtron.engines.cpu_waveglow import FastWaveGlow, accelerate_waveglow
 from glowtron.engines.measured import Measured
@@ -64,7 +64,7 @@ def test_bfloat16_is_the_model_within_its_rounding(config: WaveGlowConfig):
 @pytest.mark.parametrize("n_channels", [128, 256, 512])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_published_widths(n_channels: int, precision: str):
-    config = WaveGlowConfig(n_flows=5, wavenet=WaveNetConfig(n_channels=n_channels, n_layers=2))
+    config = WaveGlowConfig(n_flows=5, wavenet=WNConfig(n_channels=n_channels, n_layers=2))
     model, (z, mel) = small_waveglow(config), speech(config, 1, 5)
     with torch.no_grad():
         wanted = model.inverse(z, mel)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from small_models import GROUPED, LAPPED, grouped_and_lapped, signal_to_noise, small_waveglow, speech
 from torch import Tensor
 
-from glowtron.config import WaveGlowConfig, WaveNetConfig
+from glowtron.config import WaveGlowConfig, WNConfig
 from glowtron.engines import cpu_wn_native
 from glowtron.engines.cpu_waveglow import Way, accelerate_waveglow, choose_way, find_ways
 from glowtron.engines.cpu_wn_native import (
@@ -49,7 +49,7 @@ EXACT = {"fp32": 100, "int16": 55, "bf16": 35, "int8": 22}
 """Decibels over the error of a WN of three layers."""
 
 
-def small_wn(n_in: int, n_out: int, n_conditioning: int, config: WaveNetConfig, seed: int = 0) -> WN:
+def small_wn(n_in: int, n_out: int, n_conditioning: int, config: WNConfig, seed: int = 0) -> WN:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         net = WN(n_in, n_out, n_conditioning, config).requires_grad_(False)
@@ -100,7 +100,7 @@ def test_is_the_textbook(level: Level, kind: Kind) -> None:
         n_groups: int,
         n_batch: int,
     ) -> None:
-        config = WaveNetConfig(n_layers=n_layers, n_channels=n_channels, kernel_size=kernel_size, dilation_cycle=3)
+        config = WNConfig(n_layers=n_layers, n_channels=n_channels, kernel_size=kernel_size, dilation_cycle=3)
         net = small_wn(n_in, n_out, n_conditioning, config)
         x, conditioning = inputs(net, n_groups, n_batch)
         got = run(NativeWN(net, kind, level), x, conditioning)
@@ -111,7 +111,7 @@ def test_is_the_textbook(level: Level, kind: Kind) -> None:
 
 @every_way_here
 def test_a_published_width(level: Level, kind: Kind) -> None:
-    net = small_wn(4, 8, 640, WaveNetConfig(n_layers=2))
+    net = small_wn(4, 8, 640, WNConfig(n_layers=2))
     x, conditioning = inputs(net, 150, 1)
     got = run(NativeWN(net, kind, level), x, conditioning)
     assert signal_to_noise(textbook(net, x, conditioning), got) > EXACT[kind]
@@ -120,7 +120,7 @@ def test_a_published_width(level: Level, kind: Kind) -> None:
 @every_way_here
 def test_rows_do_not_meet(level: Level, kind: Kind) -> None:
     """What stands beside a row in its block, and in which thread, changes no bit of it."""
-    net = NativeWN(small_wn(3, 6, 10, WaveNetConfig(n_layers=3, n_channels=24, dilation_cycle=3)), kind, level)
+    net = NativeWN(small_wn(3, 6, 10, WNConfig(n_layers=3, n_channels=24, dilation_cycle=3)), kind, level)
     x, conditioning = torch.randn(400, 1, 3), torch.randn(400, 1, 10)
     whole, before = run(net, x, conditioning), torch.get_num_threads()
     part = run(net, x[100:333], conditioning[100:333])
@@ -137,7 +137,7 @@ def test_rows_do_not_meet(level: Level, kind: Kind) -> None:
 @every_way_here
 @pytest.mark.parametrize("loud", [0.0, 1e-30, 1e4, 1e30])
 def test_values_of_any_size(level: Level, kind: Kind, loud: float) -> None:
-    net = small_wn(3, 6, 10, WaveNetConfig(n_layers=2, n_channels=24))
+    net = small_wn(3, 6, 10, WNConfig(n_layers=2, n_channels=24))
     x, conditioning = inputs(net, 20, 1)
     got = run(NativeWN(net, kind, level), x * loud, conditioning)
     assert got.isfinite().all()
@@ -162,7 +162,7 @@ def test_pieces_are_the_whole(config: WaveGlowConfig, level: Level, kind: Kind) 
 
 @needs_compiled
 def test_weights_of_zero_and_rows_of_zero() -> None:
-    net = small_wn(3, 6, 10, WaveNetConfig(n_layers=2, n_channels=8))
+    net = small_wn(3, 6, 10, WNConfig(n_layers=2, n_channels=8))
     for parameter in net.parameters():
         parameter.zero_()
     net.condition.weight_g.fill_(1)
@@ -329,7 +329,7 @@ def holds_for(program: Program) -> None:
         (1, 1, 1, 1, 1, 7, 1),
         (64, 4, 8, 2, 3, 230, 1),
     ):
-        config = WaveNetConfig(n_layers=n_layers, n_channels=n_channels, kernel_size=kernel_size, dilation_cycle=3)
+        config = WNConfig(n_layers=n_layers, n_channels=n_channels, kernel_size=kernel_size, dilation_cycle=3)
         net = small_wn(n_in, n_out, 13, config)
         x, conditioning = inputs(net, n_groups, n_batch)
         for kind in program.level.kinds:

@@ -5,10 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from glowtron.config import WaveNetConfig
+from glowtron.config import WNConfig
 from glowtron.engines import train_wavenet
 from glowtron.engines.train_wavenet import TrainingWN
-from glowtron.models.waveglow import WN, WeightNormConv
+from glowtron.models.waveglow import WN
+from glowtron.models.weight_norm import WeightNormConv
 
 SIZES = {"n_layers": 3, "n_channels": 8, "dilation_cycle": 2}
 
@@ -16,7 +17,7 @@ SIZES = {"n_layers": 3, "n_channels": 8, "dilation_cycle": 2}
 def make(n_out: int, kind: type[WN] = TrainingWN, **sizes: int) -> WN:
     """A random WN in float64, which at the start would answer 0 only."""
     torch.manual_seed(0)
-    net = kind(3, n_out, 5, WaveNetConfig(**(SIZES | sizes))).double()
+    net = kind(3, n_out, 5, WNConfig(**(SIZES | sizes))).double()
     torch.nn.init.normal_(net.end.weight)
     return net
 
@@ -94,7 +95,7 @@ def test_items_of_a_batch_do_not_meet():
 
 
 def test_starts_at_zero():
-    net = WN(3, 4, 5, WaveNetConfig(**SIZES))
+    net = WN(3, 4, 5, WNConfig(**SIZES))
     assert not net(torch.randn(1, 6, 3), torch.randn(1, 6, 5)).any()
 
 

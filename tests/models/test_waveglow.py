@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from small_models import MEL, waveglow_kinds
 from torch import Tensor
 
-from glowtron.config import GroupingConfig, WaveGlowConfig, WaveNetConfig
+from glowtron.config import GroupingConfig, WaveGlowConfig, WNConfig
 from glowtron.errors import InputError
 from glowtron.importers.published import read_published
 from glowtron.models.published_waveglow import config_from_published, from_published
 from glowtron.models.waveglow import WaveGlow, draw_noise, flow_loss, inv_conv
 
-WAVENET = WaveNetConfig(n_layers=2, n_channels=8, dilation_cycle=2)
+WAVENET = WNConfig(n_layers=2, n_channels=8, dilation_cycle=2)
 KINDS = waveglow_kinds(WAVENET, "grouped", "lapped", "lapped, hop of the mel", "swapped halves")
 GROUPED, LAPPED = KINDS["grouped"], KINDS["lapped"]
 every_kind = pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
@@ -329,7 +329,7 @@ def test_upsampling_kernel_that_does_not_fit_is_refused():
 
 @pytest.mark.parametrize(("channels", "parameters"), [(128, 34_756_712), (256, 87_731_816), (512, 267_999_848)])
 def test_published_sizes(channels: int, parameters: int):
-    config = WaveGlowConfig(mixing="permutation", wavenet=WaveNetConfig(n_channels=channels))
+    config = WaveGlowConfig(mixing="permutation", wavenet=WNConfig(n_channels=channels))
     with torch.device("meta"):
         model = WaveGlow(config)
     # Weight norm's g is one number an output, which removing it takes away.

@@ -23,7 +23,7 @@ from glowtron.config import (
     ProsodyOptions,
     Tacotron2Config,
     WaveGlowConfig,
-    WaveNetConfig,
+    WNConfig,
 )
 from glowtron.errors import InputError
 from glowtron.mel import log_mel
@@ -200,7 +200,7 @@ def test_tacotron2(lengths: tuple[int, ...], keep_stop_frame: bool, mask_padding
     [
         WaveGlowConfig(
             analysis=LappedConfig(scale_channels=8),
-            wavenet=WaveNetConfig(n_layers=2, n_channels=8),
+            wavenet=WNConfig(n_layers=2, n_channels=8),
             n_flows=4,
             early_every=2,
             early_size=2,
@@ -208,13 +208,13 @@ def test_tacotron2(lengths: tuple[int, ...], keep_stop_frame: bool, mask_padding
         ),
         WaveGlowConfig(
             analysis=LappedConfig(hop_length=64, scale_channels=8),
-            wavenet=WaveNetConfig(n_layers=3, n_channels=6, kernel_size=5, dilation_cycle=2),
+            wavenet=WNConfig(n_layers=3, n_channels=6, kernel_size=5, dilation_cycle=2),
             n_flows=2,
             early_size=0,
         ),
         WaveGlowConfig(
             analysis=GroupingConfig(upsample_kernel=512),
-            wavenet=WaveNetConfig(n_layers=2, n_channels=8),
+            wavenet=WNConfig(n_layers=2, n_channels=8),
             n_flows=6,
             early_every=2,
             alternate_halves=True,

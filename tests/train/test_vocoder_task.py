@@ -12,7 +12,7 @@ from glowtron.config import (
     TrainingConfig,
     VocoderRun,
     WaveGlowConfig,
-    WaveNetConfig,
+    WNConfig,
     to_dict,
 )
 from glowtron.data.cache import Cache
@@ -30,7 +30,7 @@ CONFIG = VocoderRun(
         n_flows=2,
         early_size=0,
         mixing="permutation",
-        wavenet=WaveNetConfig(n_layers=2, n_channels=16),
+        wavenet=WNConfig(n_layers=2, n_channels=16),
     ),
     training=TrainingConfig(
         batch_size=2,

@@ -16,7 +16,7 @@ from glowtron.config import (
     Tacotron2Config,
     VoiceFile,
     WaveGlowConfig,
-    WaveNetConfig,
+    WNConfig,
 )
 from glowtron.errors import InputError
 from glowtron.models.tacotron2 import Tacotron2
@@ -29,7 +29,7 @@ COMPACT = "compact"
 COMPACT_VOICE = "duet-tacotron2"
 WAVEGLOWS = {
     "waveglow-256": WaveGlowConfig(),
-    "waveglow-512": WaveGlowConfig(wavenet=WaveNetConfig(n_channels=512)),
+    "waveglow-512": WaveGlowConfig(wavenet=WNConfig(n_channels=512)),
 }
 TACOTRON2 = "tacotron2"
 CHARACTERS_PER_S = 1_308_678 / 86_117

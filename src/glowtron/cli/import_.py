@@ -27,10 +27,28 @@ from glowtron.cli.output import check_folder
     help="How text is cleaned: nvidia, as the published English weights expect; or basic, for --symbols of another "
     "language: as it stands, in lower case if the list has no capitals.",
 )
-def import_(files: tuple[str, ...], output: str, symbols: str | None, frontend: Literal["nvidia", "basic"]) -> None:
+@click.option(
+    "--hparams",
+    metavar="FILE",
+    help="Hyperparameters of a WaveNet, as its program wrote them.  [default: hparams.json or NAME.json beside it]",
+)
+@click.option(
+    "--statistics",
+    metavar="FILE",
+    help="Mean and scale of the mels that a WaveNet was trained on.  [default: meanvar.joblib beside it]",
+)
+def import_(
+    files: tuple[str, ...],
+    output: str,
+    symbols: str | None,
+    frontend: Literal["nvidia", "basic"],
+    hparams: str | None,
+    statistics: str | None,
+) -> None:
     """Turn published weights into a voice folder.
 
-    Every layout that NVIDIA's waveglow, tacotron2 and DeepLearningExamples have written is known. Nothing in a file is
+    Every layout that NVIDIA's waveglow, tacotron2 and DeepLearningExamples have written is known, and
+    both of wavenet_vocoder. Nothing in a file is
     ever run. One acoustic model and one vocoder make a voice; either alone makes a folder that can be completed later
     by importing the other into it.
 
@@ -38,6 +56,7 @@ def import_(files: tuple[str, ...], output: str, symbols: str | None, frontend: 
     Examples:
       glowtron import tacotron2_statedict.pt waveglow_256channels.pt -o my-voice
       glowtron import waveglow_256channels.pt -o my-vocoder
+      glowtron import checkpoint_latest_ema.pth --statistics meanvar.joblib -o my-wavenet
       glowtron import german.pt --symbols symbols.txt --frontend basic -o german
       glowtron say "Good morning." --voice my-voice
     """
@@ -47,5 +66,12 @@ def import_(files: tuple[str, ...], output: str, symbols: str | None, frontend: 
     from glowtron.importers.voices import import_voice
 
     symbol_file = Path(symbols) if symbols else None
-    import_voice([Path(file) for file in files], folder, symbols=symbol_file, frontend=frontend)
+    import_voice(
+        [Path(file) for file in files],
+        folder,
+        symbols=symbol_file,
+        frontend=frontend,
+        hparams=Path(hparams) if hparams else None,
+        statistics=Path(statistics) if statistics else None,
+    )
     click.echo(f"{folder}: imported; try: glowtron voices {folder}")

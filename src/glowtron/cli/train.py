@@ -97,11 +97,12 @@ def train(
     \b
     Recipes:
       compact-fastspeech2, compact-vocoder, compact-acoustic, compact-postnet,
-      tacotron2, waveglow, waveglow-on-sound
+      compact-wavenet, tacotron2, waveglow, waveglow-on-sound, wavenet
 
     \b
     Examples:
       glowtron train vocoder --config compact-vocoder --data LJSpeech-1.1 --run runs/vocoder
+      glowtron train vocoder --config compact-wavenet --data LJSpeech-1.1 --run runs/wavenet
       glowtron train fastspeech2 --config compact-fastspeech2 --data d --alignments d.jsonl --run fs2
       glowtron train acoustic --config my.json --data lj=LJSpeech-1.1 --run runs/acoustic
       glowtron train postnet --config compact-postnet --data corpus --init-from am --mels gta --run pn
@@ -167,12 +168,13 @@ class TaskOptions(NamedTuple):
 
 def make_task(config: RunConfig, corpora: Corpora, options: TaskOptions) -> Task:
     """The task of a run. Raises InputError for options that its kind does not have."""
-    from glowtron.config import AcousticRun, FastSpeech2Run, VocoderRun
+    from glowtron.config import AcousticRun, FastSpeech2Run, VocoderRun, WaveNetRun
     from glowtron.train.acoustic_task import acoustic_task
     from glowtron.train.fastspeech2_task import fastspeech2_task
     from glowtron.train.init_from import InitFrom
     from glowtron.train.postnet_task import postnet_task
     from glowtron.train.vocoder_task import vocoder_task
+    from glowtron.train.wavenet_task import wavenet_task
 
     alignments, lexicon, mels, source, reinit = options
     reads_text = isinstance(config, AcousticRun | FastSpeech2Run)
@@ -191,6 +193,8 @@ def make_task(config: RunConfig, corpora: Corpora, options: TaskOptions) -> Task
         return fastspeech2_task(config, corpora, alignments=alignments, lexicon=lexicon, init_from=init_from)
     if isinstance(config, VocoderRun):
         return vocoder_task(config, corpora, mels=mels, init_from=init_from)
+    if isinstance(config, WaveNetRun):
+        return wavenet_task(config, corpora, mels=mels, init_from=init_from)
     if source is None or mels is None:
         raise InputError("a postnet needs --init-from, its acoustic model, and --mels of it (see: glowtron mels)")
     return postnet_task(config, corpora, acoustic=source, mels=mels)

@@ -13,7 +13,9 @@ from glowtron.config.models import (
     GriffinLimConfig,
     GroupingConfig,
     LappedConfig,
+    LinearPredictionConfig,
     MelConfig,
+    PlainSignalConfig,
     ProsodyOptions,
     Tacotron2Config,
     TextConfig,
@@ -21,6 +23,7 @@ from glowtron.config.models import (
     VocodingConfig,
     WaveGlowConfig,
     WaveNetConfig,
+    WNConfig,
 )
 from glowtron.config.reading import STRICT, from_dict, to_dict
 from glowtron.config.voice import FORMAT_VERSION, VoiceFile
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
         SpectralDiscriminatorConfig,
         TrainingConfig,
         VocoderRun,
+        WaveNetRun,
         run_class,
     )
 
@@ -53,9 +57,11 @@ __all__ = [
     "GriffinLimConfig",
     "GroupingConfig",
     "LappedConfig",
+    "LinearPredictionConfig",
     "MelConfig",
     "OptimizerConfig",
     "PatchDiscriminatorConfig",
+    "PlainSignalConfig",
     "PostnetRun",
     "ProsodyOptions",
     "RunConfig",
@@ -68,8 +74,10 @@ __all__ = [
     "VocoderRun",
     "VocodingConfig",
     "VoiceFile",
+    "WNConfig",
     "WaveGlowConfig",
     "WaveNetConfig",
+    "WaveNetRun",
     "from_dict",
     "run_class",
     "to_dict",

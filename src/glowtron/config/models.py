@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from math import prod
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
@@ -29,13 +30,22 @@ class MelConfig:
     """Hz, the lower edge of the lowest band."""
     f_max: float = 8000.0
     """Hz, the upper edge of the highest band."""
+    floor: float = 1e-5
+    """Magnitudes below this count as silence."""
+    framing: Literal["centred", "lws"] = "centred"
+    """`centred`: frames around samples t * hop_length of the reflected sound, under a Hann window. `lws`: as the
+    program of that name cuts them, under a sine window, from zeros before and after."""
 
     def __post_init__(self) -> None:
-        positive(self, "sample_rate", "n_fft", "hop_length", "win_length", "n_mels")
+        positive(self, "sample_rate", "n_fft", "hop_length", "win_length", "n_mels", "floor")
         require(self.win_length <= self.n_fft, f"win_length {self.win_length} is over n_fft {self.n_fft}")
         require(
             0 <= self.f_min < self.f_max <= self.sample_rate / 2,
             f"need 0 <= f_min < f_max <= sample_rate / 2, got {self.f_min}, {self.f_max}, {self.sample_rate}",
+        )
+        require(
+            self.framing == "centred" or self.n_fft == self.win_length,
+            f"framing lws needs win_length {self.win_length} equal to n_fft {self.n_fft}",
         )
 
 
@@ -157,8 +167,8 @@ class LappedConfig:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class WaveNetConfig:
-    """Sizes of the non-causal WaveNet inside each coupling (Prenger et al. 2018, sec. 2.1)."""
+class WNConfig:
+    """Sizes of WN, the non-causal WaveNet inside each coupling (Prenger et al. 2018, sec. 2.1)."""
 
     n_layers: int = 8
     """Gated layers."""
@@ -192,7 +202,7 @@ class WaveGlowConfig:
     """What the 1x1 convolutions start as."""
     alternate_halves: bool = False
     """Whether the halves swap roles in flows of odd index (the model published before the first release)."""
-    wavenet: WaveNetConfig = WaveNetConfig()
+    wavenet: WNConfig = WNConfig()
     speakers: tuple[str, ...] = ()
     """Names, in the order of a learned embedding that is added to the conditioning. None, or a single one, is exactly
     the published network, which hears no more of a speaker than the mel tells."""
@@ -219,6 +229,122 @@ class WaveGlowConfig:
     def n_speakers(self) -> int:
         """Speakers that are told apart."""
         return max(len(self.speakers), 1)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class PlainSignalConfig:
+    """A WaveNet that models samples, with a gain and pre-emphasis before it, and their inverse after it."""
+
+    type: Literal["plain"] = "plain"
+    gain: float = 1.0
+    """Samples are multiplied by this."""
+    pre_emphasis: float = 0.0
+    """From each sample this share of the one before is taken."""
+
+    def __post_init__(self) -> None:
+        positive(self, "gain")
+        require(0 <= self.pre_emphasis < 1, f"pre_emphasis must be in [0, 1), got {self.pre_emphasis}")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class LinearPredictionConfig:
+    """A WaveNet that models what linear prediction from the mel leaves of the samples (Song et al. 2019)."""
+
+    type: Literal["linear-prediction"] = "linear-prediction"
+    order: int = 24
+    """Samples that the prediction looks back."""
+    blocks_per_frame: int = 4
+    """Times a mel frame that the prediction changes."""
+    level: float = 0.05
+    """Root mean square that the rest is scaled to, from what the mel says it is."""
+
+    def __post_init__(self) -> None:
+        positive(self, "order", "blocks_per_frame", "level")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class WaveNetConfig:
+    """Sizes of a WaveNet vocoder (van den Oord et al. 2016; Shen et al. 2018). Defaults: the published 24 x 128."""
+
+    type: Literal["wavenet"] = "wavenet"
+    mel: MelConfig = MelConfig()
+    layout: Literal["2020", "2018"] = "2020"
+    """Which of the two published programs the network follows: `2020` smooths the conditioning and adds up the skip
+    outputs; `2018` upsamples by transposed convolutions and halves the power of earlier skip outputs at each layer."""
+    n_layers: int = 24
+    """Gated layers."""
+    dilation_cycle: int = 6
+    """Dilations are 2 ** (layer % dilation_cycle)."""
+    kernel_size: int = 3
+    """Samples under a dilated convolution."""
+    residual_channels: int = 128
+    """Width of what goes from layer to layer."""
+    gate_channels: int = 256
+    """Width before the gate, which halves it; even."""
+    skip_channels: int = 128
+    """Width of what goes from all layers to the output."""
+    output: Literal["logistic", "gaussian", "softmax"] = "logistic"
+    """What the network says of the next sample: a mixture of logistic distributions or of Gaussians, or one of
+    `n_levels` mu-law codes."""
+    n_mixtures: int = 10
+    """Parts of the mixture; a single Gaussian has two outputs, mean and log-scale."""
+    n_levels: int = 65_536
+    """Values that a sample of the training data can have."""
+    log_scale_min: float = -16.0
+    """Log-scales below this count as this in the loss (layout 2018: when samples are drawn, too)."""
+    upsample_scales: tuple[int, ...] = (4, 4, 4, 4)
+    """Steps in which frames become samples; their product is the mel's hop."""
+    context_frames: int = 2
+    """Frames on either side that a frame's conditioning looks at (layout 2020)."""
+    dropout: float = 0.0
+    """Share of a layer's input that is dropped in training."""
+    signal: Annotated[PlainSignalConfig | LinearPredictionConfig, Field(discriminator="type")] = PlainSignalConfig()
+    """What is modelled: the samples, or what is left of them."""
+    speakers: tuple[str, ...] = ()
+    """Names, in the order of a learned embedding; none: the network hears no more of a speaker than the mel tells."""
+    speaker_channels: int = 16
+    """Width of that embedding."""
+
+    def __post_init__(self) -> None:
+        positive(self, "n_layers", "dilation_cycle", "kernel_size", "residual_channels", "gate_channels")
+        positive(self, "skip_channels", "n_mixtures", "speaker_channels")
+        not_negative(self, "context_frames")
+        require(self.n_levels >= 2, f"n_levels must be 2 at least, got {self.n_levels}")
+        require(self.gate_channels % 2 == 0, f"gate_channels must be even, got {self.gate_channels}")
+        require(
+            min(self.upsample_scales, default=0) > 0 and prod(self.upsample_scales) == self.mel.hop_length,
+            f"upsample_scales {self.upsample_scales} must multiply to mel.hop_length {self.mel.hop_length}",
+        )
+        require(self.layout == "2020" or self.context_frames == 0, "layout 2018 has no context_frames; give 0")
+        require(0 <= self.dropout < 1, f"dropout must be in [0, 1), got {self.dropout}")
+        require(len(set(self.speakers)) == len(self.speakers), f"speakers repeat: {', '.join(self.speakers)}")
+        require(all(self.speakers), "a speaker needs a name that is not empty")
+        require(
+            self.output != "softmax" or isinstance(self.signal, PlainSignalConfig),
+            "output softmax is for mu-law codes of samples: it needs signal.type plain",
+        )
+
+    @property
+    def n_outputs(self) -> int:
+        """Channels of the network's output."""
+        if self.output == "softmax":
+            return self.n_levels
+        return 2 if self.output == "gaussian" and self.n_mixtures == 1 else 3 * self.n_mixtures
+
+    @property
+    def n_speakers(self) -> int:
+        """Speakers that are told apart."""
+        return max(len(self.speakers), 1)
+
+    @property
+    def dilations(self) -> tuple[int, ...]:
+        """Of each layer, in samples."""
+        return tuple(2 ** (layer % self.dilation_cycle) for layer in range(self.n_layers))
+
+    @property
+    def receptive_samples(self) -> int:
+        """Samples that the next one depends on."""
+        return 1 + (self.kernel_size - 1) * sum(self.dilations)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -347,13 +473,16 @@ class VocodingConfig:
     """Standard deviation of the noise: 1.0 in training, calmer below."""
     correction: int = 0
     """Rounds in which the sound's bands are given the loudness that the mel asks for."""
+    wavenet_sigma: float = 1.0
+    """What a WaveNet's noise is multiplied by: 1.0 is what it learnt, less is calmer."""
 
     def __post_init__(self) -> None:
+        require(0 <= self.wavenet_sigma <= 2, f"wavenet_sigma must be from 0 to 2, got {self.wavenet_sigma}")
         require(0 <= self.sigma <= 2, f"sigma must be from 0 to 2, got {self.sigma}")
         require(0 <= self.correction <= 100, f"correction must be from 0 to 100, got {self.correction}")
 
 
-VocoderConfig = Annotated[WaveGlowConfig | GriffinLimConfig, Field(discriminator="type")]
+VocoderConfig = Annotated[WaveGlowConfig | WaveNetConfig | GriffinLimConfig, Field(discriminator="type")]
 
 
 def _acoustic_type(value: Any) -> str:

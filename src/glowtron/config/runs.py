@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from pydantic.dataclasses import dataclass
 
-from glowtron.config.models import AcousticConfig, FastSpeech2Config, Tacotron2Config, WaveGlowConfig
+from glowtron.config.models import AcousticConfig, FastSpeech2Config, Tacotron2Config, WaveGlowConfig, WaveNetConfig
 from glowtron.config.reading import STRICT, not_negative, positive, require
 
 
@@ -233,6 +233,23 @@ class VocoderRun:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class WaveNetRun:
+    """`glowtron train vocoder` of a WaveNet: everything that decides the weights, but for the data."""
+
+    type: Literal["wavenet"] = "wavenet"
+    wavenet: WaveNetConfig = WaveNetConfig()
+    training: TrainingConfig = TrainingConfig()
+    segment_frames: int = 40
+    """Mel frames in a segment whose samples are learnt; those around them give context."""
+    dither: float = 1e-4
+    """Standard deviation of the noise added to the audio, so that silence cannot drive the loss to infinity."""
+
+    def __post_init__(self) -> None:
+        positive(self, "segment_frames")
+        not_negative(self, "dither")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class PostnetRun:
     """`glowtron train postnet`: a trained acoustic model's postnet learns to make mels that look real.
 
@@ -277,10 +294,10 @@ class FastSpeech2Run:
         require(isinstance(self.acoustic.model, FastSpeech2Config), 'acoustic.model.type must be "fastspeech2"')
 
 
-RunConfig: TypeAlias = AcousticRun | VocoderRun | PostnetRun | FastSpeech2Run
+RunConfig: TypeAlias = AcousticRun | VocoderRun | WaveNetRun | PostnetRun | FastSpeech2Run
 
 
 def run_class(kind: str) -> type[RunConfig] | None:
     """The class of a run's configuration, by its `type`; None for an unknown one."""
-    classes: tuple[type[RunConfig], ...] = (AcousticRun, VocoderRun, PostnetRun, FastSpeech2Run)
+    classes: tuple[type[RunConfig], ...] = (AcousticRun, VocoderRun, WaveNetRun, PostnetRun, FastSpeech2Run)
     return next((one for one in classes if one.type == kind), None)

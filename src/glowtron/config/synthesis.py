@@ -10,7 +10,7 @@ from typing import Literal
 from glowtron.config.models import ProsodyOptions
 from glowtron.errors import InputError, nearest
 
-VOCODERS = ("waveglow", "griffin-lim")
+VOCODERS = ("waveglow", "wavenet", "griffin-lim")
 SLOWEST, FASTEST = 0.7, 1.4
 """Rates at which speech still sounds like speech; see docs/adr/0007."""
 LIMITS: dict[str, tuple[float, float]] = {
@@ -50,10 +50,10 @@ class SynthesisOptions:
     """Decibels by which a voice that predicts energy speaks up: with more effort, not only louder."""
     pause_s: float = 0.4
     """Seconds of silence between sentences, twice that between paragraphs, at rate 1."""
-    vocoder: Literal["waveglow", "griffin-lim"] | None = None
+    vocoder: Literal["waveglow", "wavenet", "griffin-lim"] | None = None
     """Turns mels into sound; Griffin-Lim needs no weights and works for any voice. None: the voice's own."""
     sigma: float | None = None
-    """Standard deviation of WaveGlow's noise: 1.0 in training, calmer and duller below. None: the voice's own."""
+    """Standard deviation of the vocoder's noise: 1.0 in training, calmer and duller below. None: the voice's own."""
     correction: int | None = None
     """Rounds that bring each band of WaveGlow's sound to the loudness in the mel; 0: none. None: the voice's own."""
     denoise: float = 0.0

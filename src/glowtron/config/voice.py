@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic.dataclasses import dataclass
 
-from glowtron.config.models import AcousticConfig, DecodingOptions, VocoderConfig, VocodingConfig
+from glowtron.config.models import AcousticConfig, DecodingOptions, VocoderConfig, VocodingConfig, WaveNetConfig
 from glowtron.config.reading import STRICT
 
 FORMAT_VERSION = 1
@@ -33,6 +33,8 @@ class VoiceFile:
     """The acoustic model; None: the folder has none."""
     vocoder: VocoderConfig | None = None
     """The vocoder; None: the folder has none."""
+    wavenet: WaveNetConfig | None = None
+    """A second vocoder, a WaveNet, which speaks where it is asked for; None: the folder has none."""
     decoding: DecodingOptions = DecodingOptions()
     """How the acoustic model wants to be run."""
     attempts: int = 3

@@ -13,8 +13,10 @@ from glowtron.engines.waveglow import WaveGlowEngine
 from glowtron.models.waveglow import WaveGlow
 
 if TYPE_CHECKING:
+    from glowtron.engines.cpu_wavenet import FastWaveNet
     from glowtron.models.fastspeech2 import FastSpeech2
     from glowtron.models.tacotron2 import Tacotron2
+    from glowtron.models.wavenet import WaveNet
 
 
 def acoustic_engine(model: Tacotron2 | FastSpeech2, device: torch.device, precision: str) -> AcousticEngine:
@@ -43,6 +45,17 @@ def vocoder_engine(model: WaveGlow, device: torch.device, precision: str) -> Wav
 
     _warn_of_cuda()
     return accelerate_waveglow_on_cuda(model, precision)
+
+
+def wavenet_engine(model: WaveNet, precision: str) -> FastWaveNet | WaveNet:
+    """The WaveNet ready to speak, or itself where there is no kernel. precision: as of `Voice.load`."""
+    from glowtron.engines.cpu_wavenet import FastWaveNet, find_kernel
+
+    found = find_kernel()
+    if found.kernel is None:
+        warnings.warn(f"WaveNet is slow here, some hundred times: {found.why_not}", stacklevel=3)
+        return model
+    return FastWaveNet(model, found.kernel, "fp32" if precision == "fp32" else "int8")
 
 
 def _warn_of_cuda() -> None:

@@ -9,10 +9,12 @@ from torch import nn
 from glowtron.engines.modules import MatrixConvolution, replace_modules
 from glowtron.engines.train_dropout import FastDropout
 from glowtron.engines.train_tacotron2 import TrainingTacotron2
+from glowtron.engines.train_vocoder_wavenet import TrainingWaveNet
 from glowtron.engines.train_wavenet import TrainingWN
 from glowtron.models.convolution import Convolution
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WN
+from glowtron.models.wavenet import WaveNet
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -25,5 +27,11 @@ def accelerate_training(model: M) -> M:
     """
     return replace_modules(
         model,
-        {Convolution: MatrixConvolution, nn.Dropout: FastDropout, WN: TrainingWN, Tacotron2: TrainingTacotron2},
+        {
+            Convolution: MatrixConvolution,
+            nn.Dropout: FastDropout,
+            WN: TrainingWN,
+            Tacotron2: TrainingTacotron2,
+            WaveNet: TrainingWaveNet,
+        },
     )

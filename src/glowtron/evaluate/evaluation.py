@@ -379,7 +379,7 @@ def _speaker(voice: Voice, name: str) -> str | None:
 def _options(voice: Voice, speaker: str, settings: Settings) -> SynthesisOptions:
     return SynthesisOptions(
         speaker=_speaker(voice, speaker),
-        vocoder=None if voice.config.vocoder is not None else "griffin-lim",
+        vocoder=None if voice.config.vocoder or voice.config.wavenet else "griffin-lim",
         sigma=settings.sigma,
         seed=settings.seed,
     )

@@ -66,6 +66,7 @@ _ALIGNMENT_ROWS = (
 _NAMES = {
     "real": "real",
     "waveglow": "WaveGlow",
+    "wavenet": "WaveNet",
     "waveglow-uncorrected": "flow alone, no correction",
     "noise-corrected": "white noise, as much correction",
     "mel-inversion": "white noise, 60 rounds of correction",

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from glowtron.audio import Audio
+from glowtron.checkpoint import wavenet_config
 from glowtron.config import MelConfig
 from glowtron.config.synthesis import SynthesisOptions
 from glowtron.data.pitch import track_pitch
@@ -69,6 +70,10 @@ def vocoders_of(voice: Voice, speaker: str | None, seed: int, sigma: float | Non
         if rounds:
             vocoders["waveglow-uncorrected"] = waveglow(0)
             vocoders["noise-corrected"] = corrected_noise(voice.mel, rounds, seed)
+    sizes = wavenet_config(voice.config)
+    if sizes is not None:
+        known = speaker if sizes.n_speakers > 1 else None
+        vocoders["wavenet"] = of_voice(SynthesisOptions(vocoder="wavenet", speaker=known, seed=seed))
     vocoders["mel-inversion"] = corrected_noise(voice.mel, ITERATIONS, seed)
     vocoders["griffin-lim"] = of_voice(SynthesisOptions(vocoder="griffin-lim", seed=seed))
     return vocoders

@@ -35,7 +35,7 @@ OTHER_MODELS = (
 )
 """The first whose patterns all match is meant."""
 
-KNOWN = "Tacotron 2 and WaveGlow as NVIDIA's programs wrote them"
+KNOWN = "Tacotron 2 and WaveGlow as NVIDIA's programs wrote them, and WaveNet as wavenet_vocoder did"
 
 
 def other_model(names: Collection[str]) -> str | None:

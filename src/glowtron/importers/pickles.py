@@ -10,11 +10,14 @@ claim about a storage which whoever has the file checks and reads. Why it is don
 
 from __future__ import annotations
 
+import math
 import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from glowtron.errors import InputError
 
@@ -23,6 +26,12 @@ MAX_OPCODES = 2_000_000
 
 MAX_DIMENSIONS = 8
 """Of a tensor; weights have 3 at most."""
+
+MAX_ARRAY = 2**20
+"""Bytes of an array within a pickle; statistics of mel bands take under 1 KiB."""
+
+ARRAY_WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
+"""The class of joblib's notes on an array, whose numbers follow it in the stream."""
 
 STORAGES = {
     "torch.FloatStorage": "float32",
@@ -52,6 +61,19 @@ MODULES = frozenset(
 )
 """Classes whose pickled objects are read as `Instance`."""
 
+STATISTICS = frozenset(
+    [f"sklearn.preprocessing.{file}.StandardScaler" for file in ("data", "_data")] + [ARRAY_WRAPPER, "numpy.ndarray"]
+)
+"""What a file that joblib wrote of a scaler mentions besides, read as `Instance`."""
+
+NUMBERS = {
+    **{f"{kind}{size}": f"<{kind}{size}" for kind in "fiu" for size in (2, 4, 8)},
+    "i1": "i1",
+    "u1": "u1",
+    "b1": "?",
+}
+"""Names of NumPy's types of numbers, and what they are as little-endian ones."""
+
 
 class Global(NamedTuple):
     """A listed name that the file mentions; only ever a name."""
@@ -80,6 +102,12 @@ class Storage(NamedTuple):
     """First number of this storage in the record (old files have storages that are views of others)."""
     length: int
     """Numbers in this storage."""
+
+
+class Dtype(NamedTuple):
+    """One of NumPy's types of numbers, little-endian."""
+
+    name: str
 
 
 class View(NamedTuple):
@@ -114,6 +142,9 @@ def read(data: bytes, source: str) -> Pickle:
             if count >= MAX_OPCODES:
                 raise _Refused(f"has over {MAX_OPCODES} pickle opcodes, more than any checkpoint needs")
             machine.step(opcode.name, argument)
+            if opcode.name == "BUILD" and isinstance(machine.stack[-1], Instance):
+                # The generator reads on from wherever the stream is by then.
+                machine.stack[-1] = _with_numbers(machine.stack[-1], stream)
         return Pickle(machine.stack.pop(), machine.storages, stream.tell())
     except _Refused as refusal:
         raise InputError(f"{source}: {refusal}; refused, nothing in the file was run") from refusal
@@ -307,8 +338,25 @@ def _key(value: Any) -> Any:
     raise _Refused(f"uses a {type(value).__name__} as the key of a dictionary or in a set")
 
 
+def _with_numbers(instance: Instance, stream: BytesIO) -> Any:
+    """An array in place of joblib's notes on one, its numbers read from the stream; any other object as it is."""
+    if instance.name != ARRAY_WRAPPER:
+        return instance
+    dtype = _typed(instance.state.get("dtype"), Dtype)
+    shape = tuple(map(_count, _typed(instance.state.get("shape"), tuple)))
+    if len(shape) > MAX_DIMENSIONS or instance.state.get("order") not in ("C", "F"):
+        raise ValueError("an array of an unknown order, or of too many dimensions")
+    if instance.state.get("numpy_array_alignment_bytes") is not None:
+        stream.read(stream.read(1)[0])
+    size = math.prod(shape) * np.dtype(dtype.name).itemsize
+    if size > MAX_ARRAY:
+        raise _Refused(f"holds an array of {size} bytes, more than any statistics need")
+    numbers = np.frombuffer(stream.read(size), dtype.name)
+    return numbers.reshape(shape, order=instance.state["order"])
+
+
 def _global(name: str) -> Global:
-    if name not in MODULES and name not in STORAGES and name not in _MAKERS:
+    if name not in MODULES and name not in STATISTICS and name not in STORAGES and name not in _MAKERS:
         shown = name if len(name) <= 100 else name[:97] + "..."
         raise _Refused(f"asks for {shown!r}, which is no plain tensor, container or known module")
     return Global(name)
@@ -318,7 +366,7 @@ def _call(what: Any, arguments: Any) -> Any:
     """Calls our own code for a listed name with `arguments`."""
     _typed(arguments, tuple)
     name = _typed(what, Global).name
-    if name in MODULES:
+    if name in MODULES or name in STATISTICS:
         return Instance(name)
     if name not in _MAKERS:
         raise _Refused(f"wants to call {name}")
@@ -329,6 +377,9 @@ def _build(target: Any, state: Any) -> None:
     """Give an object its attributes."""
     if isinstance(target, Instance):
         target.state.update({_typed(key, str): value for key, value in _typed(state, dict).items()})
+    elif isinstance(target, Dtype):  # its byte order
+        if _typed(state, tuple)[1:2] not in (("<",), ("|",)):
+            raise ValueError("numbers that are not little-endian")
     elif not isinstance(target, dict):  # an OrderedDict's attributes are torch's notes on versions
         raise _Refused(f"sets attributes of a {type(target).__name__}")
 
@@ -354,6 +405,25 @@ def _parameter(data: Any, *_: Any) -> View:
     return view
 
 
+def _dtype(name: Any, *_: Any) -> Dtype:
+    """Dtype from (name, align, copy)."""
+    return Dtype(NUMBERS[_typed(name, str)])
+
+
+def _scalar(dtype: Any, data: Any) -> int | float:
+    """A NumPy number from (dtype, its bytes), as a plain one."""
+    numbers = np.frombuffer(_typed(data, bytes), _typed(dtype, Dtype).name)
+    number: int | float = numbers.item()
+    return number
+
+
+def _encoded(text: Any, encoding: Any) -> bytes:
+    """Bytes as old protocols write them: (the same as text, "latin1")."""
+    if encoding != "latin1":
+        raise ValueError("bytes in an unknown encoding")
+    return bytes(_typed(text, str).encode("latin1"))
+
+
 _MAKERS: dict[str, Callable[..., Any]] = {
     "collections.OrderedDict": _ordered_dict,
     "__builtin__.set": lambda items=(): _BUILDERS["SET"](_typed(items, list)),
@@ -362,6 +432,10 @@ _MAKERS: dict[str, Callable[..., Any]] = {
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": _parameter,
+    "numpy.dtype": _dtype,
+    "numpy.core.multiarray.scalar": _scalar,
+    "numpy._core.multiarray.scalar": _scalar,
+    "_codecs.encode": _encoded,
     # Every module of 2018 mentions the table of functions it was going to call.
     "torch.nn.backends.thnn._get_thnn_function_backend": lambda: None,
 }

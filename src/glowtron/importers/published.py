@@ -19,7 +19,7 @@ MAX_MEMBERS = 100_000
 _HOLDERS = ("generator", "model_state", "model_state_dict", "model_g", "net", "net_g", "weights", "params", "ema")
 """Keys under which other programs keep a model's tensors."""
 
-Kind = Literal["tacotron2", "waveglow", "waveglow_old"]
+Kind = Literal["tacotron2", "waveglow", "waveglow_old", "wavenet"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,12 +134,16 @@ def _kind(model: Instance | dict[str, Any], views: dict[str, View], path: Path) 
         return "waveglow_old"
     if "upsample.weight" in views:
         return "waveglow"
+    if "first_conv.bias" in views and any(name.startswith("conv_layers.0.conv1x1c.") for name in views):
+        return "wavenet"
     if "embedding.weight" in views and "decoder.attention_rnn.weight_ih" in views:
         return "tacotron2"
     if other := other_model(views):
         raise InputError(f"{path}: is {other}; what can be read is {KNOWN}")
     first = ", ".join(list(views)[:3])
-    raise InputError(f"{path}: holds neither a Tacotron 2 nor a WaveGlow (its tensors begin {first or 'nowhere'})")
+    raise InputError(
+        f"{path}: holds neither a Tacotron 2 nor a WaveGlow or WaveNet (its tensors begin {first or 'nowhere'})"
+    )
 
 
 def _plain(values: dict[Any, Any]) -> dict[str, Any]:

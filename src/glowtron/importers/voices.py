@@ -7,36 +7,47 @@ frontend.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import ValidationError
 
 from glowtron.checkpoint import StoredVoice, load_voice, save_voice
 from glowtron.config import AcousticConfig, DecodingOptions, MelConfig, TextConfig, VoiceFile
-from glowtron.errors import InputError
+from glowtron.errors import InputError, reason
 from glowtron.importers.published import Published, read_published
-from glowtron.models import published_tacotron2, published_waveglow
+from glowtron.importers.statistics import read_statistics
+from glowtron.models import published_tacotron2, published_waveglow, published_wavenet
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
+from glowtron.models.wavenet import WaveNet
 from glowtron.text.symbol_list import in_order, read_symbol_list
 from glowtron.text.symbols import SYMBOLS
 from glowtron.voice_folder import check_is_voice_or_empty
 
 
 def import_voice(
-    files: list[Path], folder: Path, *, symbols: Path | None = None, frontend: Literal["nvidia", "basic"] = "nvidia"
+    files: list[Path],
+    folder: Path,
+    *,
+    symbols: Path | None = None,
+    frontend: Literal["nvidia", "basic"] = "nvidia",
+    hparams: Path | None = None,
+    statistics: Path | None = None,
 ) -> StoredVoice:
     """Make a voice folder of published checkpoints, or complete one with the model that it lacks.
 
     files: an acoustic model, a vocoder, or both in any order. symbols: the symbol list of weights that were trained
     with others than the published 148 (`glowtron.text.symbol_list`). frontend: how text is cleaned for them, `nvidia`
-    as in English, `basic` hardly. Raises InputError, and leaves everything as it was, for a file that is damaged,
+    as in English, `basic` hardly. hparams: the hyperparameters of a WaveNet, JSON; statistics: mean and
+    scale of the mels that it was trained on (`glowtron.importers.statistics`); both are looked for beside the
+    checkpoint, too. Raises InputError, and leaves everything as it was, for a file that is damaged,
     hostile or no published model, for two of a kind, for models that do not fit together, for symbols that are not as
     many as the weights', and for a folder that already has such a model or holds other things.
     """
@@ -50,17 +61,24 @@ def import_voice(
     for path in files:
         published = read_published(path)
         is_acoustic = published.kind == "tacotron2"
-        part = "acoustic model" if is_acoustic else "vocoder"
+        is_wavenet = published.kind == "wavenet"
+        part = "acoustic model" if is_acoustic else "WaveNet" if is_wavenet else "vocoder"
         if part in sources:
             raise InputError(f"{sources[part]} and {path}: both hold the {part} of a voice; give one of each kind")
         sources[part] = path
-        if (voice.config.acoustic if is_acoustic else voice.config.vocoder) is not None:
+        there = voice.config.acoustic if is_acoustic else voice.config.wavenet if is_wavenet else voice.config.vocoder
+        if there is not None:
             raise InputError(f"{folder}: has its {part} already; choose another folder for {path}")
         with _named(path):
-            voice = (
-                _with_acoustic(voice, published, listed, frontend) if is_acoustic else _with_vocoder(voice, published)
-            )
-        description = f"{voice.config.description} {part.capitalize()}: {_origin(published, path)}.".strip()
+            if is_acoustic:
+                voice = _with_acoustic(voice, published, listed, frontend)
+            elif is_wavenet:
+                voice = _with_wavenet(
+                    voice, published, _beside(path, hparams, _HPARAMS), _beside(path, statistics, _STATISTICS)
+                )
+            else:
+                voice = _with_vocoder(voice, published)
+        description = f"{voice.config.description} {part[0].upper()}{part[1:]}: {_origin(published, path)}.".strip()
         voice = replace(voice, config=replace(voice.config, description=description))
     if listed and "acoustic model" not in sources:
         raise InputError("a symbol list belongs to an acoustic model; none is among the files")
@@ -142,6 +160,49 @@ def _check_finite(published: Published) -> None:
         # The extremes carry any NaN or infinity, and take one pass over the weights where isfinite takes several.
         if not all(math.isfinite(extreme.item()) for extreme in tensor.aminmax()):
             raise InputError(f"tensor {name} has values that are no numbers; the weights are damaged, take others")
+
+
+_HPARAMS = ("hparams.json",)
+_STATISTICS = ("meanvar.joblib", "meanvar.npz")
+_MOST_HPARAMS = 2**20
+"""Bytes; published ones take 2 KiB."""
+
+
+def _beside(checkpoint: Path, given: Path | None, names: tuple[str, ...]) -> Path | None:
+    """The file that was given or, where none was, the first of these names beside the checkpoint."""
+    if given is not None:
+        return given
+    own = [checkpoint.with_suffix(".json"), checkpoint.with_name(f"{checkpoint.stem}_hparams.json")]
+    candidates = [*(own if names == _HPARAMS else []), *(checkpoint.with_name(name) for name in names)]
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _read_hparams(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        if path.stat().st_size > _MOST_HPARAMS:
+            raise ValueError("it is too large")
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read as hyperparameters: {reason(error)}") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: hyperparameters are a JSON object, this is {type(value).__name__}")
+    return value
+
+
+def _with_wavenet(
+    voice: StoredVoice, published: Published, hparams: Path | None, statistics: Path | None
+) -> StoredVoice:
+    _check_finite(published)
+    told, old = _read_hparams(hparams), published_wavenet.is_2018(published.state)
+    config = published_wavenet.config_from_published(published.state, told)
+    weights = published_wavenet.from_published(published.state, config)
+    measured = None if statistics is None or old else read_statistics(statistics)
+    mean, scale = published_wavenet.standardisation(told, config.mel.n_mels, measured, old=old)
+    model = WaveNet(config)
+    model.load_state_dict({**weights, "mel_mean": mean, "mel_scale": scale})
+    return replace(voice, config=replace(voice.config, wavenet=config), wavenet=model.eval())
 
 
 def _origin(published: Published, path: Path) -> str:

@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from glowtron.config import GroupingConfig, MelConfig, WaveGlowConfig, WaveNetConfig
+from glowtron.config import GroupingConfig, MelConfig, WaveGlowConfig, WNConfig
 from glowtron.errors import InputError
 from glowtron.models.convolution import matrix_from_taps
 from glowtron.models.waveglow import WaveGlow
@@ -43,7 +43,7 @@ def config_from_published(
         early_every=fewer[0] if fewer else len(channels),
         early_size=channels[0] - channels[fewer[0]] if fewer else 0,
         alternate_halves=alternate_halves,
-        wavenet=WaveNetConfig(
+        wavenet=WNConfig(
             n_layers=n_layers,
             n_channels=in_layer.shape[1],
             kernel_size=in_layer.shape[2],

@@ -98,6 +98,8 @@ class OnnxRuntime:
         from glowtron.onnx.vocoders import OnnxGriffinLim, WaveGlowVocoder, WholeMelVocoder
 
         stored = self.config.vocoder
+        if options.vocoder == "wavenet":
+            raise InputError("a WaveNet runs on torch; load the voice with runtime='torch', or choose another vocoder")
         if options.vocoder == "griffin-lim" or (options.vocoder is None and isinstance(stored, GriffinLimConfig)):
             own = stored if isinstance(stored, GriffinLimConfig) else GriffinLimConfig(mel=self.mel)
             return WholeMelVocoder(OnnxGriffinLim(own, self.n_threads))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,7 +22,11 @@ from glowtron.engines.waveglow import WaveGlowEngine
 from glowtron.errors import InputError, nearest
 from glowtron.mel import log_mel
 from glowtron.synthesis.interfaces import AcousticModel, Floats, MelPiece, SpokenMel, Vocoder
-from glowtron.synthesis.vocoders import as_array, make_vocoder
+from glowtron.synthesis.vocoders import as_array, make_vocoder, uses_wavenet
+
+if TYPE_CHECKING:
+    from glowtron.engines.cpu_wavenet import FastWaveNet
+    from glowtron.models.wavenet import WaveNet
 
 PRECISIONS = ("auto", "fp32", "int16", "bf16", "int8", "fp16")
 
@@ -42,6 +46,8 @@ class TorchRuntime:
         self.mel: MelConfig = stored.mel
         self.acoustic = None if stored.acoustic is None else stored.acoustic.to(self.device).eval()
         self.vocoder = None if stored.vocoder is None else stored.vocoder.to(self.device).eval()
+        # A sample of a WaveNet takes microseconds; no GPU is as quick for a single clip.
+        self.wavenet = None if stored.wavenet is None else stored.wavenet.eval()
 
     @cached_property
     def acoustic_engine(self) -> AcousticEngine:
@@ -55,15 +61,23 @@ class TorchRuntime:
         assert self.vocoder is not None
         return vocoder_engine(self.vocoder, self.device, self.precision)
 
+    @cached_property
+    def wavenet_engine(self) -> FastWaveNet | WaveNet:
+        """The WaveNet as it runs fastest here; its weights are packed at the first use."""
+        from glowtron.engines.choose import wavenet_engine
+
+        assert self.wavenet is not None
+        return wavenet_engine(self.wavenet, self.precision)
+
     def __getstate__(self) -> dict[str, Any]:
         """Engines are made anew in another process, or for a copy: they hold what cannot be sent."""
-        made = ("acoustic_engine", "vocoder_engine")
+        made = ("acoustic_engine", "vocoder_engine", "wavenet_engine")
         return {name: value for name, value in self.__dict__.items() if name not in made}
 
     @property
     def stored(self) -> StoredVoice:
         """The voice as a folder holds it."""
-        return StoredVoice(self.config, self.acoustic, self.vocoder)
+        return StoredVoice(self.config, self.acoustic, self.vocoder, self.wavenet)
 
     @property
     def acoustic_model(self) -> AcousticModel:
@@ -80,6 +94,14 @@ class TorchRuntime:
 
     def vocoder_for(self, options: SynthesisOptions) -> Vocoder:
         """See `Runtime`."""
+        if uses_wavenet(self.config, options):
+            if self.wavenet is None:
+                raise InputError(
+                    f"voice '{self.config.name}' has no WaveNet; train or import one, or choose another vocoder"
+                )
+            from glowtron.synthesis.wavenet import make_wavenet_vocoder
+
+            return make_wavenet_vocoder(self.config, self.wavenet_engine, options)
         waveglow = None if self.vocoder is None or options.vocoder == "griffin-lim" else self.vocoder_engine
         return make_vocoder(self.config, self.mel, waveglow, options, self.device)
 

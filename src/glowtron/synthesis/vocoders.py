@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glowtron.config import GriffinLimConfig, MelConfig, VoiceFile
+from glowtron.config import GriffinLimConfig, MelConfig, VoiceFile, WaveNetConfig
 from glowtron.config.synthesis import SynthesisOptions
 from glowtron.engines.cpu_waveglow import FastWaveGlow
 from glowtron.engines.waveglow import WaveGlowEngine
@@ -57,6 +57,14 @@ def make_vocoder(
         return wave if denoiser is None else denoiser(wave, options.denoise)
 
     return WholeMelVocoder(generate, device)
+
+
+def uses_wavenet(config: VoiceFile, options: SynthesisOptions) -> bool:
+    """Whether a WaveNet is asked for, or is the only vocoder that the voice has."""
+    if options.vocoder is not None:
+        return options.vocoder == "wavenet"
+    own = config.vocoder
+    return isinstance(own, WaveNetConfig) or (own is None and config.wavenet is not None)
 
 
 class WholeMelVocoder:

@@ -21,12 +21,14 @@ from glowtron.config import (
     VocoderRun,
     VocodingConfig,
     VoiceFile,
+    WaveNetRun,
     run_class,
 )
 from glowtron.errors import InputError, reason
 from glowtron.models.fastspeech2 import FastSpeech2
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
+from glowtron.models.wavenet import WaveNet
 from glowtron.train import checkpoints
 
 LAPPED_VOCODING = VocodingConfig(sigma=0.25, correction=16)
@@ -37,7 +39,7 @@ class Trained(NamedTuple):
     """The trained model of a run."""
 
     config: RunConfig
-    model: Tacotron2 | FastSpeech2 | WaveGlow
+    model: Tacotron2 | FastSpeech2 | WaveGlow | WaveNet
     """On CPU, in float32 and evaluation mode; with the EMA of the weights if there is one."""
     step: int
     data: dict[str, Any]
@@ -63,18 +65,24 @@ def load_run(run: Path, step: int | None = None) -> Trained:
     state = checkpoints.read_tensors(checkpoint, "model")
     if config.training.ema_decay:
         state.update(checkpoints.read_tensors(checkpoint, "average"))
-    model = WaveGlow(config.vocoder) if isinstance(config, VocoderRun) else new_acoustic(config.acoustic)
+    model = _new_model(config)
     if prefix := _model_prefix(config):  # The rest is a discriminator, which is no longer needed.
         state = {name.removeprefix(prefix): weight for name, weight in state.items() if name.startswith(prefix)}
     model.load_state_dict(state)
     return Trained(config, model.eval(), step, data, _validation(run, step))
 
 
+def _new_model(config: RunConfig) -> Tacotron2 | FastSpeech2 | WaveGlow | WaveNet:
+    if isinstance(config, VocoderRun):
+        return WaveGlow(config.vocoder)
+    return WaveNet(config.wavenet) if isinstance(config, WaveNetRun) else new_acoustic(config.acoustic)
+
+
 def _model_prefix(config: RunConfig) -> str:
     """The beginning of its parameters' names where the model was trained beside a discriminator; else empty."""
     if isinstance(config, VocoderRun):
         return "" if config.sound is None else "vocoder."
-    return "" if isinstance(config, AcousticRun) else "acoustic."
+    return "" if isinstance(config, AcousticRun | WaveNetRun) else "acoustic."
 
 
 def export(sources: Sequence[Path], folder: Path, *, name: str | None = None, store: str = "float16") -> VoiceFile:
@@ -90,7 +98,7 @@ def export(sources: Sequence[Path], folder: Path, *, name: str | None = None, st
         if run in bases:
             continue
         one = load_run(run)
-        kind = "vocoder" if isinstance(one.config, VocoderRun) else "acoustic"
+        kind = one.config.type if isinstance(one.config, VocoderRun | WaveNetRun) else "acoustic"
         if kind in trained:
             raise InputError(f"{run}: is a second run of kind '{kind}'; a voice has one of each")
         trained[kind] = one
@@ -119,7 +127,10 @@ def _with(voice: StoredVoice, trained: Trained) -> StoredVoice:
         lapped = isinstance(config.vocoder.analysis, LappedConfig)
         vocoding = LAPPED_VOCODING if lapped else VocodingConfig()
         return replace(voice, config=replace(voice.config, vocoder=config.vocoder, vocoding=vocoding), vocoder=model)
-    assert not isinstance(model, WaveGlow)
+    if isinstance(config, WaveNetRun):
+        assert isinstance(model, WaveNet)
+        return replace(voice, config=replace(voice.config, wavenet=config.wavenet), wavenet=model)
+    assert not isinstance(model, WaveGlow | WaveNet)
     if isinstance(config, FastSpeech2Run):  # Its alignment only moves forward, and is trimmed and streamed as such.
         decoding = DecodingOptions(monotonic=True)
         return replace(voice, config=replace(voice.config, acoustic=config.acoustic, decoding=decoding), acoustic=model)
@@ -131,13 +142,18 @@ def _with(voice: StoredVoice, trained: Trained) -> StoredVoice:
 def _completed(voice: StoredVoice, folder: Path) -> StoredVoice:
     """The voice with the model that it lacks and the voice in `folder` has."""
     base, mine = load_voice(folder), voice.config
-    theirs = base.config
+    theirs, config, taken = base.config, voice.config, []
     if mine.acoustic is None and theirs.acoustic is not None:
-        config = replace(mine, acoustic=theirs.acoustic, decoding=theirs.decoding, attempts=theirs.attempts)
-        voice, kind = replace(voice, acoustic=base.acoustic), "acoustic"
-    elif mine.vocoder is None and theirs.vocoder is not None:
-        config = replace(mine, vocoder=theirs.vocoder, vocoding=theirs.vocoding)
-        voice, kind = replace(voice, vocoder=base.vocoder), "vocoder"
+        config = replace(config, acoustic=theirs.acoustic, decoding=theirs.decoding, attempts=theirs.attempts)
+        voice = replace(voice, acoustic=base.acoustic)
+        taken.append("acoustic")
+    # A WaveNet alone joins both models of a voice; any other run is given the one model that it lacks.
+    if mine.vocoder is None and theirs.vocoder is not None and (not taken or mine.wavenet is not None):
+        config = replace(config, vocoder=theirs.vocoder, vocoding=theirs.vocoding)
+        voice = replace(voice, vocoder=base.vocoder)
+        taken.append("vocoder")
+    if taken:
+        kind = " and ".join(taken)
     else:
         raise InputError(f"{folder}: this voice has no model that the other folders lack; leave it out")
     # A voice that was trained on other recordings has kept none of these; one that shares some has seen the rest.

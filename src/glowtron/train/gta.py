@@ -15,7 +15,7 @@ from accelerate.utils import send_to_device
 from torch import Tensor
 
 from glowtron.checkpoint import load_voice
-from glowtron.config import AcousticConfig, FastSpeech2Run, VocoderRun
+from glowtron.config import AcousticConfig, FastSpeech2Run, VocoderRun, WaveNetRun
 from glowtron.data.dataset import AcousticBatch, AcousticDataset, collate_acoustic
 from glowtron.data.durations import read_alignments_of
 from glowtron.data.manifest import Clip
@@ -28,6 +28,7 @@ from glowtron.models.gta import synthesize_aligned
 from glowtron.models.tacotron2 import Tacotron2, Tacotron2Output, sequence_mask
 from glowtron.models.tacotron2_loss import symbols_of_steps
 from glowtron.models.waveglow import WaveGlow
+from glowtron.models.wavenet import WaveNet
 from glowtron.text.frontend import make_frontend
 from glowtron.train.export import load_run
 from glowtron.train.schedule import step_seed
@@ -65,7 +66,7 @@ def load_acoustic(source: Path) -> Acoustic:
     trained = load_run(source)
     if not isinstance(trained.model, Tacotron2):
         raise InputError(f"{source}: is the run of a {trained.config.type}; give that of a Tacotron 2")
-    assert not isinstance(trained.config, VocoderRun | FastSpeech2Run)
+    assert not isinstance(trained.config, VocoderRun | WaveNetRun | FastSpeech2Run)
     config = trained.config
     return Acoustic(config.acoustic, trained.model, config.monotonic)
 
@@ -88,9 +89,9 @@ def _load(source: Path) -> tuple[AcousticConfig, Tacotron2 | FastSpeech2]:
             raise InputError(f"{source}: has no acoustic model; give a voice or a run that has one")
         return voice.config.acoustic, voice.acoustic
     trained = load_run(source)
-    if isinstance(trained.config, VocoderRun):
+    if isinstance(trained.config, VocoderRun | WaveNetRun):
         raise InputError(f"{source}: is the run of a vocoder; give that of an acoustic model")
-    assert not isinstance(trained.model, WaveGlow)
+    assert not isinstance(trained.model, WaveGlow | WaveNet)
     return trained.config.acoustic, trained.model
 
 

@@ -9,13 +9,24 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from glowtron.checkpoint import load_voice
-from glowtron.config import AcousticConfig, AcousticRun, FastSpeech2Run, RunConfig, VocoderRun, WaveGlowConfig, to_dict
+from glowtron.checkpoint import load_voice, wavenet_config, wavenet_file
+from glowtron.config import (
+    AcousticConfig,
+    AcousticRun,
+    FastSpeech2Run,
+    RunConfig,
+    VocoderRun,
+    WaveGlowConfig,
+    WaveNetConfig,
+    WaveNetRun,
+    to_dict,
+)
 from glowtron.errors import InputError, nearest
 from glowtron.files import sha256
 from glowtron.models.fastspeech2 import FastSpeech2
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
+from glowtron.models.wavenet import WaveNet
 from glowtron.train import checkpoints
 from glowtron.train.export import load_run
 from glowtron.train.run_dir import differences
@@ -29,8 +40,8 @@ _MOST_NAMED = 6
 class Source(NamedTuple):
     """A model that is there already."""
 
-    config: AcousticConfig | WaveGlowConfig
-    model: Tacotron2 | FastSpeech2 | WaveGlow
+    config: AcousticConfig | WaveGlowConfig | WaveNetConfig
+    model: Tacotron2 | FastSpeech2 | WaveGlow | WaveNet
     """On CPU, in evaluation mode."""
     files: list[Path]
     """Its weights."""
@@ -49,19 +60,21 @@ def read_source(folder: Path, kind: str) -> Source:
             raise InputError(f"{folder}: is a run of kind '{trained.config.type}'; a {kind} model needs one of its own")
         checkpoint = checkpoints.folder(folder, trained.step)
         files = [path for name in ("model", "average") if (path := checkpoint / f"{name}.safetensors").exists()]
-        config = trained.config.vocoder if isinstance(trained.config, VocoderRun) else trained.config.acoustic
-        return Source(config, trained.model, files)
+        return Source(_model_config(trained.config), trained.model, files)
     voice = load_voice(folder)
     if voice.acoustic is not None and _kind(voice.acoustic) == kind and voice.config.acoustic is not None:
         return Source(voice.config.acoustic, voice.acoustic, [folder / ACOUSTIC])
     if kind == "vocoder" and voice.vocoder is not None and isinstance(voice.config.vocoder, WaveGlowConfig):
         return Source(voice.config.vocoder, voice.vocoder, [vocoder_folder(folder, read_voice_file(folder)) / VOCODER])
+    sizes = wavenet_config(voice.config)
+    if kind == "wavenet" and voice.wavenet is not None and sizes is not None:
+        return Source(sizes, voice.wavenet, [folder / wavenet_file(voice.config)])
     raise InputError(f"{folder}: this voice has no {kind} model with weights; give one that has")
 
 
 def _kind(model: nn.Module) -> str:
     """The kind of run that trains such a model."""
-    kinds = {Tacotron2: "acoustic", FastSpeech2: "fastspeech2", WaveGlow: "vocoder"}
+    kinds = {Tacotron2: "acoustic", FastSpeech2: "fastspeech2", WaveGlow: "vocoder", WaveNet: "wavenet"}
     return next(kind for type_, kind in kinds.items() if isinstance(model, type_))
 
 
@@ -80,7 +93,7 @@ class InitFrom(NamedTuple):
         for a source that cannot be read, for a prefix of nothing, and for tensors of other shapes, unless they are
         under `reinit`.
         """
-        assert isinstance(config, AcousticRun | FastSpeech2Run | VocoderRun)
+        assert isinstance(config, AcousticRun | FastSpeech2Run | VocoderRun | WaveNetRun)
         source = read_source(self.folder, config.type)
         fresh = model.state_dict()
         theirs = _unfolded(source).state_dict()
@@ -105,12 +118,20 @@ class InitFrom(NamedTuple):
         }
 
 
-def _model_config(config: AcousticRun | FastSpeech2Run | VocoderRun) -> AcousticConfig | WaveGlowConfig:
-    return config.vocoder if isinstance(config, VocoderRun) else config.acoustic
+def _model_config(config: RunConfig) -> AcousticConfig | WaveGlowConfig | WaveNetConfig:
+    if isinstance(config, VocoderRun):
+        return config.vocoder
+    return config.wavenet if isinstance(config, WaveNetRun) else config.acoustic
 
 
 def _unfolded(source: Source) -> nn.Module:
     """The model with the parameters that are trained: a voice's vocoder has its weight norm folded into its weights."""
+    if isinstance(source.model, WaveNet):
+        assert isinstance(source.config, WaveNetConfig)
+        with torch.random.fork_rng(devices=[]):
+            wavenet = WaveNet(source.config)
+        wavenet.load_state_dict(source.model.state_dict())
+        return wavenet
     if not isinstance(source.model, WaveGlow):
         return source.model
     assert isinstance(source.config, WaveGlowConfig)

@@ -41,9 +41,10 @@ def recipe(kind: Kind, name_or_path: str | Path, changes: Iterable[str] = ()) ->
             f"no file and no shipped recipe is called '{name_or_path}'{nearest(str(name_or_path), names())}"
         )
     value = _object(text, str(name_or_path))
-    if value.get("type", kind) != kind:
+    given = value.get("type", kind)
+    if given != kind and (kind, given) != ("vocoder", "wavenet"):
         raise InputError(f"{name_or_path} is for `train {value['type']}`, not for `train {kind}`")
-    target = run_class(kind)
+    target = run_class(given)
     value, former = with_present_names(value)
     _warn_of(former, str(name_or_path))
     config: RunConfig = configuration.from_dict(value, target, str(name_or_path))

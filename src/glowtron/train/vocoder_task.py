@@ -101,7 +101,32 @@ class SoundLosses(NamedTuple):
     """Mean absolute difference of the discriminator's features."""
 
 
-class VocoderTask(ClipTask):
+class LearntMels(ClipTask):
+    """What tasks of vocoders share: the mels that they learn from, the recordings' own or given ones."""
+
+    mels: PrecomputedMels | None
+
+    def fault(self, clip: Clip) -> str:
+        if self.mels is None:
+            return ""
+        if clip not in self.mels:
+            return "no mel of it is given"
+        self.mel(clip)  # A file that does not fit is named now, not after an hour.
+        return ""
+
+    def mel(self, clip: Clip) -> NDArray[np.float32]:
+        """The mel (T, M) that the model learns from."""
+        own = self.cache.entry(clip).mel
+        return own if self.mels is None else self.mels.mel(clip, len(own))
+
+    def data(self) -> Mapping[str, Any]:
+        if self.mels is None:
+            return super().data()
+        digest = self.mels.sha256([*self.clips, *self.validation_clips])
+        return {**super().data(), "left_out": self.left_out, "mels": digest}
+
+
+class VocoderTask(LearntMels):
     """WaveGlow on segments of recordings.
 
     `mels` replaces the recordings' own mels, in validation too. Clips that have none there are left out.
@@ -139,25 +164,6 @@ class VocoderTask(ClipTask):
 
     def collate(self, items: Sequence[VocoderBatch]) -> VocoderBatch:
         return collate_vocoder(items)
-
-    def fault(self, clip: Clip) -> str:
-        if self.mels is None:
-            return ""
-        if clip not in self.mels:
-            return "no mel of it is given"
-        self.mel(clip)  # A file that does not fit is named now, not after an hour.
-        return ""
-
-    def mel(self, clip: Clip) -> NDArray[np.float32]:
-        """The mel (T, M) that the model learns from."""
-        own = self.cache.entry(clip).mel
-        return own if self.mels is None else self.mels.mel(clip, len(own))
-
-    def data(self) -> Mapping[str, Any]:
-        if self.mels is None:
-            return super().data()
-        digest = self.mels.sha256([*self.clips, *self.validation_clips])
-        return {**super().data(), "left_out": self.left_out, "mels": digest}
 
     def validation_order(self) -> Iterable[list[Key]]:
         """The same segments of every clip each time."""
