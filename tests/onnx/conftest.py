@@ -9,7 +9,7 @@ import torch
 
 from conftest import random_voice
 from glowtron.checkpoint import save_voice
-from glowtron.config import DecodingOptions, GroupingConfig, WaveGlowConfig, WaveNetConfig
+from glowtron.config import DecodingOptions, GroupingConfig, WaveGlowConfig, WNConfig
 from test_fastspeech2_voice import folder as parallel
 
 __all__ = ["parallel", "published"]
@@ -20,7 +20,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Attends softly, squeezes samples into groups, stops by itself or at 60 frames, in half precision."""
     vocoder = WaveGlowConfig(
         analysis=GroupingConfig(upsample_kernel=512),
-        wavenet=WaveNetConfig(n_layers=2, n_channels=8),
+        wavenet=WNConfig(n_layers=2, n_channels=8),
         n_flows=4,
         early_every=2,
         speakers=("ann", "bob"),

@@ -166,8 +166,10 @@ class ExportedVoice:
             n_frames = mel.size(2).at_least(config.mel.n_fft // 2 // config.mel.hop_length + 1)
             turns = noise.uniform("vocoder_noise", [mel.size(0), config.mel.n_fft // 2 + 1, n_frames])
             return griffin_lim.generate(graph, config, mel, turns)
-        if config is None or self._vocoder is None:
-            raise InputError(f"voice '{self.config.name}' has no vocoder; import one, or export --form parts")
+        if not isinstance(config, WaveGlowConfig) or self._vocoder is None:
+            raise InputError(
+                f"voice '{self.config.name}' has no vocoder that ONNX can run; import one, or export --form parts"
+            )
         n_groups = mel.size(2) * config.mel.hop_length / config.n_channels
         z = noise.normal("vocoder_noise", [mel.size(0), config.n_channels, n_groups]) * self.config.vocoding.sigma
         who = speaker if config.n_speakers > 1 else None
@@ -297,7 +299,7 @@ def export_onnx(source: Path, folder: Path, form: Form = "whole", options: Graph
         if voice.config.acoustic is not None:
             files["acoustic.onnx"] = acoustic_graph(voice).model(voice.metadata)
             files |= _symbol_files(voice.config)
-        if voice.config.vocoder is not None:
+        if isinstance(voice.config.vocoder, WaveGlowConfig | GriffinLimConfig):
             files["vocoder.onnx"] = vocoder_graph(voice).model(voice.metadata)
     for name, data in files.items():
         write_bytes(folder / name, data)
