@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
@@ -100,6 +101,8 @@ def bench() -> None:
       glowtron bench stream --seconds 60
       glowtron bench batch --texts 1000
     """
+    if os.name != "posix":
+        raise InputError("glowtron bench forks the processes that it measures, which Linux and macOS can")
 
 
 voice_option = model_option(
