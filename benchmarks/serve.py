@@ -1,4 +1,4 @@
-r"""Measure `glowtron serve` over loopback: first sound, many clients, too many clients, a long day, and Piper beside it.
+r"""Measure `glowtron serve` over loopback: first sound, many clients, too many of them, a long day, Piper beside it.
 
     python benchmarks/serve.py first-sound
     python benchmarks/serve.py clients --clients 8
