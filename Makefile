@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 SENTENCE := The quick brown fox jumps over the lazy dog, and a new voice says so out loud.
 
-.PHONY: demo test test-all lint types layers docs bench clean
+.PHONY: demo test test-all lint types layers docs bench clients clean
 
 demo: .venv/.core
 	$(BIN)/glowtron say "$(SENTENCE)" -o demo.wav
@@ -31,8 +31,11 @@ docs: .venv/.dev
 bench: .venv/.core
 	$(BIN)/python benchmarks/write_docs.py
 
+# Programs that speak through `glowtron serve`, for tests/serve/test_clients.py; they need Python 3.12 or newer.
+clients: .venv-clients/.done
+
 clean:
-	rm -rf .venv build dist demo.wav
+	rm -rf .venv .venv-clients build dist demo.wav
 
 # A stamp a kind of set-up, renewed when what to install has changed.
 KERNEL := hatch_build.py $(wildcard src/glowtron/engines/*.[ch])
@@ -46,4 +49,10 @@ KERNEL := hatch_build.py $(wildcard src/glowtron/engines/*.[ch])
 .venv/.dev: pyproject.toml constraints.txt instruments.txt $(KERNEL) | .venv/.core
 	$(PIP) --editable '.[dev]'
 	$(PIP) --no-deps --requirement instruments.txt
+	touch $@
+
+.venv-clients/.done: tests/serve/clients/requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 12) else "The clients need Python 3.12 or newer; choose one with: make clients PYTHON=python3.12")'
+	test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/python -m pip --disable-pip-version-check install --quiet --requirement tests/serve/clients/requirements.txt
 	touch $@
