@@ -108,7 +108,7 @@ def test_importing(monkeypatch):
 
 def test_every_command_shown_is_tried_here():
     shown = {line.split()[1] for line in commands("")}
-    assert shown == {"say", "vocode", "voices", "train", "import", "align", "export", "prepare", "book"}
+    assert shown == {"say", "vocode", "voices", "train", "import", "align", "export", "prepare", "book", "serve"}
 
 
 def test_links_lead_somewhere():

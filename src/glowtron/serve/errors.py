@@ -19,7 +19,8 @@ class ApiError(Exception):
         headers: dict[str, str] | None = None,
     ) -> None:
         """status: of HTTP. message: what is wrong and how to mend it. param: the field of the request that is wrong."""
-        super().__init__(message)
+        # What a client sent may hold half a surrogate pair, which no answer can.
+        super().__init__(message.encode("utf-8", "replace").decode("utf-8"))
         self.status, self.param, self.code, self.type = status, param, code, type
         self.headers = headers or {}
 

@@ -132,20 +132,38 @@ def _config(app: Any, settings: ServerSettings, workers: int = 1) -> uvicorn.Con
 
 
 class ImpatientProtocol(H11Protocol):
-    """HTTP/1.1 that hangs up on who connects and sends no whole head in time: uvicorn would wait for ever."""
+    """HTTP/1.1 that hangs up on who sends no whole head in time, first or later: uvicorn would wait for ever."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
         super().connection_made(transport)
-        self._deadline = self.loop.call_later(HEAD_TIMEOUT_S, self._hang_up)
+        self._deadline: asyncio.TimerHandle | None = self.loop.call_later(HEAD_TIMEOUT_S, self._hang_up)
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`."""
+        if self._is_between_requests and self._deadline is None:
+            self._deadline = self.loop.call_later(HEAD_TIMEOUT_S, self._hang_up)
+        super().data_received(data)
+        if not self._is_between_requests:
+            self._forget_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
-        self._deadline.cancel()
+        self._forget_deadline()
         super().connection_lost(exc)
 
+    @property
+    def _is_between_requests(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
     def _hang_up(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
+        self._deadline = None
+        if self._is_between_requests and not self.transport.is_closing():
             self.transport.close()
 
 

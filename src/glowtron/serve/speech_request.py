@@ -76,6 +76,8 @@ def _text(body: dict[str, Any], settings: ServerSettings) -> str:
     text = body.get("input")
     if not isinstance(text, str):
         raise ApiError(400, "input must be the text to speak", param="input", code="missing_required_parameter")
+    # JSON may name half a surrogate pair, which nothing could write into captions or errors.
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if len(text) > settings.max_chars:
         message = f"input has {len(text)} characters and {settings.max_chars} are allowed; send it in parts"
         raise ApiError(413, message, param="input", code="string_above_max_length")
