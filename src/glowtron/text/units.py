@@ -312,6 +312,7 @@ _FIGURES_PLURAL = re.compile(
     r"(?<![\w.,])([0-9]{1,5})'?s\b(?<![0-9]0s)(?<![0-9]0's)|(?<![\w.,])(100{0,3})s(?=[ ]of\b)|(?<![\w.,])([2-9]00)s\b"
 )
 _PRESSURE = re.compile(r"\b(?:[Bb]lood pressure|BP|[Pp]ressure|systolic|hypertension)\b")
+_VERSION_BEFORE = re.compile(r"\b(?:Windows|iOS|Python|Android|versions?|grades?|Grades?)[ ]$")
 _TIME_SIGNATURE = re.compile(r"[ -](?:time|meter|metre|signature|beat|measure|bars?|rhythm|vision|hindsight)\b")
 _PAGE_BEFORE = re.compile(
     r"(?:\b(?:[Pp]ages?|[Ss]lide|[Pp]art|[Ss]tep|[Cc]hapter|[Ee]pisode|[Tt]hread|[Pp]hase|[Dd]ay|[Tt]rack"
@@ -476,6 +477,7 @@ def _plural_figures(match: re.Match[str]) -> str:
 def _slashed(match: re.Match[str], top: str, bottom: str) -> str | None:
     """Reading of two numbers at a slash that are no fraction: a pressure, a rating, a score, a page."""
     before = match.string[max(0, match.start() - 40) : match.start()]
+    worded = before.lower() != before.upper()  # Looked for first: most rules ask for a word before.
     if (top, bottom) in (("24", "7"), ("9", "11"), ("7", "11")) and not before.endswith(("=", "+ ", "- ")):
         return f"{spoken(top)} {spoken(bottom)}"
     if _TIME_SIGNATURE.match(match.string, match.end()) or (top == bottom and bottom in ("2", "3", "4", "20", "50")):
@@ -484,13 +486,11 @@ def _slashed(match: re.Match[str], top: str, bottom: str) -> str | None:
         return f"{spoken(top)} {spoken(bottom)}"
     if "." in top:
         return f"{spoken(top)} out of {spoken(bottom)}"
-    if int(bottom) == int(top) + 1 and re.search(
-        r"\b(?:Windows|iOS|Python|Android|versions?|grades?|Grades?)[ ]$", before
-    ):
+    if worded and int(bottom) == int(top) + 1 and _VERSION_BEFORE.search(before):
         return f"{spoken(top)} {spoken(bottom)}"
     if top == bottom != "1":
         return f"{spoken(top)} out of {spoken(bottom)}"
-    if _PRESSURE.search(before):
+    if worded and _PRESSURE.search(before):
         return f"{pairs(int(top))} over {pairs(int(bottom))}"
     if match.string.startswith((" mmHg", "mmHg", " mm Hg"), match.end()) or (
         60 <= int(top) <= 260 and 30 <= int(bottom) <= 160 and int(top) > int(bottom) + 9 and int(bottom) % 10 != 0
@@ -499,7 +499,7 @@ def _slashed(match: re.Match[str], top: str, bottom: str) -> str | None:
     if _PAGE_BEFORE.search(before) and int(top) <= int(bottom):
         return f"{spoken(top)} of {spoken(bottom)}"
     of = match.string.startswith((" of", "ths", "th"), match.end()) or match[0][-1].isalpha()
-    rated = _RATED.search(before) or _POINTS.match(match.string, match.end())
+    rated = (worded and _RATED.search(before)) or _POINTS.match(match.string, match.end())
     if (
         not of
         and int(top) <= int(bottom)
