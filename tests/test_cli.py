@@ -27,6 +27,7 @@ from glowtron.audio import FILE_FORMATS, AudioEncoder
 from glowtron.cli import glowtron as command
 from glowtron.cli import main, parameter_flags, with_flags
 from glowtron.cli.jobs import FORMATS
+from glowtron.cli.options import RENAMED_OPTIONS, with_new_names
 from glowtron.train.recipe import names
 
 GLOWTRON = [sys.executable, "-m", "glowtron"]
@@ -690,3 +691,24 @@ def test_errors_of_the_library_speak_in_flags_on_the_command_line():
         "--set sigma=2: give --set training.precision=bf16"
     )
     assert with_flags("make them with `glowtron align`") == "make them with `glowtron align`"
+
+
+def all_options(group):
+    """Names of options of a command and its subcommands."""
+    for one in group.params:
+        yield from one.opts
+    for inner in group.commands.values() if isinstance(group, click.Group) else ():
+        yield from all_options(inner)
+
+
+@pytest.mark.parametrize(
+    ("name", "former", "present"),
+    [(name, *pair) for name, options in RENAMED_OPTIONS.items() for pair in options.items()],
+)
+def test_former_options_work_for_a_release_with_a_warning(name, former, present, capsys):
+    options = set(all_options(command.commands[name]))
+    assert present in options and former not in options
+    assert with_new_names(name, ["x", former, f"{former}=2", "--", former]) == [
+        "x", present, f"{present}=2", "--", former
+    ]  # fmt: skip
+    assert capsys.readouterr().err == 2 * f"glowtron: warning: {former} is called {present} now\n"
