@@ -155,13 +155,13 @@ def test_a_corpus_elsewhere_is_linked_and_never_written(packed, tmp_path):
 
 def test_a_part_is_refused_unless_it_is_meant(packed, tmp_path):
     digest = md5(packed.read_bytes())
-    refused(lambda: prepare_ljspeech(tmp_path / "x", archive=packed, md5=digest), "21 clips", "13,100", "--partial")
+    refused(lambda: prepare_ljspeech(tmp_path / "x", archive=packed, md5=digest), "21 clips", "13,100", "`partial`")
     assert not (tmp_path / "x" / "filelists").exists()
 
 
 def test_faults_are_named(packed, tmp_path):
     x = tmp_path / "x"
-    refused(lambda: prepare_ljspeech(x, archive=packed), "small.tar.bz2", "MD5", "--md5")
+    refused(lambda: prepare_ljspeech(x, archive=packed), "small.tar.bz2", "MD5", "`md5`")
     refused(lambda: prepare_ljspeech(x, archive=tmp_path / "gone"), "gone", "No such file")
     refused(lambda: prepare_ljspeech(x, archive=packed, source=x), "give one of them")
     refused(lambda: prepare_ljspeech(x, source=tmp_path / "gone"), "gone", "metadata.csv")
@@ -196,7 +196,7 @@ class TestKilled:
         return snapshot(folder)
 
     def start(self, served, folder):
-        command = ["prepare", "ljspeech", folder, "--url", served.url, "--md5", md5(served.data), "--partial"]
+        command = ["prepare", "ljspeech", folder, "--url", served.url, "`md5`", md5(served.data), "--partial"]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         code = [sys.executable, "-m", "glowtron"]
         return subprocess.Popen([*code, *map(str, command)], env=environment, stderr=subprocess.DEVNULL)
@@ -235,7 +235,7 @@ def run(*arguments):
 
 def test_the_command(packed, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    given = ["--archive", packed, "--md5", md5(packed.read_bytes()), "--partial"]
+    given = ["--archive", packed, "`md5`", md5(packed.read_bytes()), "--partial"]
     assert run("prepare", "ljspeech", "data", *given) == 0
     out = capsys.readouterr().out
     assert "data/LJSpeech-1.1: 21 clips with their mels\ndata/filelists: 15 lists; validation" in out

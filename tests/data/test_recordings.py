@@ -55,7 +55,7 @@ def test_texts_lie_beside_recordings(tmp_path):
 
 def test_a_corpus_in_ljspeech_s_layout(tmp_path):
     write(tmp_path, {"metadata.csv": "x.1|No. 1|Number one\ny|Two|\n", "wavs/x.1.flac": "", "wavs/z.wav": ""})
-    fails(lambda: find_recordings(tmp_path), "metadata.csv, line 2", "no recording 'y'", "--partial")
+    fails(lambda: find_recordings(tmp_path), "metadata.csv, line 2", "no recording 'y'", "`partial`")
     assert find_recordings(tmp_path, partial=True) == [
         Recording("x.1", tmp_path / "wavs" / "x.1.flac", "No. 1", "Number one", "speaker"),
         Recording("y", None, "Two", "Two", "speaker"),
@@ -171,14 +171,14 @@ def test_links_to_folders_are_followed_once(tmp_path):
 def test_speakers_in_the_third_column_are_not_read_as_texts(tmp_path):
     write(tmp_path, {"metadata.csv": "a|One|ann\nb|One|bob\nc|One|ann\nd|One|bob\n"})
     write(tmp_path, {f"{c}.wav": "" for c in "abcd"})
-    fails(lambda: find_recordings(tmp_path), "metadata.csv", "speakers", "--columns")
+    fails(lambda: find_recordings(tmp_path), "metadata.csv", "speakers", "`columns`")
     assert [one.speaker for one in find_recordings(tmp_path, columns="id|text|speaker")] == ["ann", "bob", "ann", "bob"]
 
 
 def test_texts_in_the_third_column_are_not_read_as_speakers(tmp_path):
     write(tmp_path, {"t.txt": "".join(f"{c}|No. {c}|Number {c}\n" for c in "abcd")})
     write(tmp_path, {f"{c}.wav": "" for c in "abcd"})
-    fails(lambda: find_recordings(tmp_path, transcript=tmp_path / "t.txt"), "t.txt", "texts", "--columns")
+    fails(lambda: find_recordings(tmp_path, transcript=tmp_path / "t.txt"), "t.txt", "texts", "`columns`")
     found = find_recordings(tmp_path, transcript=tmp_path / "t.txt", columns="id|text|normalised")
     assert [one.text for one in found] == ["Number a", "Number b", "Number c", "Number d"]
 
@@ -189,7 +189,7 @@ def test_texts_in_the_third_column_are_not_read_as_speakers(tmp_path):
         ("", ["empty"]),
         ("a,x\n", ["line 1", "no '|'", "id|text"]),
         ("a|x\nb\n", ["line 2", "1 columns", "id|text"]),
-        ("a|b|c|d\n", ["line 1", "4 columns", "--columns"]),
+        ("a|b|c|d\n", ["line 1", "4 columns", "`columns`"]),
         ("|x\n", ["line 1", "id is empty"]),
         ("a|x\na.wav|y\n", ["line 2", "'a.wav' was there before, in line 1"]),
         (f"{'x' * 300}|a\n", ["line 1", "no recording"]),

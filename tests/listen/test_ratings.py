@@ -132,7 +132,7 @@ def test_p808(tmp_path):
 def test_patterns_are_checked(tmp_path, pattern):
     path = tmp_path / "mushra.csv"
     path.write_text(MUSHRA)
-    with pytest.raises(InputError, match="--pattern"):
+    with pytest.raises(InputError, match="`pattern`"):
         import_ratings([path], None, pattern)
 
 

@@ -108,7 +108,7 @@ def test_control_c_leaves_a_checkpoint_and_says_how_to_go_on(uninterrupted, tmp_
     saved = checkpoints.steps(run)[-1]
     assert 6 <= saved < 20
     assert out.strip() == f"Outcome(step={saved}, finished=False, ended_by='Ctrl-C')"
-    assert f"stopped after step {saved}, checkpoint written; give the same command to go on (--run {run})" in err
+    assert f"stopped after step {saved}, checkpoint written; the same run goes on from {run}" in err
     assert "Traceback" not in err
     train(Toy(), run, device="cpu", quiet=True)
     assert_same(run, uninterrupted)

@@ -188,7 +188,7 @@ def test_a_report_has_a_figure_or_a_reason_in_every_row(whole, tmp_path):
         "| convergence: criterion | none was given |",
         "| configuration: precision | auto |",
         "| hours: to target | no target was given |",
-        "| scaling | not measured: no run of one process was given to compare with (--single) |",
+        "| scaling | not measured: no run of one process was given to compare with (`single`) |",
         "| stability: runs finished | 1 |",
     ):
         assert row in table

@@ -211,12 +211,12 @@ def report(
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="RATINGS.csv", required=True)
 @click.option(
-    "--from", "source", type=click.Choice(["webmushra", "p808"]), help="Whose files.  [default: by their heads]"
+    "--from", "layout", type=click.Choice(["webmushra", "p808"]), help="Whose files.  [default: by their heads]"
 )
 @click.option(
     "--pattern", metavar="REGEX", help="Groups `system` and `item` in names of clips, where no column tells them."
 )
-def import_(files: tuple[str, ...], output: str, source: str | None, pattern: str | None) -> None:
+def import_(files: tuple[str, ...], output: str, layout: str | None, pattern: str | None) -> None:
     """Turn results of webMUSHRA or of the P.808 toolkit into a table of ratings. Names of participants are dropped.
 
     \b
@@ -227,7 +227,7 @@ def import_(files: tuple[str, ...], output: str, source: str | None, pattern: st
     from glowtron.listen.imports import import_ratings
     from glowtron.listen.ratings import write_ratings
 
-    ratings = import_ratings([Path(file) for file in files], source, pattern)
+    ratings = import_ratings([Path(file) for file in files], layout, pattern)
     write_ratings(Path(output), ratings)
     click.echo(f"{output}: {len(ratings)} ratings of {len({rating.rater for rating in ratings})} raters")
 

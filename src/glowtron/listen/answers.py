@@ -28,7 +28,7 @@ class Collected(NamedTuple):
 def check_about(value: Any) -> dict[str, Any]:
     """What raters may say of themselves. Raises InputError for anything else."""
     if not isinstance(value, dict) or set(value) - {"device", "native"}:
-        raise InputError("about: give `device` and `native`, or nothing")
+        raise InputError("about: give device and native, or nothing")
     if value.get("device", DEVICES[0]) not in DEVICES:
         raise InputError(f"about: device is one of {', '.join(DEVICES)}")
     if not isinstance(value.get("native", True), bool):

@@ -82,9 +82,9 @@ def _splitter(pattern: str | None) -> Splitter | None:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise InputError(f"--pattern: not a regular expression: {error}") from error
+        raise InputError(f"`pattern`: not a regular expression: {error}") from error
     if {"system", "item"} - set(compiled.groupindex):
-        raise InputError("--pattern needs the groups (?P<system>...) and (?P<item>...)")
+        raise InputError("`pattern` needs the groups (?P<system>...) and (?P<item>...)")
 
     def split(name: str, where: str) -> _Parts:
         match = compiled.search(name)
@@ -209,5 +209,5 @@ def _clip(name: str, system: str, split: Splitter | None, where: str) -> _Parts:
     if system:
         return _Parts(system, stem.replace(system, "").strip("_-. ") or stem)
     if len(parts) < 2 or not parts[-2]:
-        raise InputError(f"{where}: '{name}' does not tell its system; give --pattern")
+        raise InputError(f"{where}: '{name}' does not tell its system; give `pattern`")
     return _Parts(parts[-2], stem)

@@ -216,11 +216,11 @@ def _check(method: Method, settings: Settings, systems: Sequence[str], items: Se
         if name is not None and name not in systems:
             raise InputError(f"{option} '{name}' is no system of this test; systems: {', '.join(systems)}")
     if method.open_reference and settings.reference is None:
-        raise InputError(f"{method.name} needs a reference: the system that holds the recordings; see --reference")
+        raise InputError(f"{method.name} needs a reference: the system that holds the recordings; see `reference`")
     if settings.reference is not None and not method.open_reference:
-        raise InputError(f"{method.name} has no open reference; leave --reference out, or choose the method mushra")
+        raise InputError(f"{method.name} has no open reference; leave `reference` out, or choose the method mushra")
     if settings.against is not None and method.kind != "pair":
-        raise InputError(f"--against is for methods of pairs (cmos, ab), not for {method.name}")
+        raise InputError(f"`against` is for methods of pairs (cmos, ab), not for {method.name}")
     n_shown = len(systems) + (len(_ANCHORS) if method.open_reference and settings.anchors else 0)
     if method.kind == "page" and n_shown > MOST_STIMULI:
         raise InputError(f"{n_shown} clips on one page are too many to judge; MUSHRA has {MOST_STIMULI} at most")

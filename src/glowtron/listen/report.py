@@ -76,7 +76,7 @@ class Source:
             if not found.low <= rating.value <= found.high:
                 raise InputError(
                     f"row {number}: {rating.value:g} is not on the scale of {method}, {found.low:g} to {found.high:g}; "
-                    "choose another --method"
+                    "choose another `method`"
                 )
             if (found.kind == "pair") != bool(rating.against):
                 raise InputError(f"row {number}: methods of pairs, and they alone, need the column `against`")

@@ -160,7 +160,7 @@ def serve(test: ListeningTest, store: Store, host: str, port: int, ready: Callab
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family)
     except OSError as error:
-        raise InputError(f"{host}:{port}: cannot be listened on: {error.strerror}; choose another --port") from error
+        raise InputError(f"{host}:{port}: cannot be listened on: {error.strerror}; choose another `port`") from error
     place = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/"
     # No access log: it would keep addresses.
     config = uvicorn.Config(make_app(test, store), log_level="warning", access_log=False, server_header=False)

@@ -90,7 +90,7 @@ class Store:
         try:
             self._engine = sql.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
         except (SQLAlchemyError, ImportError, ValueError) as error:
-            raise InputError(f"--database {_without_password(url)}: {error}; give a URL such as {_EXAMPLE}") from error
+            raise InputError(f"`database` {_without_password(url)}: {error}; give a URL such as {_EXAMPLE}") from error
         if self._engine.dialect.name == "sqlite":
             sql.event.listen(self._engine, "connect", _prepare_sqlite)
         try:

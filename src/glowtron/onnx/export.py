@@ -107,7 +107,7 @@ class ExportedVoice:
         """Symbols to mels. Raises InputError if the voice has no acoustic model."""
         config = self.config.acoustic
         if config is None or self._acoustic is None:
-            raise InputError(f"voice '{self.config.name}' has no acoustic model; import one, or export --form parts")
+            raise InputError(f"voice '{self.config.name}' has no acoustic model; import one, or export `form` parts")
         limit = graph.constant(np.array([self.config.decoding.max_frames]))
         if isinstance(config.model, FastSpeech2Config):
             return self._fastspeech2(graph, config.model, ids, lengths, speaker, controls, noise, limit)
@@ -168,7 +168,7 @@ class ExportedVoice:
             return griffin_lim.generate(graph, config, mel, turns)
         if not isinstance(config, WaveGlowConfig) or self._vocoder is None:
             raise InputError(
-                f"voice '{self.config.name}' has no vocoder that ONNX can run; import one, or export --form parts"
+                f"voice '{self.config.name}' has no vocoder that ONNX can run; import one, or export `form` parts"
             )
         n_groups = mel.size(2) * config.mel.hop_length / config.n_channels
         z = noise.normal("vocoder_noise", [mel.size(0), config.n_channels, n_groups]) * self.config.vocoding.sigma

@@ -60,7 +60,7 @@ def check_can(voice: ExportedVoice) -> None:
     """Raise InputError for a voice that reads other symbols than phones, which the lexicon is made of."""
     config = voice.config.acoustic
     if config is None or not config.text.phonemes:
-        raise InputError(f"voice '{voice.config.name}' reads no phones; sherpa-onnx needs them, choose --form whole")
+        raise InputError(f"voice '{voice.config.name}' reads no phones; sherpa-onnx needs them, choose `form` whole")
 
 
 def tidy(graph: Graph, x: Value) -> Value:

@@ -38,7 +38,7 @@ def find_player(command: str | None = None) -> str:
     if command:
         raise InputError(f"there is no program '{shlex.split(command)[0]}' to play sound")
     names = ", ".join(shlex.split(player)[0] for player in PLAYERS)
-    raise InputError(f"no program to play sound is installed ({names}); install one, or name one by --player")
+    raise InputError(f"no program to play sound is installed ({names}); install one, or name one by `player`")
 
 
 class Loudspeaker:
@@ -97,7 +97,7 @@ def _play(command: str, pieces: Iterable[Audio], stop: Event) -> Played:
             process.kill()
             process.wait()
     if process is not None and process.returncode and not stop.is_set():
-        raise InputError(f"'{shlex.split(command)[0]}' cannot play (exit status {process.returncode}); try --player")
+        raise InputError(f"'{shlex.split(command)[0]}' cannot play (exit status {process.returncode}); try `player`")
     return Played(duration_s, stop.is_set())
 
 

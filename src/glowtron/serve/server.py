@@ -48,7 +48,7 @@ def serve(settings: ServerSettings, workers: int = 1, tell: Callable[[str], obje
     if workers < 1:
         raise InputError(f"workers must be 1 or more, got {workers}")
     if workers > 1 and settings.wyoming:
-        raise InputError("Wyoming is spoken by one process; leave --workers out")
+        raise InputError("Wyoming is spoken by one process; leave `workers` out")
     if settings.wyoming:
         parse_uri(settings.wyoming)  # Before voices are loaded.
     quiet_about_faults()
