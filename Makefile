@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 SENTENCE := The quick brown fox jumps over the lazy dog, and a new voice says so out loud.
 
-.PHONY: demo test test-all lint types layers docs bench clients clean
+.PHONY: demo test test-all lint types layers docs bench clients clean compare
 
 demo: .venv/.core
 	$(BIN)/glowtron say "$(SENTENCE)" -o demo.wav
@@ -33,6 +33,9 @@ bench: .venv/.core
 
 # Programs that speak through `glowtron serve`, for tests/serve/test_clients.py; they need Python 3.12 or newer.
 clients: .venv-clients/.done
+# The page of the voice that ships; DATA names recordings and their speaker as in training: make compare DATA=lj=LJSpeech-1.1
+compare: .venv/.dev
+	$(BIN)/glowtron compare --data "$(DATA)" -o build/compare
 
 clean:
 	rm -rf .venv .venv-clients build dist demo.wav

@@ -17,6 +17,7 @@ from glowtron.cli.align import align
 from glowtron.cli.bench import bench
 from glowtron.cli.book import book
 from glowtron.cli.bulk import bulk
+from glowtron.cli.compare import compare
 from glowtron.cli.evaluate import evaluate
 from glowtron.cli.export import export
 from glowtron.cli.import_ import import_
@@ -99,6 +100,7 @@ for _command in (
     push,
     evaluate,
     listen,
+    compare,
     bench,
 ):
     glowtron.add_command(_command)

@@ -127,7 +127,7 @@ def make_test(
             clips[name] = [_low_pass(clip, hertz) for clip in clips[settings.reference]]
             anchors.append(name)
         systems += anchors
-    clips, lufs = _one_loudness(clips, settings.loudness_lufs)
+    clips, lufs = one_loudness(clips, settings.loudness_lufs)
     maker = _Maker(method, settings, systems, items, clips, lufs, say)
     partial = partial_of(out)
     try:
@@ -249,7 +249,7 @@ def _read_clips(
     return {system: [clip.resample(rate) for clip in own] for system, own in clips.items()}
 
 
-def _one_loudness(clips: Mapping[str, list[Audio]], target: float) -> tuple[dict[str, list[Audio]], float]:
+def one_loudness(clips: Mapping[str, list[Audio]], target: float) -> tuple[dict[str, list[Audio]], float]:
     """All clips at one loudness: the target, or less where a peak would leave full scale. Returns it, too."""
     gains = {system: [target - loudness(clip) for clip in own] for system, own in clips.items()}
     peaks = [
@@ -369,7 +369,7 @@ class _Maker:
         for number in range(n):
             clip = self._draw.choice(self.clips[self.systems[0]])
             made = checks.attention_clips(self.method, clip, say, self._draw)
-            made_even, _ = _one_loudness({"": [audio for audio, _ in made]}, self.lufs)
+            made_even, _ = one_loudness({"": [audio for audio, _ in made]}, self.lufs)
             ids = [
                 self._store(f"attention {number} {place}", audio.samples, self.rate)
                 for place, audio in enumerate(made_even[""])
