@@ -135,12 +135,12 @@ def differences(kept: Kept, made: dict[str, NDArray[np.float32]]) -> dict[str, f
 
 
 def tolerance(name: str) -> float:
-    """What rounding on another class of machine may change, of samples in [-1, 1].
+    """What rounding on another class of machine, or by another kernel, may change, of samples in [-1, 1].
 
-    Zen 3 and Zen 4 differ by up to 8e-6 in the sound of `duet`. A Tacotron 2 reads its own frames back, which makes
-    rounding grow: up to 1e-3.
+    Zen 3 and Zen 4 differ by up to 8e-6 in the sound of `duet`, layers in C and in torch by 3e-5. A Tacotron 2 reads
+    its own frames back, which makes rounding grow: up to 1e-3.
     """
-    return 3e-3 if "tacotron2" in name else 3e-5
+    return 3e-3 if "tacotron2" in name else 1e-4
 
 
 def main(arguments: list[str]) -> str | None:
