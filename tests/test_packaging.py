@@ -73,7 +73,7 @@ def extra_of(path: Path) -> str | None:
 
 def _computes_by_torch(place: tuple[str, ...]) -> bool:
     """Whether a file is one of those that torch stands in."""
-    files = ("mel.py", "checkpoint.py", "machine.py", "torch_runtime.py", "vocoders.py")
+    files = ("mel.py", "checkpoint.py", "machine.py", "torch_runtime.py", "vocoders.py", "wavenet.py")
     return place[0] in ("models", "engines", "data", "importers", "bench") or place[-1] in files
 
 

@@ -103,7 +103,9 @@ def test_importing(monkeypatch):
     monkeypatch.setattr(voices, "import_voice", lambda *given, **how: calls.append(given))
     for line in commands("import"):
         assert run(line) == 0
-    assert calls == [([Path("tacotron2.pt"), Path("waveglow.pt")], Path("nvidia"))]
+    assert ([Path("tacotron2.pt"), Path("waveglow.pt")], Path("nvidia")) in calls
+    assert ([Path("wavenet.pth")], Path("wavenet")) in calls
+    assert len(calls) == 2
 
 
 def test_every_command_shown_is_tried_here():

@@ -8,8 +8,8 @@ from torch import Tensor
 from glowtron.config import WNConfig
 from glowtron.engines import train_wavenet
 from glowtron.engines.train_wavenet import TrainingWN
+from glowtron.models.convolution import WeightNormConv
 from glowtron.models.waveglow import WN
-from glowtron.models.weight_norm import WeightNormConv
 
 SIZES = {"n_layers": 3, "n_channels": 8, "dilation_cycle": 2}
 

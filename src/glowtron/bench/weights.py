@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from glowtron.models.convolution import WeightNormConv
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WN, Squeeze, WaveGlow
-from glowtron.models.weight_norm import WeightNormConv
 
 MEL_RMS = 6.0
 """Root mean square of a log-mel of speech."""

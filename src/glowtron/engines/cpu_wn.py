@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from glowtron.engines.products import made_up, make_up
+from glowtron.models.convolution import WeightNormConv
 from glowtron.models.waveglow import WN
-from glowtron.models.weight_norm import WeightNormConv
 
 FEW_VALUES = 400_000
 """Up to so many, laying inputs side by side costs less than calling for one product after the other."""

@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from glowtron.errors import InputError, nearest
+from glowtron.models.convolution import WeightNormConv
 from glowtron.models.waveglow import WN
-from glowtron.models.weight_norm import WeightNormConv
 
 LIBRARY = Path(__file__).with_name("wn.so")
 LEVELS = ("plain", "dotprod", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16")

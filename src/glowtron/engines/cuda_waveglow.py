@@ -21,8 +21,8 @@ from glowtron.engines.cuda_info import Card, choose_on_card, exact_float32, find
 from glowtron.engines.cuda_launches import Fused, Launches, Recorded, Tensors, bucket, find_launches
 from glowtron.engines.hardware import Precision
 from glowtron.engines.waveglow import WaveGlowEngine
+from glowtron.models.convolution import WeightNormConv
 from glowtron.models.waveglow import WN, WaveGlow, inv_conv_inverse
-from glowtron.models.weight_norm import WeightNormConv
 
 SMALLEST = 256
 """Rows to which less is padded: eight frames of one published sound."""

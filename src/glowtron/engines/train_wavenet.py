@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from glowtron.models.convolution import WeightNormConv
 from glowtron.models.waveglow import WN
-from glowtron.models.weight_norm import WeightNormConv
 
 
 class TrainingWN(WN):

@@ -20,9 +20,8 @@ from torch.utils.checkpoint import checkpoint
 
 from glowtron.config import GroupingConfig, LappedConfig, MelConfig, WaveGlowConfig, WNConfig
 from glowtron.errors import InputError
-from glowtron.models.convolution import Convolution
+from glowtron.models.convolution import Convolution, WeightNormConv
 from glowtron.models.mdct import Mdct
-from glowtron.models.weight_norm import WeightNormConv
 
 # Mean and spread of log-mels of speech, so that the conditioning starts near zero mean and unit variance.
 MEL_MEAN, MEL_SPREAD = -5.5, 2.5

@@ -17,9 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glowtron.config import LinearPredictionConfig, PlainSignalConfig, WaveNetConfig
-from glowtron.models.convolution import taps_from_matrix
+from glowtron.models.convolution import WeightNormConv, taps_from_matrix
 from glowtron.models.linear_prediction import LinearPrediction
-from glowtron.models.weight_norm import WeightNormConv
 
 NARROW = 1e-5
 """Share of a component in a level below which its density stands for it: the difference would be rounding noise."""
