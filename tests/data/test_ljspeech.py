@@ -196,7 +196,7 @@ class TestKilled:
         return snapshot(folder)
 
     def start(self, served, folder):
-        command = ["prepare", "ljspeech", folder, "--url", served.url, "`md5`", md5(served.data), "--partial"]
+        command = ["prepare", "ljspeech", folder, "--url", served.url, "--md5", md5(served.data), "--partial"]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         code = [sys.executable, "-m", "glowtron"]
         return subprocess.Popen([*code, *map(str, command)], env=environment, stderr=subprocess.DEVNULL)
@@ -235,7 +235,7 @@ def run(*arguments):
 
 def test_the_command(packed, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    given = ["--archive", packed, "`md5`", md5(packed.read_bytes()), "--partial"]
+    given = ["--archive", packed, "--md5", md5(packed.read_bytes()), "--partial"]
     assert run("prepare", "ljspeech", "data", *given) == 0
     out = capsys.readouterr().out
     assert "data/LJSpeech-1.1: 21 clips with their mels\ndata/filelists: 15 lists; validation" in out

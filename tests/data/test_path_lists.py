@@ -168,7 +168,7 @@ class TestCommands:
     def test_training(self, run, listed, tasks):
         options = ["--run", "run", "--set", "training.validation_clips=1", "--set", "vocoder.wavenet.n_channels=8"]
         status, said = run(
-            *["train", "vocoder", "--config", "compact-vocoder", "--data", listed, "`root`", "corpus/wavs", *options]
+            *["train", "vocoder", "--config", "compact-vocoder", "--data", listed, "--root", "corpus/wavs", *options]
         )
         assert (status, said.err) == (0, "")
         clips = tasks[0].clips + tasks[0].validation_clips
@@ -178,7 +178,7 @@ class TestCommands:
     def test_the_acoustic_model_has_the_list_s_speakers(self, run, listed, tasks, monkeypatch):
         calls = []
         monkeypatch.setattr(import_module("glowtron.cli.train"), "make_task", lambda *given: calls.append(given))
-        given = ["--config", "tacotron2", "--data", listed, "--data", "cat=corpus", "--run", "run", "`root`", "corpus"]
+        given = ["--config", "tacotron2", "--data", listed, "--data", "cat=corpus", "--run", "run", "--root", "corpus"]
         assert run("train", "acoustic", *given)[0] == 0
         ((config, corpora, _),) = calls
         assert config.acoustic.speakers == ("bob", "ann", "cat")
@@ -187,6 +187,6 @@ class TestCommands:
 
     def test_texts_are_asked_for_only_where_they_are_read(self, run, listed, tiny_corpus):
         write(listed, "tiny-1.wav\n")
-        status, said = run("align", listed, "`root`", tiny_corpus / "wavs")
+        status, said = run("align", listed, "--root", tiny_corpus / "wavs")
         assert status == 2
         assert "says nothing of its text" in said.err

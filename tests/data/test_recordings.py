@@ -229,4 +229,4 @@ def test_what_is_no_folder_of_recordings_is_said(tmp_path):
     fails(lambda: find_recordings(tmp_path), "a.txt", "UTF-8")
     (tmp_path / "a.txt").unlink()
     write(tmp_path, {"texts.csv": "a|One\n"})
-    fails(lambda: find_recordings(tmp_path), "none of its 1 recordings has a text", "--transcript", "texts.csv")
+    fails(lambda: find_recordings(tmp_path), "none of its 1 recordings has a text", "`transcript`", "texts.csv")
