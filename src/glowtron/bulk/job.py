@@ -34,7 +34,7 @@ PLAN = "bulk.json"
 
 @dataclass(frozen=True, kw_only=True)
 class BulkSettings:
-    """What decides the bytes of all shards."""
+    """Settings that decide the bytes of all shards."""
 
     voice: str
     options: SynthesisOptions = DEFAULTS
@@ -54,7 +54,7 @@ class BulkSettings:
 
 
 class ShardReport(NamedTuple):
-    """What came of a stretch."""
+    """Result of a stretch."""
 
     name: str
     n_spoken: int
@@ -109,7 +109,7 @@ def _results(executor: Any, stretches: list[Stretch]) -> Iterator[ShardReport]:
 
 
 def _worker(texts: Path, output: Path, settings: BulkSettings, n_workers: int) -> Callable[[Stretch], ShardReport]:
-    """What a process does with stretches."""
+    """The work of a process on stretches."""
     warnings.simplefilter("ignore", FaultWarning)  # A row's faults are told beside it.
     voice = Voice.load(settings.voice, device="cpu")
     voice.runtime.suit_threads()

@@ -111,7 +111,7 @@ def _short(audio: Audio) -> Audio:
 
 
 def _by_vocoder(voice: Voice, name: str, speaker: str, seed: int) -> SynthesisOptions:
-    """How a vocoder is run on a speaker's recording; only some vocoders tell speakers apart."""
+    """Runs a vocoder on a speaker's recording; only some vocoders tell speakers apart."""
     stored = voice.config.vocoder
     known = stored.speakers if isinstance(stored, WaveGlowConfig) and stored.n_speakers > 1 else ()
     return SynthesisOptions(vocoder=name, speaker=speaker if speaker in known else None, seed=seed)  # type: ignore[arg-type]

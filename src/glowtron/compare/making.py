@@ -40,7 +40,7 @@ _LOUDNESS_LUFS = -23.0
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How a comparison is made."""
+    """Settings of a comparison."""
 
     title: str = "Side by side"
     n_clips: int = 10

@@ -119,7 +119,7 @@ def find_kernel(path: Path = LIBRARY, level: int | None = None) -> Found:
 
 
 def address(tensor: Tensor) -> int:
-    """Where a tensor's values begin, one after the other without gaps."""
+    """Address of a tensor's values, one after the other without gaps."""
     assert tensor.is_contiguous()
     return tensor.data_ptr()
 
@@ -220,7 +220,7 @@ class FastWaveNet:
         return max(self.reach + self.config.context_frames, 1)
 
     def _skip_scales(self) -> list[float]:
-        """What each layer's skip output is multiplied by in the sum."""
+        """Factor on each layer's skip output in the sum."""
         n = self.config.n_layers
         if self.config.layout == "2020":
             return [math.sqrt(1 / n)] * n
@@ -284,7 +284,7 @@ class FastWaveNet:
 
 
 class NoiseSource(Protocol):
-    """Where a stream has its noise from."""
+    """Source of a stream's noise."""
 
     def next(self, n_samples: int) -> Noise:
         """Noise of the next samples."""
@@ -448,7 +448,7 @@ class WaveNetStream:
         return signal.T
 
     def _conditioning(self, frame: int, end: int) -> tuple[Tensor, Tensor]:
-        """What the gates have from the mel around a frame, (F, layers, B, gates), and its share in each sample."""
+        """Conditioning of the gates by the mel around a frame, (F, layers, B, gates), and its share in each sample."""
         engine, model, context = self.engine, self.engine.model, self.engine.config.context_frames
         before, after = min(engine.reach, frame), min(engine.reach, end - 1 - frame)
         places = torch.arange(frame - before - context, frame + after + context + 1).clamp(0, end - 1)

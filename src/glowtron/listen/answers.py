@@ -1,4 +1,4 @@
-"""What a listener's browser sends, checked, and turned into ratings by the key."""
+"""Answers of a listener's browser: checked, and turned into ratings by the key."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Collected(NamedTuple):
 
 
 def check_about(value: Any) -> dict[str, Any]:
-    """What raters may say of themselves. Raises InputError for anything else."""
+    """Checks the raters' answers about themselves. Raises InputError for anything else."""
     if not isinstance(value, dict) or set(value) - {"device", "native"}:
         raise InputError("about: give device and native, or nothing")
     if value.get("device", DEVICES[0]) not in DEVICES:

@@ -18,7 +18,7 @@ from glowtron.errors import InputError
 
 
 class Cell(NamedTuple):
-    """What a trial asks: an item, and the systems to hear, in the order in which they are shown."""
+    """Content of a trial: an item, and the systems to hear, in the order in which they are shown."""
 
     item: int
     systems: tuple[int, ...]

@@ -26,7 +26,7 @@ _MOST_RATERS = 2000
 
 
 class Difference(NamedTuple):
-    """How much better one system was than another."""
+    """Difference between two systems."""
 
     better: str
     worse: str
@@ -49,12 +49,12 @@ class Difference(NamedTuple):
 
     @property
     def decided(self) -> bool:
-        """Whether there is a difference, at 5 % over all pairs."""
+        """True if there is a difference, at 5 % over all pairs."""
         return self.p_holm < 0.05
 
     @property
     def equivalent(self) -> bool:
-        """Whether the difference is smaller than the margin, at 5 %."""
+        """True if the difference is smaller than the margin, at 5 %."""
         return self.p_equivalent < 0.05
 
 

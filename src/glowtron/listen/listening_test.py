@@ -27,7 +27,7 @@ class _Strict(BaseModel):
 
 
 class Trial(_Strict):
-    """What is shown at once."""
+    """Clips that are shown at once."""
 
     clips: list[str]
     """Ids, in the order in which they are shown."""
@@ -36,7 +36,7 @@ class Trial(_Strict):
 
 
 class TestFile(_Strict):
-    """What `test.json` holds."""
+    """Contents of `test.json`."""
 
     __test__ = False  # Not one of pytest's.
 
@@ -68,14 +68,14 @@ class TestFile(_Strict):
 
 
 class Source(_Strict):
-    """Where a clip is from."""
+    """Source of a clip."""
 
     system: str
     item: str
 
 
 class KeyFile(_Strict):
-    """What `key.json` holds."""
+    """Contents of `key.json`."""
 
     systems: list[str]
     items: list[str]
@@ -103,12 +103,12 @@ class ListeningTest:
 
     @cached_property
     def method(self) -> Method:
-        """How it asks."""
+        """Method of the test."""
         return find_method(self.file.method)
 
     @cached_property
     def rules(self) -> Rules:
-        """How raters are screened."""
+        """Rules by which raters are screened."""
         return rules_from(self.file.screening)
 
     def clip_path(self, id: str) -> Path:
@@ -126,7 +126,7 @@ class ListeningTest:
         return trials
 
     def public(self) -> dict[str, Any]:
-        """What every listener's browser is told: nothing that gives a system away."""
+        """Data for every listener's browser: nothing that gives a system away."""
         method = self.method
         return {
             "id": self.file.id,

@@ -42,7 +42,7 @@ _INSTRUCTIONS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How a test is made."""
+    """Settings of a new test."""
 
     method: str = "mos"
     title: str = "Listening test"

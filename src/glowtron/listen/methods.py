@@ -37,7 +37,7 @@ class Method:
         return self.high - self.low
 
     def accepts(self, value: object) -> bool:
-        """Whether a value lies on the scale."""
+        """True if a value lies on the scale."""
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return False
         steps = (value - self.low) / self.step

@@ -14,7 +14,7 @@ from glowtron.files import write_text
 
 
 class Rating(NamedTuple):
-    """What one rater said of one system on one item."""
+    """Rating of one system on one item by one rater."""
 
     rater: str
     item: str

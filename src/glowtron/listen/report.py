@@ -29,7 +29,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What a report is made of."""
+    """Data of a report."""
 
     method: Method
     ratings: list[Rating]
@@ -406,7 +406,7 @@ def _measures_table(measures: Mapping[str, Any]) -> list[str]:
 
 
 def paragraph(source: Source, report: Mapping[str, Any]) -> str:
-    """What a paper's section on the listening test should say (Chiang et al. 2023; Cooper et al. 2025)."""
+    """Paragraph for a paper's section on the listening test (Chiang et al. 2023; Cooper et al. 2025)."""
     main, about = report["screened"] or report["everyone"], report["raters"]
     words = [f"We ran a listening test by {source.method.title}."]
     words.append(

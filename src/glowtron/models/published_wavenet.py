@@ -25,7 +25,7 @@ LOG_SCALE_MIN_2018 = math.log(1e-14)
 
 
 def is_2018(state: Mapping[str, Tensor]) -> bool:
-    """Whether the tensors have the layout of 2018."""
+    """True if the tensors have the layout of 2018."""
     return any(name.startswith("upsample_conv.") for name in state)
 
 

@@ -115,7 +115,7 @@ def wavenet_nll(config: WaveNetConfig, outputs: Tensor, target: Tensor) -> Tenso
 
 
 class Noise(NamedTuple):
-    """What drawing samples needs."""
+    """Noise for drawing samples."""
 
     choice: Tensor | None
     """(B, L, K) uniform: which part of a mixture; None: there is only one."""
@@ -182,7 +182,7 @@ class CausalConv(WeightNormConv):
         return F.conv1d(x, taps, self.bias, dilation=self.dilation)
 
     def last(self, x: Tensor) -> Tensor:
-        """What `forward` gives for the last sample: x (B, kernel_size * n_in), the earliest tap first -> (B, n_out)."""
+        """Output of `forward` for the last sample: x (B, kernel_size * n_in), the earliest tap first -> (B, n_out)."""
         return F.linear(x, self.effective_weight(), self.bias)
 
 
@@ -293,7 +293,7 @@ class Layer(nn.Module):
 
 
 class WaveNetState(NamedTuple):
-    """What the network remembers between samples."""
+    """State of the network between samples."""
 
     past: tuple[Tensor, ...]
     """For each layer its last inputs (B, (kernel_size - 1) * dilation, C), the oldest first."""

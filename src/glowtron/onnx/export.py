@@ -42,7 +42,7 @@ CONTROLS = ("rate", "pitch", "pitch_range", "energy")
 
 @dataclass(frozen=True, kw_only=True)
 class GraphOptions:
-    """How a voice becomes graphs."""
+    """Options of the export of a voice to graphs."""
 
     noise_inside: bool = False
     """Whether noise is drawn in the graph: no seed, each run another."""
@@ -85,7 +85,7 @@ class ExportedVoice:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What rides along in each file."""
+        """Metadata of each file."""
         return {
             "name": self.config.name,
             "licence": self.config.licence,
@@ -179,7 +179,7 @@ class ExportedVoice:
 
 
 class Mel(NamedTuple):
-    """What the acoustic model gives."""
+    """Output of the acoustic model."""
 
     mel: Value
     """(B, M, T), zero behind each text."""
@@ -190,7 +190,7 @@ class Mel(NamedTuple):
 
 
 class Noise:
-    """Where a graph's noise comes from: inputs of these names, or draws inside, scaled by `scale`."""
+    """Source of a graph's noise: inputs of these names, or draws inside, scaled by `scale`."""
 
     def __init__(self, graph: Graph, *, inside: bool, scale: Value | None = None) -> None:
         self._graph, self._inside, self._scale = graph, inside, scale
@@ -273,7 +273,7 @@ def vocoder_graph(voice: ExportedVoice) -> Graph:
 
 
 def _speaker_input(graph: Graph, voice: ExportedVoice, n_texts: int | str) -> Value:
-    """Who speaks, (B,); a voice of one has no such input."""
+    """Speaker input, (B,); a voice of one has no such input."""
     if voice.n_speakers > 1:
         return graph.input("speaker", "int64", [n_texts])
     return graph.constant(np.zeros(1, np.int64))

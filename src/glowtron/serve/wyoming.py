@@ -88,7 +88,7 @@ class _Job(NamedTuple):
 
 
 class _BoundedReader:
-    """What a connection reads, as far as an event may be long."""
+    """Reader of a connection that limits the length of an event."""
 
     def __init__(self, reader: asyncio.StreamReader, most: int) -> None:
         self._reader, self._most = reader, most

@@ -60,7 +60,7 @@ def make_vocoder(
 
 
 def uses_wavenet(config: VoiceFile, options: SynthesisOptions) -> bool:
-    """Whether a WaveNet is asked for, or is the only vocoder that the voice has."""
+    """True if a WaveNet is asked for, or is the only vocoder that the voice has."""
     if options.vocoder is not None:
         return options.vocoder == "wavenet"
     own = config.vocoder

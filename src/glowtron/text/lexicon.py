@@ -119,7 +119,7 @@ class Lexicon:
 
     @property
     def own_words(self) -> Mapping[str, Phones]:
-        """What this project and the user say of words, before the dictionary is asked."""
+        """Pronunciations by this project and the user, which go before the dictionary."""
         return self._own
 
     @property
@@ -193,7 +193,7 @@ class Dictionary:
         return json.loads(self._data[start:stop].strip().rstrip(b","))
 
     def _is_sorted(self) -> bool:
-        """Whether samples from all over it stand in order, a line each."""
+        """True if samples from all over it stand in order, a line each."""
         step = max(len(self._data) // 50, 1)
         starts = [self._data.find(self._LINE, place) for place in range(0, len(self._data), step)]
         keys = [self._key(start) for start in starts if start >= 0]
@@ -272,7 +272,7 @@ _ENDINGS = ("s", "es", "ed", "ing", "d", "er", "ly", "'s")
 
 
 def _in_gold(word: str) -> bool:
-    """Whether the checked half has a word given in lower case, with capitals or without, but not of them alone."""
+    """True if the checked half has a word given in lower case, with capitals or without, but not of them alone."""
     gold, name = dictionary("gold"), word.capitalize()
     return gold.get(word) is not None or (not name.isupper() and gold.get(name) is not None) or word in gold.mixed
 

@@ -102,7 +102,7 @@ class SoundLosses(NamedTuple):
 
 
 class LearntMels(ClipTask):
-    """What tasks of vocoders share: the mels that they learn from, the recordings' own or given ones."""
+    """Shared by tasks of vocoders: the mels that they learn from, the recordings' own or given ones."""
 
     mels: PrecomputedMels | None
 
