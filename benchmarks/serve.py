@@ -141,7 +141,7 @@ async def ask(client: httpx.AsyncClient, text: str, path: str = "/v1/audio/speec
     """One request."""
     start = time.perf_counter()
     body = {"model": "tts-1", "voice": "alloy", "input": text, "response_format": "pcm"}
-    if path == "/":  # Piper's.
+    if path == "/synthesize":  # Piper's.
         body = {"text": text}
     async with client.stream("POST", path, json=body) as answer:
         parts, first_s = [], 0.0
@@ -378,7 +378,7 @@ async def beside_piper(arguments: argparse.Namespace) -> dict[str, Any]:
     rows: dict[str, list[dict[str, float]]] = {"glowtron": [], "piper": []}
     memory: dict[str, float] = {}
     with served(glowtron(arguments)) as ours, served(command, f"http://127.0.0.1:{port}") as piper:
-        every = (("glowtron", ours, "/v1/audio/speech"), ("piper", piper, "/"))
+        every = (("glowtron", ours, "/v1/audio/speech"), ("piper", piper, "/synthesize"))
         for _, server, path in every:
             await closed_loop(server, texts[:3], 1, path)
         for _ in range(arguments.rounds):
