@@ -6,49 +6,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_tacotron2 import CONFIG, published_acoustic, save
 from torch import Tensor
 
 from glowtron.checkpoint import load_voice
 from glowtron.config import DecodingOptions, MelConfig, Tacotron2Config, TextConfig
 from glowtron.errors import InputError
 from glowtron.importers import import_voice, read_published
-from glowtron.models.published_tacotron2 import config_from_published, from_published, published_layout
+from glowtron.models.published_tacotron2 import config_from_published, from_published
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.text.frontend import make_frontend
 from glowtron.text.symbols import FIRST_SOUND
-
-CONFIG = Tacotron2Config(
-    embedding_channels=6,
-    encoder_channels=8,
-    encoder_layers=2,
-    encoder_kernel=3,
-    prenet_channels=5,
-    attention_rnn_channels=7,
-    attention_channels=4,
-    location_filters=3,
-    location_kernel=9,
-    decoder_rnn_channels=9,
-    postnet_channels=10,
-    postnet_layers=4,
-    postnet_kernel=7,
-)
-
-
-def published_acoustic(n_mels: int = 16, config: Tacotron2Config = CONFIG) -> dict[str, Tensor]:
-    """A small Tacotron 2 in the published form, no two sizes alike."""
-    ours = Tacotron2(config, n_mels).state_dict()
-    state = {}
-    for name, (published, shape) in published_layout(config, n_mels).items():
-        value = ours[name]
-        if len(shape) == 3:
-            value = value.unflatten(1, (shape[2], shape[1])).transpose(1, 2).contiguous()
-        state[published] = value
-    return state
-
-
-def save(path: Path, state: dict[str, Tensor], **extras: object) -> Path:
-    torch.save({"state_dict": state, **extras}, path)
-    return path
 
 
 @pytest.fixture
