@@ -120,7 +120,7 @@ class of machine has tables of its own: a ratio holds for one class only.
 *Plain* is the textbook: the same model in plain torch and float32 (`glowtron.models`: `Conv1d`, an `LSTMCell` a
 step). It takes turns with Glowtron in the same run, each in a process of its own, with the same weights. The figures
 of version 0.1.0 were taken against a copy of the published algorithms that 0.2.0 no longer has; the textbook computes
-the same, in 0.9 to 1.05 times the time ([decision 26](adr/0026-the-yard.md)). *Plain differs by* is their relative difference.
+the same in 0.9 to 1.05 times the time ([decision 26](adr/0026-the-yard.md)). *Plain differs by* is their difference.
 Figures are medians, with the fastest and the slowest run in brackets behind the first of them. The *real-time factor*
 is compute time / audio time of the whole batch, so lower is faster (others state the inverse). *Memory* is the
 highest of the process: interpreter, libraries, loading and packing of the weights included. Weights of full-size

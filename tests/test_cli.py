@@ -632,8 +632,8 @@ class TestHelp:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert done.stdout.endswith("False\n")
-        # Of processor time, since whatever else the machine does would count in a clock's.
-        assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
+        # Of processor time, since whatever else the machine does would count in a clock's. Torch alone takes over 2 s.
+        assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1
 
 
 def errors_in(path):

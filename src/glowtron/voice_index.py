@@ -11,7 +11,7 @@ from typing import Any
 from glowtron.config import VoiceFile
 from glowtron.errors import InputError, reason
 from glowtron.voice_folder import read_voice_file, sha256
-from glowtron.voices import VOICES, find_voice, shipped
+from glowtron.voices import find_voice, shipped
 
 INDEX = "voices.json"
 
@@ -50,7 +50,7 @@ def index_voice(folder: Path, source: str) -> IndexedVoice:
 
 def shipped_index() -> list[IndexedVoice]:
     """The voices that ship."""
-    return [index_voice(VOICES / name, name) for name in shipped()]
+    return [index_voice(find_voice(name), name) for name in shipped()]
 
 
 def read_index(source: str) -> list[IndexedVoice]:

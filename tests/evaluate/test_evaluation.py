@@ -111,7 +111,7 @@ def test_faults_are_told_before_anything_is_measured(voice: Voice, corpus: Path,
     for data, message in (
         ([("eve", corpus)], "the voice has the speakers ann, bob"),
         ([("ann", tmp_path / "nowhere")], "cannot be read"),
-        ([], "give at least one"),
+        ([], "give `data` of one speaker at least"),
     ):
         with pytest.raises(InputError, match=message):
             evaluate(voice, data, out, SETTINGS)

@@ -62,9 +62,9 @@ def test_only_a_vocoder_of_several_is_given_the_speaker(
 
 def test_the_flow_stands_beside_itself_without_correction_and_noise_with_it(tiny_voice: Path) -> None:
     voice = voice_of(tiny_voice, ())
-    voice.config = replace(voice.config, vocoding=replace(voice.config.vocoding, correction=0))
+    voice.runtime.config = replace(voice.config, vocoding=replace(voice.config.vocoding, correction=0))
     assert set(vocoders_of(voice, None, 0, None)) == {"waveglow", "mel-inversion", "griffin-lim"}
-    voice.config = replace(voice.config, vocoding=replace(voice.config.vocoding, correction=4))
+    voice.runtime.config = replace(voice.config, vocoding=replace(voice.config.vocoding, correction=4))
     vocoders = vocoders_of(voice, None, 0, None)
     assert list(vocoders) == ["waveglow", "waveglow-uncorrected", "noise-corrected", "mel-inversion", "griffin-lim"]
     plain = voice.vocode(CLIPS[1], SynthesisOptions(vocoder="waveglow", correction=0))

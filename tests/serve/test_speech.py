@@ -231,7 +231,7 @@ def test_a_broken_body_is_told(client, content):
     assert answer.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/v1/audio/../../etc/passwd", "/%2e%2e/%2e%2e", "/v1/models/%00", "//"])
+@pytest.mark.parametrize("path", ["/nothing", "/v1/audio/../../etc/passwd", "/%2e%2e/%2e%2e", "/v1/models/%00"])
 def test_odd_paths_are_not_found(client, path):
     answer = client.get(path)
     assert (answer.status_code in (404, 307) and "error" in answer.text) or answer.status_code == 307

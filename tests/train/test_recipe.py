@@ -17,6 +17,14 @@ KINDS = {
     "waveglow-on-sound": "vocoder",
 }
 
+WAVENETS = ("compact-wavenet", "wavenet")
+"""Recipes of a vocoder too, by another task."""
+
+
+@pytest.mark.parametrize("name", WAVENETS)
+def test_a_vocoder_is_a_wavenet_where_its_recipe_says_so(name):
+    assert recipe("vocoder", name).type == "wavenet"
+
 
 @pytest.mark.parametrize(("name", "kind"), KINDS.items())
 def test_shipped_recipes_are_read_by_name(name, kind):
@@ -28,7 +36,7 @@ def test_shipped_recipes_are_read_by_name(name, kind):
 
 
 def test_the_published_recipes_are_the_published_ones():
-    assert names() == sorted(KINDS)
+    assert names() == sorted((*KINDS, *WAVENETS))
     waveglow = recipe("vocoder", "waveglow")
     assert waveglow.vocoder == VocoderRun().vocoder
     assert (waveglow.training.optimizer.type, waveglow.training.optimizer.lr) == ("adam", 1e-4)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", metavar="FOLDER", required=True, help="Where page, JSON and clips go.")
 @click.option(
     "--column",
-    "columns",
+    "systems",
     metavar="[NAME=]FOLDER",
     multiple=True,
     help="One column more: clips named as the recordings, by any system.",
@@ -45,7 +45,7 @@ def compare(
     data: tuple[str, ...],
     root: str | None,
     output: str,
-    columns: tuple[str, ...],
+    systems: tuple[str, ...],
     title: str,
     n_clips: int,
     spoken: bool,
@@ -96,6 +96,6 @@ def compare(
         return advance
 
     speaking = Voice.load(voice, device=device)
-    make(speaking, [speaker_and_folder(entry) for entry in data], system_folders(columns), folder, settings, bar)
+    make(speaking, [speaker_and_folder(entry) for entry in data], system_folders(systems), folder, settings, bar)
     if not quiet:
         click.echo(f"{folder / 'index.html'}: written")

@@ -55,7 +55,7 @@ def unseen_clips(voice: Voice, data: Sequence[tuple[str, Path]], root: Path | No
         if not unseen:
             raise InputError(
                 f"the data hold none of the clips that the training of '{voice.config.name}' kept out; "
-                "give --data SPEAKER=FOLDER with the speaker's name as in training"
+                "give `data` with the speakers named as in training"
             )
     else:
         unseen = split(clips, min(n, len(clips) - 1), TrainingConfig().seed)[1]
