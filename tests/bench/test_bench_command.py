@@ -129,7 +129,7 @@ def test_acoustic(published_voice: str) -> None:
 def test_the_textbook_can_be_left_out(tiny_voice: Path) -> None:
     result = bench_vocoder(VocoderWork(str(tiny_voice), seconds=0.1), SETTINGS._replace(plain=False))
     assert_whole(result, "rtf")
-    assert result["plain"] == "not measured: --no-plain"
+    assert result["plain"] == "not measured: not asked for"
     assert result["error"]["log_mel_l1"] < 1e-2
 
 
@@ -203,7 +203,7 @@ def test_processes_share_a_batch_and_learn_what_one_does(tmp_path: Path) -> None
     [
         (3, SETTINGS._replace(threads=2), "`batch` 3"),
         (2, SETTINGS, "`threads` 1"),
-        (2, SETTINGS._replace(threads=2, clock="cpu"), "--clock"),
+        (2, SETTINGS._replace(threads=2, clock="cpu"), "leave `clock` out"),
     ],
 )
 def test_what_processes_cannot_share(batch: int, settings: Settings, message: str) -> None:
@@ -317,7 +317,7 @@ def test_the_command_hands_its_options_on(
     assert (exit_.value.code, *capfd.readouterr()) == (0, "", "")
     result = json.loads(file.read_text(encoding="utf-8"))
     assert result["settings"] == {"runs": 3, "warm_up": 0, "seed": 7, "clock": "cpu"}
-    assert (result["characters"], result["plain"]) == (3, "not measured: --no-plain")
+    assert (result["characters"], result["plain"]) == (3, "not measured: not asked for")
     assert result["precision"] == "fp32 and fp32"
     assert len(result["seconds"]["each"]) == 3
 
