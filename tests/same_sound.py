@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+from unittest import mock
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from glowtron import SynthesisOptions, Voice
 from glowtron.audio import read_audio
+from glowtron.engines.measured import Measured, Ways
 from glowtron.importers import import_voice
 from parity_files import PARITY, unpack_checkpoints
 
@@ -53,15 +55,31 @@ def machine_class() -> str:
 
 
 def sounds() -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """All sounds by a name that says how each was made."""
+    """All sounds by a name that says how each was made.
+
+    WaveGlow's layers are computed by the best C that this machine can run, whichever way is the fastest just now: the
+    ways differ in rounding, and how fast they are depends on what else the machine does.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield from shipped_sounds()
-        with tempfile.TemporaryDirectory() as folder:
-            yield from imported_sounds(Path(folder))
+        with mock.patch("glowtron.engines.cpu_waveglow.measure", by_c):
+            yield from all_sounds()
     finally:
         torch.set_num_threads(before)
+
+
+def by_c(what: str, ways: Ways, folder: Path | None = None) -> Measured:
+    """In place of a measurement: the most able C, which is named last but for torch's ways; else torch's."""
+    compiled = [way for way in ways if not way.endswith("by torch")]
+    return Measured({(compiled or list(ways))[-1]: 1.0}, None)
+
+
+def all_sounds() -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Of all voices."""
+    yield from shipped_sounds()
+    with tempfile.TemporaryDirectory() as folder:
+        yield from imported_sounds(Path(folder))
 
 
 def shipped_sounds() -> Iterator[tuple[str, NDArray[np.float32]]]:
