@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import numpy as np
 import pytest
+import soundfile
 from running import running_server
 
 from glowtron import Voice
@@ -96,6 +97,13 @@ def test_a_streamed_wav_has_one_header_of_unknown_length(client):
     whole = ask(client, response_format="wav", stream=False).content
     assert struct.unpack_from("<I", whole, 40)[0] == len(whole) - 44
     assert data[44:] == whole[44:]
+
+
+@pytest.mark.parametrize("format", ["wav", "flac", "mp3", "opus"])
+def test_what_is_sent_as_a_whole_says_how_long_it_is(client, voice, format):
+    told = soundfile.info(io.BytesIO(ask(client, response_format=format, stream=False).content))
+    said = Audio(streamed(voice), 22_050).resample(told.samplerate).samples
+    assert told.frames == len(said)
 
 
 @pytest.mark.parametrize("format", ["wav", "mp3", "opus", "flac", "aac", "pcm"])

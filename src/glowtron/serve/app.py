@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Route
 from glowtron import __version__
 from glowtron.errors import InputError
 from glowtron.serve.access import Access
+from glowtron.serve.body import read_json
 from glowtron.serve.errors import ApiError
 from glowtron.serve.formats import Encoder, make_encoder, media_type
 from glowtron.serve.metrics import CONTENT_TYPE, Metrics
@@ -33,9 +34,6 @@ from glowtron.serve.timestamps import WrittenWord, WrittenWords
 
 T = TypeVar("T")
 
-BYTES_PER_CHAR = 8
-"""Room in a body: JSON may write a character as `\\uXXXX`, and other fields need some, too."""
-
 
 class Service:
     """The state behind the paths."""
@@ -48,7 +46,7 @@ class Service:
 
     async def speech(self, request: Request) -> Response:
         """`POST /v1/audio/speech`."""
-        asked = read_speech_request(await self._json(request), self.speaker.shelf, self.settings)
+        asked = read_speech_request(await read_json(request, self.settings), self.speaker.shelf, self.settings)
         notes, started_s = self._notes(request, asked), time.monotonic()
         encoder = self._encoder(asked)
         pieces = self._counted(asked, encoder, notes, started_s)
@@ -67,12 +65,12 @@ class Service:
             return StreamingResponse(_events(asked, first, pieces), headers=headers)
         if not asked.streamed:
             whole = await _unless_gone(request, _joined(first, pieces))
-            return Response(_with_sizes(b"".join(piece.data for piece in whole), asked.format), headers=headers)
+            return Response(b"".join(piece.data for piece in whole), headers=headers)
         return StreamingResponse(_sound(first, pieces), headers=headers)
 
     async def captioned_speech(self, request: Request) -> Response:
         """`POST /dev/captioned_speech`: sound with the times of words, in Kokoro's shape."""
-        body = await self._json(request)
+        body = await read_json(request, self.settings)
         asked = read_speech_request(body, self.speaker.shelf, self.settings)
         notes, started_s = self._notes(request, asked), time.monotonic()
         encoder = self._encoder(asked)
@@ -97,12 +95,13 @@ class Service:
         if asked.streamed:
             return StreamingResponse(lines(), media_type="application/json")
         whole = await _unless_gone(request, _joined(first, pieces))
-        data = _with_sizes(b"".join(piece.data for piece in whole), asked.format)
+        data = b"".join(piece.data for piece in whole)
         return JSONResponse(content(data, [word for piece in whole for word in written.push(piece)] + written.finish()))
 
     def _encoder(self, asked: SpeechRequest) -> Encoder:
         try:
-            return make_encoder(asked.served.voice.mel.sample_rate, asked.format, asked.sample_rate)
+            whole = not asked.streamed and not asked.as_events
+            return make_encoder(asked.served.voice.mel.sample_rate, asked.format, asked.sample_rate, whole=whole)
         except InputError as error:
             raise ApiError(400, str(error), param="response_format", code="invalid_value") from error
 
@@ -153,32 +152,6 @@ class Service:
         self.metrics.characters.inc(n_chars)
         self.metrics.tasks.set(self.speaker.queue.n_tasks + 1)
         return notes
-
-    async def _json(self, request: Request) -> Any:
-        """The body, as JSON. Raises ApiError if it is none, too long, or does not come."""
-        limit = 65_536 + BYTES_PER_CHAR * self.settings.max_chars
-        too_long = ApiError(413, f"the body is over {limit} bytes; send the text in parts", code="body_too_large")
-        declared = request.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > limit:
-            raise too_long
-
-        async def read() -> bytes:
-            data = bytearray()
-            async for chunk in request.stream():
-                data += chunk
-                if len(data) > limit:
-                    raise too_long
-            return bytes(data)
-
-        try:
-            data = await asyncio.wait_for(read(), self.settings.body_timeout_s)
-        except (TimeoutError, asyncio.TimeoutError) as error:  # Two classes before Python 3.11.
-            message = f"the body did not come within {self.settings.body_timeout_s:g} s"
-            raise ApiError(408, message, code="timeout") from error
-        try:
-            return json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise ApiError(400, f"the body is not JSON: {str(error)[:100]}", code="invalid_json") from error
 
     # What there is
 
@@ -372,14 +345,6 @@ async def _events(asked: SpeechRequest, first: SpokenPiece, pieces: AsyncIterato
     n_out = round(20 * duration_s)
     usage = {"input_tokens": n_in, "output_tokens": n_out, "total_tokens": n_in + n_out}
     yield event({"type": "speech.audio.done", "usage": usage})
-
-
-def _with_sizes(data: bytes, format: str) -> bytes:
-    """A whole WAV with its sizes, which were not known when its header was made."""
-    if format != "wav":
-        return data
-    n = len(data) - 44
-    return data[:4] + (36 + n).to_bytes(4, "little") + data[8:40] + n.to_bytes(4, "little") + data[44:]
 
 
 def openapi_text() -> str:

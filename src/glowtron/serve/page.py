@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import json
@@ -19,11 +18,11 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from glowtron import __version__
-from glowtron.audio import Audio
 from glowtron.config.synthesis import LIMITS
 from glowtron.errors import InputError
+from glowtron.serve.body import read_json
 from glowtron.serve.errors import ApiError
-from glowtron.serve.formats import MEDIA_TYPES, make_encoder, media_type
+from glowtron.serve.formats import MEDIA_TYPES, make_encoder
 from glowtron.serve.queue import QueueFullError
 from glowtron.serve.speaker import Speaker, SpokenPiece
 from glowtron.serve.speech_request import SpeechRequest, read_speech_request
@@ -67,7 +66,6 @@ class Page:
             Route("/static/{name}", self.file),
             Route("/page/voices", self.voices),
             Route("/page/speech", self.speech, methods=["POST"]),
-            Route("/page/file", self.download, methods=["POST"]),
         ]
 
     async def index(self, request: Request) -> Response:
@@ -123,41 +121,12 @@ class Page:
         `begin`, then in any order `sound` (16-bit samples, base64), `words` (as they begin) and `sentence` (once it is
         finished: words with their phones and where these are from, mel, alignment), and `done` or `error`.
         """
-        body = await self._body(request)
+        body = await read_json(request, self._speaker.settings)
         asked = read_speech_request(body, self._speaker.shelf, self._speaker.settings)
         # A client that hangs up ends the generator, and with it the work.
         return StreamingResponse(
             self._lines(asked), media_type="application/x-ndjson", headers={"Cache-Control": "no-store"}
         )
-
-    async def download(self, request: Request) -> Response:
-        """`POST /page/file`: the body of a speech request -> a file that knows how long it is, as streams do not."""
-        asked = read_speech_request(await self._body(request), self._speaker.shelf, self._speaker.settings)
-        rate = asked.served.voice.mel.sample_rate
-        pcm = make_encoder(rate, "pcm", rate)
-        try:
-            async with aclosing(self._speaker.speak(asked.text, asked.served, asked.options, pcm)) as pieces:  # type: ignore[type-var]
-                samples = b"".join([piece.data async for piece in pieces])
-            audio = Audio(np.frombuffer(samples, "<i2").astype(np.float32) / np.float32(32768), rate)
-            data = await asyncio.to_thread(_encoded, audio, asked.format)
-        except QueueFullError as error:
-            headers = {"Retry-After": str(error.retry_after_s)}
-            raise ApiError(429, str(error), code="queue_full", type="requests", headers=headers) from error
-        except InputError as error:
-            raise ApiError(400, str(error), param="input", code="invalid_value") from error
-        return Response(data, media_type=media_type(asked.format, rate), headers={"Cache-Control": "no-store"})
-
-    async def _body(self, request: Request) -> Any:
-        limit = 65_536 + 8 * self._speaker.settings.max_chars
-        data = bytearray()
-        async for chunk in request.stream():
-            data += chunk
-            if len(data) > limit:
-                raise ApiError(413, f"the body is over {limit} bytes; send the text in parts", code="body_too_large")
-        try:
-            return json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise ApiError(400, f"the body is not JSON: {str(error)[:100]}", code="invalid_json") from error
 
     async def _lines(self, asked: SpeechRequest) -> AsyncGenerator[str, None]:
         rate = asked.served.voice.mel.sample_rate
@@ -261,13 +230,6 @@ def _reading(word: Word) -> dict[str, str]:
     guesses = [guess for guess, _ in word.guessed if guess != word.text]
     notes = {"homograph": word.part, "derived": " + ".join(word.made_of), "guessed": ", ".join(guesses)}
     return {"source": word.source, "note": notes.get(word.source, "")}
-
-
-def _encoded(audio: Audio, format: str) -> bytes:
-    if format != "aac":
-        return audio.encode(format)
-    encoder = make_encoder(audio.sample_rate, format)
-    return encoder.encode(audio.samples) + encoder.finish()
 
 
 def _base64(array: np.ndarray[Any, Any]) -> str:

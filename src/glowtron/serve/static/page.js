@@ -377,8 +377,8 @@ async function download() {
   const format = $("format").value;
   tell(`Making ${format} …`);
   try {
-    const options = { method: "POST", headers: headers(), body: body(asked, { response_format: format }) };
-    const answer = await ask("/page/file", options);
+    const options = { method: "POST", headers: headers(), body: body(asked, { response_format: format, stream: false }) };
+    const answer = await ask("/v1/audio/speech", options);
     const at = URL.createObjectURL(await answer.blob()), anchor = document.createElement("a");
     anchor.href = at;
     anchor.download = `glowtron.${format}`;
