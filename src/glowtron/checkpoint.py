@@ -64,9 +64,7 @@ class StoredVoice:
     @property
     def mel(self) -> MelConfig:
         """The mel that both models speak."""
-        model = self.config.acoustic or self.config.vocoder or self.config.wavenet
-        assert model is not None, "a voice has at least one model"
-        return model.mel
+        return self.config.mel
 
     @property
     def decoding(self) -> DecodingOptions:

@@ -80,5 +80,5 @@ def _serve(pipe: Connection, make: Callable[[], Any], threads: int) -> None:
         pipe.send((error, None))
     except KeyboardInterrupt:
         return  # Reaches every process of a terminal; the parent tells.
-    except Exception:
+    except Exception:  # Whatever it is, the parent tells it: here nobody reads what is written.
         pipe.send((RuntimeError(f"a measured process failed:\n{traceback.format_exc()}"), None))

@@ -84,10 +84,9 @@ def make_book(
     check_output(output, book)
     try:
         length_s = _make(voice, book, output, options, workers, lexicon, begin, progress)
-    except BaseException:
-        with suppress(OSError):  # What is finished stays.
+    finally:
+        with suppress(OSError):  # Where a chapter is finished the folder is not empty, and stays.
             output.parts.rmdir()
-        raise
     shutil.rmtree(output.parts)
     return length_s
 

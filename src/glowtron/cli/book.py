@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glowtron.cli.jobs import FORMATS
-from glowtron.cli.options import lexicon_option, speech_options, synthesis_options, voice_option
+from glowtron.cli.options import lexicon_option, speech_options, synthesis_options, voice_option, workers_option
 from glowtron.cli.output import check_folder, progress_bar
 from glowtron.config.synthesis import SynthesisOptions
 from glowtron.errors import InputError, reason
@@ -63,14 +63,7 @@ CHARACTERS_A_MINUTE = 850
 @voice_option
 @lexicon_option
 @speech_options("speaker", "rate", "pitch", "pitch_range", "energy", "pause_s", "attempts")
-@click.option(
-    "--workers",
-    type=click.IntRange(0),
-    metavar="N",
-    default=0,
-    show_default=True,
-    help="Processes that speak side by side; 0: as many as the book is worth and there are cores.",
-)
+@workers_option("the book")
 @synthesis_options
 def book(
     file: Path,

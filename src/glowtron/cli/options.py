@@ -174,3 +174,15 @@ def synthesis_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def workers_option(what: str) -> Callable[[F], F]:
+    """`--workers`. what: it is spoken of, as `the text`."""
+    return click.option(
+        "--workers",
+        type=click.IntRange(0),
+        metavar="N",
+        default=0,
+        show_default=True,
+        help=f"Processes that speak side by side; 0: as many as {what} is worth and there are cores.",
+    )

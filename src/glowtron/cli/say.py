@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glowtron.cli.jobs import FORMATS, Job, Script, check_outputs, find_jobs
-from glowtron.cli.options import lexicon_option, speech_options, synthesis_options, voice_option
+from glowtron.cli.options import lexicon_option, speech_options, synthesis_options, voice_option, workers_option
 from glowtron.cli.output import STANDARD_OUTPUT, is_file, progress_bar, summary
 from glowtron.cli.script import STREAM, read_script
 from glowtron.config.synthesis import SynthesisOptions
@@ -85,14 +85,7 @@ class TextCommand(click.Command):
 @voice_option
 @lexicon_option
 @speech_options("speaker", "rate", "pitch", "pitch_range", "energy", "pause_s", "attempts", "max_frames")
-@click.option(
-    "--workers",
-    type=click.IntRange(0),
-    metavar="N",
-    default=0,
-    show_default=True,
-    help="Processes that speak side by side; 0: as many as the text is worth and there are cores.",
-)
+@workers_option("the text")
 @synthesis_options
 def say(
     text: tuple[str, ...],

@@ -7,7 +7,14 @@ from typing import Any
 
 from pydantic.dataclasses import dataclass
 
-from glowtron.config.models import AcousticConfig, DecodingOptions, VocoderConfig, VocodingConfig, WaveNetConfig
+from glowtron.config.models import (
+    AcousticConfig,
+    DecodingOptions,
+    MelConfig,
+    VocoderConfig,
+    VocodingConfig,
+    WaveNetConfig,
+)
 from glowtron.config.reading import STRICT
 
 FORMAT_VERSION = 1
@@ -47,3 +54,10 @@ class VoiceFile:
     """How good the voice was measured to be."""
     sha256: dict[str, str] = field(default_factory=dict)
     """Of each file of weights, by its name; filled in by `save_voice`."""
+
+    @property
+    def mel(self) -> MelConfig:
+        """The mel that all models of the voice speak."""
+        model = self.acoustic or self.vocoder or self.wavenet
+        assert model is not None, "a voice has at least one model"
+        return model.mel

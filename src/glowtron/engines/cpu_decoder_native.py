@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from glowtron.engines.cpu_decoder import DecoderRun, DecoderWeights, Place, Room
+from glowtron.engines.hardware import load_library
 from glowtron.engines.products import Rows
 from glowtron.models.monotonic import REACH
 from glowtron.models.tacotron2 import Memory
@@ -114,14 +115,8 @@ def address(tensor: Tensor) -> int:
 @cache
 def find_kernel(path: Path = LIBRARY, level: int | None = None) -> Found:
     """Load the library once; level: see `Kernel`."""
-    if not path.exists():
-        return Found(None, "the package was installed without a C compiler")
-    try:
-        library = ctypes.CDLL(str(path))
-        fits = library.glowtron_size_of_step() == ctypes.sizeof(Step)
-    except (OSError, AttributeError) as error:
-        return Found(None, f"{path.name} cannot be loaded: {error}")
-    return Found(Kernel(library, level)) if fits else Found(None, f"{path.name} is of another version; install again")
+    library, why_not = load_library(path, lambda found: bool(found.glowtron_size_of_step() == ctypes.sizeof(Step)))
+    return Found(None, why_not) if library is None else Found(Kernel(library, level))
 
 
 def matrices_of(weights: DecoderWeights) -> dict[str, NativeMatrix]:

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from glowtron.config import LinearPredictionConfig, PlainSignalConfig, WaveNetConfig
+from glowtron.engines.hardware import load_library
 from glowtron.models.linear_prediction import LinearPrediction
 from glowtron.models.wavenet import (
     NOISE_FRAMES,
@@ -107,15 +108,9 @@ class Found(NamedTuple):
 @cache
 def find_kernel(path: Path = LIBRARY, level: int | None = None) -> Found:
     """Load the library once; level: see `Kernel`."""
-    if not path.exists():
-        return Found(None, "the package was installed without a C compiler")
-    try:
-        library = ctypes.CDLL(str(path))
-        sizes = [library.glowtron_wavenet_sizes(which) for which in range(3)]
-        fits = sizes == [ctypes.sizeof(one) for one in (NativeNet, NativeLayer, NativeMatrix)]
-    except (OSError, AttributeError) as error:
-        return Found(None, f"{path.name} cannot be loaded: {error}")
-    return Found(Kernel(library, level)) if fits else Found(None, f"{path.name} is of another version; install again")
+    sizes = [ctypes.sizeof(one) for one in (NativeNet, NativeLayer, NativeMatrix)]
+    library, why_not = load_library(path, lambda found: [found.glowtron_wavenet_sizes(i) for i in range(3)] == sizes)
+    return Found(None, why_not) if library is None else Found(Kernel(library, level))
 
 
 def address(tensor: Tensor) -> int:

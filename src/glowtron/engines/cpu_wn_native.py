@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from glowtron.engines.hardware import load_library
 from glowtron.errors import InputError, nearest
 from glowtron.models.convolution import WeightNormConv
 from glowtron.models.waveglow import WN
@@ -146,21 +147,18 @@ def find_levels() -> Found:
     return Found(tuple(level for level in found.levels if level.name in allowed), found.why_not)
 
 
+def _fits(library: ctypes.CDLL) -> bool:
+    library.glowtron_wn_layout.restype = ctypes.c_int64
+    sizes = (ctypes.sizeof(part) for part in (NativeNet, NativeCall, NativeLayer))
+    layout = sum(size * unit for size, unit in zip(sizes, (1, 1_000, 1_000_000), strict=True))
+    return bool(library.glowtron_wn_layout() == layout)
+
+
 @cache
 def _compiled(path: Path) -> Found:
-    if not path.exists():
-        return Found((), f"no {path.name}: the package was installed without a C compiler")
-    try:
-        library = ctypes.CDLL(str(path))
-        library.glowtron_wn_layout.restype = ctypes.c_int64
-        sizes = (ctypes.sizeof(part) for part in (NativeNet, NativeCall, NativeLayer))
-        fits = library.glowtron_wn_layout() == sum(
-            size * unit for size, unit in zip(sizes, (1, 1_000, 1_000_000), strict=True)
-        )
-    except (OSError, AttributeError) as error:
-        return Found((), f"{path.name} cannot be loaded: {error}")
-    if not fits:
-        return Found((), f"{path.name} is of another version; install again")
+    library, why_not = load_library(path, _fits)
+    if library is None:
+        return Found((), why_not)
     find = library.glowtron_wn_level
     find.argtypes, find.restype = (ctypes.c_char_p,), ctypes.POINTER(NativeLevel)
     natives = [(name, find(name.encode())) for name in LEVELS]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -91,3 +93,19 @@ def suit_threads(*models: nn.Module | None) -> None:
         return
     if all(sum(weight.numel() for weight in model.parameters()) < SMALL for model in models if model is not None):
         torch.set_num_threads(1)
+
+
+def load_library(path: Path, fits: Callable[[ctypes.CDLL], bool]) -> tuple[ctypes.CDLL | None, str]:
+    """Compiled code of this package, or None and the reason why there is none.
+
+    fits: Tells whether the library's structures are of the sizes that this version gives them.
+    """
+    if not path.exists():
+        return None, f"no {path.name}: the package was installed without a C compiler"
+    try:
+        library = ctypes.CDLL(str(path))
+        if not fits(library):
+            return None, f"{path.name} is of another version; install again"
+    except (OSError, AttributeError) as error:
+        return None, f"{path.name} cannot be loaded: {error}"
+    return library, ""

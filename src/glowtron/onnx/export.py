@@ -71,9 +71,7 @@ class ExportedVoice:
     @property
     def mel(self) -> MelConfig:
         """The mel definition that both models share."""
-        model = self.config.acoustic or self.config.vocoder
-        assert model is not None, "a voice has at least one model"
-        return model.mel
+        return self.config.mel
 
     @property
     def n_speakers(self) -> int:

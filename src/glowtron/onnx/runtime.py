@@ -68,9 +68,7 @@ class OnnxRuntime:
     @property
     def mel(self) -> MelConfig:
         """See `Runtime`."""
-        model = self.config.acoustic or self.config.vocoder
-        assert model is not None, "a voice has at least one model"
-        return model.mel
+        return self.config.mel
 
     @property
     def is_small(self) -> bool:
