@@ -107,6 +107,26 @@ def test_json_is_for_people(voice: StoredVoice, tmp_path: Path) -> None:
     assert text.count("\n") > 30
 
 
+def test_a_vocoder_may_stay_as_it_is_stored(voice: StoredVoice, tmp_path: Path) -> None:
+    """Net by net, and whole, it is what is loaded otherwise; only in int8 is it any smaller."""
+    save_voice(voice, tmp_path / "whole")
+    save_voice(voice, tmp_path / "eighth", dtype=torch.int8)
+    assert same(load_voice(tmp_path / "whole", stored_vocoder=True).vocoder, load_voice(tmp_path / "whole").vocoder)
+    expected = load_voice(tmp_path / "eighth").vocoder
+    loaded = load_voice(tmp_path / "eighth", stored_vocoder=True)
+    assert loaded.vocoder is None
+    assert loaded.stored_vocoder.n_parameters == sum(weight.numel() for weight in expected.parameters())
+    assert same(loaded.stored_vocoder.whole(), expected)
+    parts = loaded.stored_vocoder.net_by_net()
+    assert not parts.training
+    assert len(parts.wavenets) == len(expected.wavenets)
+    for place in (*range(VOCODER.n_flows), -1):
+        assert same(parts.wavenets[place], expected.wavenets[place])
+    rest = {name: tensor for name, tensor in expected.state_dict().items() if not name.startswith("wavenets.")}
+    assert parts.state_dict().keys() == rest.keys()
+    assert all(torch.equal(tensor, rest[name]) for name, tensor in parts.state_dict().items())
+
+
 def test_eight_bits_on_disk(voice: StoredVoice, tmp_path: Path) -> None:
     """Every weight within half a step of its row's scale, and a quarter of the size."""
     save_voice(voice, tmp_path / "whole")

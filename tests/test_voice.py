@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glowtron import Audio, SynthesisOptions, Voice
-from glowtron.checkpoint import StoredVoice
+from glowtron.checkpoint import StoredVoice, load_voice, save_voice
 from glowtron.config import VocodingConfig
 from glowtron.engines.cuda_decoder import accelerate_tacotron2_on_cuda
 from glowtron.engines.cuda_info import Card
@@ -52,6 +52,23 @@ def without(voice, **missing):
     """The same voice lacking models."""
     stored = StoredVoice(dataclasses.replace(voice.config, **missing), voice.acoustic, voice.vocoder)
     return Voice(dataclasses.replace(stored, **missing), device="cpu")
+
+
+def test_a_vocoder_that_is_stored_in_eight_bits(voice, tmp_path):
+    """It speaks without the textbook's model, which is made for those who ask, and is what they make of it."""
+    save_voice(voice.torch.stored, tmp_path / "v", dtype=torch.int8)
+    whole, stored = Voice(load_voice(tmp_path / "v"), device="cpu"), Voice.load(tmp_path / "v", device="cpu")
+    expected = whole.say("Hello.").samples
+    assert np.array_equal(stored.say("Hello.").samples, expected)
+    assert "vocoder" not in vars(stored.torch)
+    assert np.array_equal(pickle.loads(pickle.dumps(stored)).say("Hello.").samples, expected)
+    assert np.array_equal(Voice.on(stored.runtime.in_worker(None)).say("Hello.").samples, expected)
+    stored.save(tmp_path / "again")
+    assert np.array_equal(Voice.load(tmp_path / "again", device="cpu").say("Hello.").samples, expected)
+    changed = Voice.load(tmp_path / "v", device="cpu")
+    with torch.no_grad():
+        changed.vocoder.wavenets[0].end.bias.add_(1.0)
+    assert not np.allclose(changed.say("Hello.").samples, expected)
 
 
 def test_sentences_become_sound_joined_by_pauses(voice):

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from glowtron.config import (
     AcousticConfig,
@@ -31,7 +33,8 @@ from glowtron.config import (
     WaveNetConfig,
 )
 from glowtron.errors import InputError
-from glowtron.models.waveglow import WaveGlow
+from glowtron.models.convolution import WeightNormConv
+from glowtron.models.waveglow import WN, WaveGlow
 from glowtron.voice_folder import (
     ACOUSTIC,
     SCALE,
@@ -49,6 +52,10 @@ if TYPE_CHECKING:
     from glowtron.models.tacotron2 import Tacotron2
     from glowtron.models.wavenet import WaveNet
 
+Model = TypeVar("Model", bound=nn.Module)
+NETS = "wavenets."
+"""How the names of tensors of WaveGlow's WNs begin; then comes the number of the flow."""
+
 
 @dataclasses.dataclass(frozen=True)
 class StoredVoice:
@@ -60,6 +67,8 @@ class StoredVoice:
     """None also where `config.vocoder` is Griffin-Lim, which has no weights, or a WaveNet."""
     wavenet: WaveNet | None = None
     """That of `config.wavenet`, or of `config.vocoder` where it is one."""
+    stored_vocoder: StoredWaveGlow | None = None
+    """Where it was asked for and is smaller than the model, which is None then."""
 
     @property
     def mel(self) -> MelConfig:
@@ -91,8 +100,10 @@ def save_voice(voice: StoredVoice, folder: Path, *, dtype: torch.dtype = torch.f
     return write_voice(config, files, folder)
 
 
-def load_voice(folder: Path) -> StoredVoice:
+def load_voice(folder: Path, *, stored_vocoder: bool = False) -> StoredVoice:
     """Read a voice folder; models are on CPU, in float32 and evaluation mode.
+
+    stored_vocoder: a WaveGlow in int8 may stay as it is stored.
 
     Raises InputError for a missing or damaged file, a folder written by a newer version, and mel definitions or
     speakers of acoustic model and vocoder that disagree.
@@ -100,22 +111,25 @@ def load_voice(folder: Path) -> StoredVoice:
     config = read_voice(folder)
     acoustic: Tacotron2 | FastSpeech2 | None = None
     vocoder: WaveGlow | None = None
+    stored: StoredWaveGlow | None = None
     if config.acoustic is not None:
-        acoustic = new_acoustic(config.acoustic)
-        _load(acoustic, folder, ACOUSTIC, config)
+        with _Undrawn():
+            acoustic = new_acoustic(config.acoustic)
+        _fill(acoustic, _read(folder, ACOUSTIC, config), folder / ACOUSTIC)
     if isinstance(config.vocoder, WaveGlowConfig):
-        vocoder = WaveGlow(config.vocoder)
-        vocoder.fold_weight_norm()
         source = vocoder_folder(folder, config)
-        _load(vocoder, source, VOCODER, read_voice_file(source))
+        weights = _read(source, VOCODER, read_voice_file(source))
+        stored = StoredWaveGlow(config.vocoder, weights, source / VOCODER)
+        if not stored_vocoder or not any(name.endswith(SCALE) for name in weights):
+            vocoder, stored = stored.whole(), None
     wavenet: WaveNet | None = None
     if (sizes := wavenet_config(config)) is not None:
         from glowtron.models.wavenet import WaveNet
 
-        wavenet = WaveNet(sizes)
-        wavenet.fold_weight_norm()
-        _load(wavenet, folder, wavenet_file(config), config)
-    return StoredVoice(config, acoustic, vocoder, wavenet)
+        with _Undrawn():
+            wavenet = _folded_unfilled(WaveNet(sizes))
+        _fill(wavenet, _read(folder, wavenet_file(config), config), folder / wavenet_file(config))
+    return StoredVoice(config, acoustic, vocoder, wavenet, stored)
 
 
 def wavenet_config(config: VoiceFile) -> WaveNetConfig | None:
@@ -163,34 +177,104 @@ def _rounded(name: str, tensor: Tensor, dtype: torch.dtype) -> dict[str, Tensor]
     return {name: rounded if bool(rounded.isfinite().all()) else tensor}
 
 
-def _restored(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Undo `_rounded`, as far as that can be."""
-    state: dict[str, Tensor] = {}
-    for name, tensor in stored.items():
-        if name + SCALE in stored:
-            tensor = tensor * stored[name + SCALE]
-        if not name.endswith(SCALE):
-            state[name] = tensor.float() if tensor.is_floating_point() else tensor
-    return state
+class _Undrawn(TorchFunctionMode):
+    """Within it new models are not given random weights, which take time to draw and are replaced by a file's."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in ("uniform_", "normal_", "kaiming_uniform_"):
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
 
 
-def _load(model: nn.Module, folder: Path, name: str, config: VoiceFile) -> None:
-    """Fill `model` with the weights of a file, after checking that it is the one `voice.json` was written with."""
-    path, data = folder / name, read_weights(folder, name, config)
+class StoredWaveGlow:
+    """The weights of a WaveGlow as a file holds them: in int8 they take a quarter of the memory of the model."""
+
+    def __init__(self, config: WaveGlowConfig, weights: Mapping[str, Tensor], path: Path) -> None:
+        """Raises InputError if they do not fit."""
+        self._config, self._weights, self._path = config, weights, path
+        _check_fits(self._unfilled().state_dict(), weights, path)
+
+    @property
+    def n_parameters(self) -> int:
+        """As of the model."""
+        return sum(tensor.numel() for name, tensor in self._weights.items() if not name.endswith(SCALE))
+
+    def whole(self) -> WaveGlow:
+        """The model."""
+        model = self._unfilled()
+        _fill(model, self._weights, self._path)
+        return model
+
+    def net_by_net(self) -> WaveGlow:
+        """The same for an engine that lays out one WN after the other: each is made when it is asked for."""
+        model = self._unfilled()
+        model.wavenets = _NetsOnDemand([partial(self._net, model, k) for k in range(len(model.wavenets))])
+        rest = {name: tensor for name, tensor in self._weights.items() if not name.startswith(NETS)}
+        _fill(model, rest, self._path)
+        return model
+
+    def _unfilled(self) -> WaveGlow:
+        with _Undrawn():
+            return _folded_unfilled(WaveGlow(self._config))
+
+    def _net(self, model: WaveGlow, k: int) -> WN:
+        n_channels, prefix = model.channels[k], f"{NETS}{k}."
+        with _Undrawn():
+            net = WN(n_channels // 2, n_channels, model.analysis.n_conditioning, self._config.wavenet)
+        weights = {name[len(prefix) :]: each for name, each in self._weights.items() if name.startswith(prefix)}
+        _fill(_folded_unfilled(net), weights, self._path)
+        return net
+
+
+class _NetsOnDemand(nn.ModuleList):
+    """WNs that are made each time that they are asked for, so that no two need be in memory."""
+
+    def __init__(self, make: Sequence[Callable[[], WN]]) -> None:
+        super().__init__()
+        self._make = tuple(make)
+
+    def __len__(self) -> int:
+        return len(self._make)
+
+    def __getitem__(self, k: Any) -> Any:
+        return self._make[k]()
+
+
+def _folded_unfilled(model: Model) -> Model:
+    for module in model.modules():
+        if isinstance(module, WeightNormConv):
+            module.fold_unfilled()
+    return model
+
+
+def _read(folder: Path, name: str, config: VoiceFile) -> dict[str, Tensor]:
+    """The weights of a file as they are stored, after checking that it is the one `voice.json` was written with."""
+    data = read_weights(folder, name, config)
     try:
-        state = load(data)
+        stored: dict[str, Tensor] = load(data)
     except SafetensorError as error:
-        raise InputError(f"{path}: is no safetensors file: {error}; fetch it again") from error
-    state = _restored(state)
-    _check_fits(model, state, path)
-    model.load_state_dict(state)
+        raise InputError(f"{folder / name}: is no safetensors file: {error}; fetch it again") from error
+    return stored
+
+
+def _fill(model: nn.Module, stored: Mapping[str, Tensor], path: Path) -> None:
+    """Fill `model` with the weights of the file `path`, and set it to evaluation mode."""
+    state = model.state_dict()
+    _check_fits(state, stored, path)
+    for name, tensor in state.items():
+        # In place: in int8 a file is a quarter of the model, and no other copy of that is made.
+        if name + SCALE in stored:
+            torch.mul(stored[name], stored[name + SCALE], out=tensor)
+        else:
+            tensor.copy_(stored[name])
     model.eval()
 
 
-def _check_fits(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+def _check_fits(state: Mapping[str, Tensor], stored: Mapping[str, Tensor], path: Path) -> None:
     """Raise InputError naming the first tensors that do not fit the model that `voice.json` describes."""
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    wanted = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    found = {name: tuple(tensor.shape) for name, tensor in stored.items() if not name.endswith(SCALE)}
     differ = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
     if differ:
         name = differ[0]

@@ -135,7 +135,8 @@ class Voice:
             return cls.on(OnnxRuntime(find_voice(source), device=device, precision=precision), lexicon)
         from glowtron.checkpoint import load_voice
 
-        return cls(load_voice(find_voice(source)), device=device, precision=precision, lexicon=lexicon)
+        stored = load_voice(find_voice(source), stored_vocoder=True)
+        return cls(stored, device=device, precision=precision, lexicon=lexicon)
 
     def save(self, folder: str | Path) -> None:
         """Write the voice into a folder, whole or not at all.

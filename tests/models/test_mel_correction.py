@@ -87,3 +87,14 @@ def test_it_is_what_transforms_of_the_whole_sound_give() -> None:
         gain = torch.cat((gain, gain[..., -1:]), dim=-1)
         wanted = torch.istft(spectrum * gain, *settings, length=wave.shape[1])
     torch.testing.assert_close(correct(wave, mel, 3), wanted, atol=1e-5, rtol=0)
+
+
+def test_a_stream_keeps_no_more_than_it_needs() -> None:
+    """The ends of tensors as copies, not as views of the whole."""
+    wave = noise(400)
+    stream = MelCorrection(MEL).stream(3)
+    stream.push(wave, log_mel(wave, MEL)[..., :400])
+    for one in stream._rounds:
+        kept = [value for value in vars(one).values() if isinstance(value, torch.Tensor)]
+        assert len(kept) >= 5
+        assert sum(value.untyped_storage().nbytes() for value in kept) < 4 * 16 * MEL.n_fft

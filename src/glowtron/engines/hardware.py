@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import nn
 
 from glowtron.engines.measured import measure
 from glowtron.errors import InputError, nearest
@@ -87,11 +87,16 @@ SMALL = 30_000_000
 On two cores of which another program uses one, the voice that ships takes ten times as long with two as with one."""
 
 
-def suit_threads(*models: nn.Module | None) -> None:
-    """Let torch use one thread in this process if all `models` are small; the user's OMP_NUM_THREADS stands."""
-    if "OMP_NUM_THREADS" in os.environ:
-        return
-    if all(sum(weight.numel() for weight in model.parameters()) < SMALL for model in models if model is not None):
+def release_memory() -> None:
+    """Give what was freed back to the system; glibc keeps it for later, and what a start takes is not needed again."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
+
+
+def suit_threads(is_small: bool) -> None:
+    """Let torch use one thread in this process where all models are small; the user's OMP_NUM_THREADS stands."""
+    if is_small and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
 
 

@@ -83,6 +83,12 @@ class WeightNormConv(nn.Module):
             self.weight = nn.Parameter(self.effective_weight())
             self.weight_g = self.weight_v = None  # type: ignore[assignment]
 
+    def fold_unfilled(self) -> None:
+        """As `fold`, of a weight that is yet to be read: it is left undefined, and takes no time or memory."""
+        if self.weight is None:
+            self.weight = nn.Parameter(torch.empty_like(self.weight_v))
+            self.weight_g = self.weight_v = None  # type: ignore[assignment]
+
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
         state = dict(state_dict)
         folded, g, v = (prefix + name for name in ("weight", "weight_g", "weight_v"))

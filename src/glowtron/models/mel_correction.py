@@ -75,7 +75,8 @@ class CorrectionStream:
 class _Round:
     """One round: each frame is analysed once, and its samples are settled when no later frame overlaps them.
 
-    Places count from half a window before the sound's beginning, where the first frame begins.
+    Places count from half a window before the sound's beginning, where the first frame begins. What is kept from push
+    to push is copied, as a view would keep all that it is a part of.
     """
 
     def __init__(self, correction: MelCorrection) -> None:
@@ -103,7 +104,7 @@ class _Round:
         """
         ahead = torch.lerp(before, wave, 1 + MOMENTUM)
         self._wave = _join(self._wave, wave)
-        self._edge = _join(self._edge, ahead)[:, -self._half - 1 :]
+        self._edge = _join(self._edge, ahead)[:, -self._half - 1 :].clone()
         self._ahead = _join(self._ahead, ahead)
         if not self._begun:
             if self._ahead.shape[1] <= self._half:  # Too short for the transform's reflected edge.
@@ -130,10 +131,10 @@ class _Round:
         found = (magnitude @ correction.filters).clamp_(min=FLOOR).log_()
         gain = ((mel - found).clamp(-MAX_LOG_GAIN, MAX_LOG_GAIN) @ correction.spread).exp()
         gain = _join(self._gain, gain)
-        self._gain = gain[:, -1:]
+        self._gain = gain[:, -1:].clone()
         # The frame behind the mel's last one has no target of its own.
         gain = torch.cat((gain, self._gain), dim=1)[:, -1 - mel.shape[1] :][:, : spectrum.shape[1]]
-        self._ahead = self._ahead[:, spectrum.shape[1] * self._hop :]
+        self._ahead = self._ahead[:, spectrum.shape[1] * self._hop :].clone()
         real.mul_(gain)
         imaginary.mul_(gain)
         return torch.fft.irfft(spectrum, self._n_fft).mul_(correction.window)
@@ -147,7 +148,7 @@ class _Round:
         if self._sums is not None:
             sums[:, : self._sums.shape[1]] += self._sums
         n_settled = sums.shape[1] if last else n_frames * self._hop
-        self._sums = sums[:, n_settled:]
+        self._sums = sums[:, n_settled:].clone()
         first = max(self._half - self.n_frames * self._hop, 0)  # What lies before the beginning is not sound.
         self.n_frames += n_frames
         sums = sums[:, first:n_settled][:, : wave.shape[1]]
@@ -155,7 +156,7 @@ class _Round:
 
     def _give(self, settled: Tensor) -> tuple[Tensor, Tensor]:
         assert self._wave is not None
-        before, self._wave = self._wave[:, : settled.shape[1]], self._wave[:, settled.shape[1] :]
+        before, self._wave = self._wave[:, : settled.shape[1]], self._wave[:, settled.shape[1] :].clone()
         return before, settled
 
 

@@ -16,7 +16,7 @@ from glowtron.checkpoint import StoredVoice, save_voice
 from glowtron.config import DecodingOptions, MelConfig, ProsodyOptions, VoiceFile
 from glowtron.config.synthesis import SynthesisOptions
 from glowtron.engines.choose import acoustic_engine, vocoder_engine
-from glowtron.engines.hardware import SMALL, find_device, suit_threads
+from glowtron.engines.hardware import SMALL, find_device, release_memory, suit_threads
 from glowtron.engines.interfaces import AcousticEngine, IncrementalAcousticEngine, ProsodicEngine
 from glowtron.engines.waveglow import WaveGlowEngine
 from glowtron.errors import InputError, nearest
@@ -26,6 +26,7 @@ from glowtron.synthesis.vocoders import as_array, make_vocoder, uses_wavenet
 
 if TYPE_CHECKING:
     from glowtron.engines.cpu_wavenet import FastWaveNet
+    from glowtron.models.waveglow import WaveGlow
     from glowtron.models.wavenet import WaveNet
 
 PRECISIONS = ("auto", "fp32", "int16", "bf16", "int8", "fp16")
@@ -45,9 +46,20 @@ class TorchRuntime:
         self.config: VoiceFile = stored.config
         self.mel: MelConfig = stored.mel
         self.acoustic = None if stored.acoustic is None else stored.acoustic.to(self.device).eval()
-        self.vocoder = None if stored.vocoder is None else stored.vocoder.to(self.device).eval()
+        self._vocoder, self._stored_vocoder = stored.vocoder, stored.stored_vocoder
         # A sample of a WaveNet takes microseconds; no GPU is as quick for a single clip.
         self.wavenet = None if stored.wavenet is None else stored.wavenet.eval()
+        models = [model for model in (stored.acoustic, stored.vocoder) if model is not None]
+        sizes = [sum(weight.numel() for weight in model.parameters()) for model in models]
+        if stored.stored_vocoder is not None:
+            sizes.append(stored.stored_vocoder.n_parameters)
+        self._is_small = all(size < SMALL for size in sizes)
+
+    @cached_property
+    def vocoder(self) -> WaveGlow | None:
+        """The textbook's vocoder; None: the voice has none. Made when it is asked for, as engines do without."""
+        model = self._vocoder if self._stored_vocoder is None else self._stored_vocoder.whole()
+        return None if model is None else model.to(self.device).eval()
 
     @cached_property
     def acoustic_engine(self) -> AcousticEngine:
@@ -58,8 +70,17 @@ class TorchRuntime:
     @cached_property
     def vocoder_engine(self) -> WaveGlowEngine:
         """The vocoder as it runs fastest here; its weights are packed at the first use."""
-        assert self.vocoder is not None
-        return vocoder_engine(self.vocoder, self.device, self.precision)
+        stored = self._stored_vocoder
+        model = self.vocoder if stored is None or self._is_made or self.device.type != "cpu" else stored.net_by_net()
+        assert model is not None
+        engine = vocoder_engine(model, self.device, self.precision)
+        release_memory()
+        return engine
+
+    @property
+    def _is_made(self) -> bool:
+        """Whether the textbook's vocoder was asked for, and may have been changed since."""
+        return self._stored_vocoder is None or "vocoder" in vars(self)
 
     @cached_property
     def wavenet_engine(self) -> FastWaveNet | WaveNet:
@@ -80,6 +101,13 @@ class TorchRuntime:
         return StoredVoice(self.config, self.acoustic, self.vocoder, self.wavenet)
 
     @property
+    def _small_as_stored(self) -> StoredVoice:
+        """The same with the vocoder as it was stored, where nobody can have changed it."""
+        if self._is_made:
+            return self.stored
+        return StoredVoice(self.config, self.acoustic, None, self.wavenet, self._stored_vocoder)
+
+    @property
     def acoustic_model(self) -> AcousticModel:
         """See `Runtime`."""
         engine = self.acoustic_engine
@@ -89,8 +117,7 @@ class TorchRuntime:
     @property
     def is_small(self) -> bool:
         """See `Runtime`. The products of large models use all cores, and their weights are better in memory once."""
-        models = [model for model in (self.acoustic, self.vocoder) if model is not None]
-        return all(sum(weight.numel() for weight in model.parameters()) < SMALL for model in models)
+        return self._is_small
 
     def vocoder_for(self, options: SynthesisOptions) -> Vocoder:
         """See `Runtime`."""
@@ -102,7 +129,8 @@ class TorchRuntime:
             from glowtron.synthesis.wavenet import make_wavenet_vocoder
 
             return make_wavenet_vocoder(self.config, self.wavenet_engine, options)
-        waveglow = None if self.vocoder is None or options.vocoder == "griffin-lim" else self.vocoder_engine
+        there = not self._is_made or self.vocoder is not None
+        waveglow = self.vocoder_engine if there and options.vocoder != "griffin-lim" else None
         return make_vocoder(self.config, self.mel, waveglow, options, self.device)
 
     def log_mel(self, samples: Floats) -> Floats:
@@ -111,13 +139,13 @@ class TorchRuntime:
 
     def suit_threads(self) -> None:
         """See `Runtime`."""
-        suit_threads(self.acoustic, self.vocoder)
+        suit_threads(self._is_small)
 
     def in_worker(self, n_threads: int | None) -> TorchRuntime:
         """See `Runtime`."""
         if n_threads is not None:
             torch.set_num_threads(n_threads)
-        return TorchRuntime(self.stored, device="cpu", precision=self.precision)
+        return TorchRuntime(self._small_as_stored, device="cpu", precision=self.precision)
 
     def save(self, folder: Path) -> None:
         """See `Runtime`."""
