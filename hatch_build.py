@@ -28,6 +28,7 @@ LEVELS = {
     "avx512": _AVX512,
     "avx512vnni": f"{_AVX512} -DHAS_VNNI -mavx512vnni",
     "avx512bf16": f"{_AVX512} -DHAS_BF16 -mavx512bf16",
+    "amx": f"{_AVX512} -DHAS_AMX -mamx-tile -mamx-int8 -mamx-bf16",
 }
 """The sets of instructions that `wn_level.c` is compiled for; those that a compiler does not know are left out."""
 

@@ -203,6 +203,24 @@ def test_a_process_that_is_told_its_level(name: str, tmp_path: Path) -> None:
     assert ("not compiled" in why) == (name == "none")
 
 
+@needs_compiled
+def test_a_level_that_never_ran_is_tried_before_it_is_used_and_says_so() -> None:
+    model, plain = small_waveglow(GROUPED), FOUND.levels[0]
+    untried = Level("amx", plain.native)
+    with pytest.warns(UserWarning, match="amx.*experimental.*GLOWTRON_CPU_LEVEL"):
+        accelerate_waveglow(model, way=Way("fp32", untried))
+    assert choose_way(model, "fp32", Found((untried,)))[0].level in (untried, None)
+
+    def run(*arguments: int) -> None:
+        """Computes nothing."""
+
+    wrong = SimpleNamespace(**{name: getattr(plain.native, name) for name in ("lanes", "kinds", "zero", "most_weight")})
+    wrong.run, wrong.scratch, wrong.write_rows = run, plain.native.scratch, plain.native.write_rows
+    way, why = choose_way(model, "fp32", Found((Level("amx", wrong),)))
+    assert way == Way("fp32")
+    assert "amx left out: it computes something else here" in why
+
+
 def test_what_no_level_multiplies_becomes_float32() -> None:
     way, why = choose_way(small_waveglow(GROUPED), "int8", Found((), "no compiler"))
     assert way == Way("fp32")
@@ -217,7 +235,7 @@ def test_int8_is_for_auto_only_where_it_is_near_float32(monkeypatch: pytest.Monk
         pytest.skip("this processor has no int8")
     from glowtron.engines import cpu_waveglow as module
 
-    def fastest(_: object, ways: list[Way]) -> tuple[Way, str]:
+    def fastest(ways: list[Way], *_: object) -> tuple[Way, str]:
         return ways[-1], "a test"
 
     monkeypatch.setattr(module, "_fastest", fastest)
@@ -357,12 +375,63 @@ def test_levels_that_this_processor_lacks(level: str, tmp_path: Path) -> None:
     holds_for(program)
 
 
+SANITIZERS = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+
+
+@pytest.mark.slow
+@has_gcc
+@pytest.mark.parametrize("sanitizers", [[], SANITIZERS], ids=["plain", "sanitized"])
+def test_amx_whose_tiles_are_emulated(sanitizers: list[str], tmp_path: Path) -> None:
+    """Neither SIMDe nor qemu knows AMX; `amx_emulated.h` also ends the program where a processor would fault."""
+    tiles = ["-DWIDE", "-DHAS_AMX", "-Wno-psabi", "-include", str(HARNESS.with_name("amx_emulated.h"))]
+    program = Program(tmp_path, "amx", [*tiles, *sanitizers])
+    assert program.level.kinds == ("bf16", "int8")
+    holds_for(program)
+    net = small_wn(3, 6, 10, WNConfig(n_layers=3, n_channels=24, dilation_cycle=3))
+    x, conditioning = inputs(net, 300, 1)
+    for kind in program.level.kinds:
+        reach = NativeWN(net, kind, program.level).reach
+        whole, part = program.run(net, kind, x, conditioning), program.run(net, kind, x[90:217], conditioning[90:217])
+        assert torch.equal(part[reach:-reach], whole[90 + reach : 217 - reach])  # Whatever tile a row is in.
+
+
+@has_gcc
+def test_what_amx_faults_at_ends_the_emulation(tmp_path: Path) -> None:
+    """So that the test above can fail."""
+    used = "_tile_zero(0);", "_tile_loadconfig(config); _tile_dpbssd(1, 1, 2);", "_tile_loadconfig(config + 1);"
+    for number, code in enumerate(used):
+        source, program = tmp_path / f"{number}.c", tmp_path / str(number)
+        config = "uint8_t config[65] = {1}; config[16] = 64; config[48] = 16;"
+        source.write_text(f"int main(void) {{ {config} (void)config; {code} return 0; }}\n")
+        header = str(HARNESS.with_name("amx_emulated.h"))
+        subprocess.run(["gcc", "-include", header, str(source), "-o", str(program)], check=True)
+        done = subprocess.run([str(program)], capture_output=True, text=True, check=False)
+        assert done.returncode == 3
+        assert done.stderr.startswith("AMX: ")
+
+
+@pytest.mark.slow
+@has_gcc
+def test_int8_by_amx_is_int8_by_vnni(tmp_path: Path) -> None:
+    """The same scales and exact sums: the same to the bit."""
+    if not Path("/usr/include/simde").exists():
+        pytest.skip("needs SIMDe (Debian's libsimde-dev)")
+    tiles = ["-DWIDE", "-DHAS_AMX", "-Wno-psabi", "-include", str(HARNESS.with_name("amx_emulated.h"))]
+    words = ["-DEMULATED", "-Wno-psabi", "-mavx2", "-mfma", *EMULATED["avx512vnni"]]
+    amx, vnni = (
+        Program(tmp_path, level, [*flags, "-ffp-contract=off"])
+        for level, flags in (("amx", tiles), ("avx512vnni", words))
+    )
+    net = small_wn(3, 6, 10, WNConfig(n_layers=3, n_channels=40))
+    x, conditioning = inputs(net, 77, 2)
+    assert torch.equal(amx.run(net, "int8", x, conditioning), vnni.run(net, "int8", x, conditioning))
+
+
 @pytest.mark.slow
 @has_gcc
 @pytest.mark.parametrize("level", [level.name for level in FOUND.levels])
 def test_sanitizers_see_nothing(level: str, hook: ModuleType, tmp_path: Path) -> None:
-    flags = "-g -fsanitize=address,undefined -fno-sanitize-recover=all"
-    holds_for(Program(tmp_path, level, [*flags.split(), *hook.LEVELS[level].split()]))
+    holds_for(Program(tmp_path, level, [*SANITIZERS, *hook.LEVELS[level].split()]))
 
 
 @pytest.mark.slow

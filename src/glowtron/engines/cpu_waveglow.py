@@ -8,6 +8,7 @@ length goes through in pieces of one size, and what it needs beyond its own samp
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from glowtron.engines.cpu_wn import FastWaveNet, Workspace
-from glowtron.engines.cpu_wn_native import Found, Kind, Level, NativeWN, Space, find_levels
+from glowtron.engines.cpu_wn_native import LEVEL_VARIABLE, UNTRIED, Found, Kind, Level, NativeWN, Space, find_levels
 from glowtron.engines.hardware import Precision
 from glowtron.engines.measured import measure, remember
 from glowtron.engines.pipeline import Stage, Window, run_stages
@@ -45,6 +46,21 @@ class Way(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.precision} by {'torch' if self.level is None else self.level.name}"
+
+    @property
+    def is_untried(self) -> bool:
+        """Whether its instructions have never run on a processor, as far as we know."""
+        return self.level is not None and self.level.name in UNTRIED
+
+    def is_right(self, net: WN, n_conditioning: int) -> bool:
+        """Whether it computes what the textbook does, roughly; a few rows tell."""
+        generator, n_rows = torch.Generator().manual_seed(0), 77
+        x = torch.randn(n_rows, 1, net.start.weight_v.shape[1], generator=generator)
+        conditioning = torch.randn(n_rows, 1, n_conditioning, generator=generator)
+        laid_out = self.lay_out(net)
+        found = laid_out(x, laid_out.pack_conditioning(conditioning), laid_out.reserve(n_rows, 1))  # type: ignore[arg-type]
+        wanted = net(x.transpose(0, 1), conditioning.transpose(0, 1)).transpose(0, 1)
+        return float((found - wanted).square().sum()) < 0.01 * float(wanted.square().sum())
 
     def lay_out(self, net: WN) -> FastWaveNet | NativeWN:
         """The network ready to run this way."""
@@ -86,9 +102,13 @@ def choose_way(model: WaveGlow, precision: str, found: Found | None = None) -> t
     found = find_levels() if found is None else found
     lacking = f"; not compiled: {found.why_not}" if found.why_not else ""
     ways = find_ways((*ALWAYS_EXACT, "int8") if precision == "auto" else (precision,), found)
+    sample, n_conditioning = _sample(model), model.analysis.n_conditioning
+    if wrong := [way for way in ways if way.is_untried and not way.is_right(sample, n_conditioning)]:
+        ways = [way for way in ways if way not in wrong]
+        lacking += "".join(f"; {way} left out: it computes something else here" for way in wrong)
     if not ways:
         ways, lacking = find_ways(("fp32",), found), f"{lacking}; this processor has no way to multiply {precision}"
-    best, why = _fastest(model, ways)
+    best, why = _fastest(ways, sample, n_conditioning)
     if precision == "auto" and best.precision == "int8":
         weights = hashlib.sha256()
         for net in (model.wavenets[0], model.wavenets[-1]):
@@ -98,20 +118,26 @@ def choose_way(model: WaveGlow, precision: str, found: Found | None = None) -> t
         distance = remember(what, partial(_distance, model, best, found))
         why = f"{why}; log-mel L1 {distance:.2g} from fp32"
         if distance > EXACT_LOG_MEL_L1:
-            best, _ = _fastest(model, [way for way in ways if way.precision != "int8"])
+            exact = [way for way in ways if way.precision != "int8"]
+            best, _ = _fastest(exact, sample, n_conditioning)
             why = f"{best}, as {why}"
     return best, f"{why}{lacking}"
 
 
-def _fastest(model: WaveGlow, ways: Sequence[Way]) -> tuple[Way, str]:
+def _sample(model: WaveGlow) -> WN:
+    """Two layers of the sizes of the model's, with weights of their own."""
+    n_in, n_out = model.channels[0] // 2, model.channels[0]
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        sample = WN(n_in, n_out, model.analysis.n_conditioning, replace(model.config.wavenet, n_layers=2))
+        sample.end.weight.normal_()  # It begins with zero, which would tell nothing.
+    return sample.requires_grad_(False)
+
+
+def _fastest(ways: Sequence[Way], sample: WN, n_conditioning: int) -> tuple[Way, str]:
     if len(ways) == 1:
         return ways[0], f"{ways[0]}, the only way here"
-    wn, n_conditioning = model.wavenets[0], model.analysis.n_conditioning
-    assert isinstance(wn, WN)
-    n_in, n_out, config = model.channels[0] // 2, model.channels[0], replace(model.config.wavenet, n_layers=2)
-    with torch.random.fork_rng(devices=[]):
-        sample = WN(n_in, n_out, n_conditioning, config).requires_grad_(False)
-    what = f"WN of {n_in} to {n_out}, {n_conditioning}, {config.n_channels} x {config.kernel_size}"
+    n_in, n_out = sample.start.weight_v.shape[1], sample.end.out_features
+    what = f"WN of {n_in} to {n_out}, {n_conditioning}, {sample.n_channels} x {sample.kernel_size}"
     measured = measure(what, {str(way): partial(way.run_on, sample, n_conditioning) for way in ways})
     best = next(way for way in ways if str(way) == measured.best)
     return best, f"{best}, {measured}"
@@ -140,6 +166,12 @@ def accelerate_waveglow(model: WaveGlow, precision: str = "auto", way: Way | Non
     computed, if that is not to be chosen. Raises InputError for an unknown precision.
     """
     chosen, why = choose_way(model, precision) if way is None else (way, f"{way} as asked")
+    if chosen.is_untried:
+        warnings.warn(
+            f"{chosen} is experimental: its instructions have run in emulation only (docs/adr/0022); "
+            f"{LEVEL_VARIABLE}=avx512bf16 does without them",
+            stacklevel=4,
+        )
     return FastWaveGlow(model, chosen, why)
 
 

@@ -23,8 +23,12 @@ from glowtron.models.convolution import WeightNormConv
 from glowtron.models.waveglow import WN
 
 LIBRARY = Path(__file__).with_name("wn.so")
-LEVELS = ("plain", "dotprod", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16")
+LEVELS = ("plain", "dotprod", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "amx")
 """Sets of instructions, as `wn.c` names them, from the least to the best."""
+UNTRIED = ("amx",)
+"""Those that have run in emulation only, on no processor yet."""
+TILE_WORDS = 16
+"""Words of a row that AMX multiplies at once."""
 LEVEL_VARIABLE = "GLOWTRON_CPU_LEVEL"
 """The environment variable that forbids the levels behind the one it names; `none` forbids the compiled code."""
 
@@ -105,8 +109,9 @@ class Level:
         """What it multiplies."""
 
     def n_words(self, n: int, kind: Kind) -> int:
-        """Words of n numbers; products take two at a time."""
-        return 2 * -(-n // (2 * PER_WORD[kind]))
+        """Words of n numbers; products take two at a time, and tiles sixteen."""
+        at_once = TILE_WORDS if self.name == "amx" and kind != "fp32" else 2
+        return at_once * -(-n // (at_once * PER_WORD[kind]))
 
     def rows(self, x: Tensor, kind: Kind) -> Tensor:
         """Rows (R, n) of float32 as products read them: (R, words + 1) of int32, the last the row's scale."""

@@ -9,6 +9,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
@@ -16,7 +20,7 @@
 
 /* The levels that were compiled, from the least to the best, and whether this processor has them. */
 #define LEVELS(of)                                                                                                    \
-    of(plain) of(dotprod) of(avx2) of(avxvnni) of(avx512) of(avx512vnni) of(avx512bf16)
+    of(plain) of(dotprod) of(avx2) of(avxvnni) of(avx512) of(avx512vnni) of(avx512bf16) of(amx)
 #define DECLARED(name) extern const Level glowtron_level_##name __attribute__((weak));
 LEVELS(DECLARED)
 
@@ -25,6 +29,16 @@ static uint64_t enabled_state(void) {
     uint32_t low, high;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return (uint64_t)high << 32 | low;
+}
+
+/* The system keeps the 8 kB of tiles for those processes only that ask for it. */
+static int may_use_tiles(void) {
+#ifdef __linux__
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+#else
+    return 0;
+#endif
 }
 
 static int has(const char *name) {
@@ -41,6 +55,10 @@ static int has(const char *name) {
     if (!strcmp(name, "avx512")) return avx512;
     if (!strcmp(name, "avx512vnni")) return avx512 && (c7 >> 11 & 1);
     if (!strcmp(name, "avx512bf16")) return avx512 && (a71 >> 5 & 1);
+    if (!strcmp(name, "amx")) {
+        int tiles = (d7 >> 22 & 1) && (d7 >> 24 & 1) && (d7 >> 25 & 1); /* AMX-BF16, AMX-TILE, AMX-INT8 */
+        return avx512 && tiles && (state >> 17 & 3) == 3 && may_use_tiles();
+    }
     return 0;
 }
 #else

@@ -32,13 +32,16 @@
 #define UNROLLED _Pragma("GCC unroll 16")
 #endif
 
-/* ROWS of activations and two vectors of outputs are a tile: as many sums as there are registers for. */
-#if defined(WIDE)
-enum { LANES = 16, ROWS = 12 };
+/* ROWS of activations and two vectors of outputs are a tile: as many sums as there are registers for. A block of rows,
+ * of which it has BLOCK_ROWS or several times as many, takes CACHE_WORDS of a second cache. */
+#if defined(WIDE) && defined(HAS_AMX)
+enum { LANES = 16, ROWS = 12, BLOCK_ROWS = 32, CACHE_WORDS = 1 << 18 };
+#elif defined(WIDE)
+enum { LANES = 16, ROWS = 12, BLOCK_ROWS = ROWS, CACHE_WORDS = 1 << 16 };
 #elif defined(MIDDLE)
-enum { LANES = 8, ROWS = 6 };
+enum { LANES = 8, ROWS = 6, BLOCK_ROWS = ROWS, CACHE_WORDS = 1 << 16 };
 #else
-enum { LANES = 4, ROWS = 6 };
+enum { LANES = 4, ROWS = 6, BLOCK_ROWS = ROWS, CACHE_WORDS = 1 << 16 };
 #endif
 enum { SOME_ROWS = 4, PANEL = 2 * LANES, CHUNK = 256 };
 
@@ -50,8 +53,10 @@ typedef uint8_t Bytes __attribute__((vector_size(LANES), aligned(1), may_alias))
 INLINE Floats floats_of(float x) { return x - (Floats){0}; }
 INLINE Ints ints_of(uint32_t x) { return (int32_t)x - (Ints){0}; }
 
-/* What the levels have of their own: sums of products of the numbers in two words. */
-#if defined(WIDE) && defined(HAS_VNNI)
+/* What the levels have of their own: sums of products of the numbers in two words, or, with AMX, in whole tiles. */
+#if defined(WIDE) && defined(HAS_AMX)
+enum { KINDS = 1 << BFLOAT16 | 1 << INT8, ZERO = 0, MOST = 127, MOST_WEIGHT = 127 };
+#elif defined(WIDE) && defined(HAS_VNNI)
 enum { KINDS = 1 << FLOAT32 | 1 << INT16 | 1 << INT8, ZERO = 128, MOST = 127, MOST_WEIGHT = 127 };
 INLINE Ints dot_int16(Ints sum, Ints a, Ints w) { return (Ints)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)a, (__m512i)w); }
 INLINE Ints dot_int8(Ints sum, Ints a, Ints w, Ints b, Ints v) {
@@ -103,6 +108,7 @@ enum { KINDS = 1 << FLOAT32, ZERO = 0, MOST = 127, MOST_WEIGHT = 127 };
 #define HAS_INT8
 #define HAS_INT16
 #endif
+enum { COMPILED = KINDS | 1 << FLOAT32 }; /* What enters a net is float32, whatever the kind. */
 enum { MOST_INT16 = 8191 }; /* With which weights are scaled so that no sum leaves 32 bits. */
 
 /* What a level does not multiply it is never asked for (`Level.kinds`). */
@@ -179,13 +185,107 @@ INLINE void multiply_tile(const int kind, const int n_rows, const uint32_t *rows
     }
 }
 
+#ifdef HAS_AMX
+/* A tile register holds sixteen rows of sixteen words: of activations as they lie, and of one half of a panel. */
+enum { TILE = 16, TILE_BYTES = 64, PANEL_BYTES = 4 * PANEL };
+
+static void begin_tiles(void) {
+    struct {
+        uint8_t palette, first_row, unused[14];
+        uint16_t bytes[16];
+        uint8_t rows[16];
+    } config = {.palette = 1};
+    for (int i = 0; i < 8; i++) {
+        config.bytes[i] = TILE_BYTES;
+        config.rows[i] = TILE;
+    }
+    _tile_loadconfig(&config);
+}
+
+static void end_tiles(void) { _tile_release(); }
+
+/* A word's column of `n` rows, whole: the rows themselves, or a copy of so few with zeros behind them. */
+INLINE const uint32_t *whole_tile(const uint32_t *rows, int64_t stride, int n, uint32_t *copy) {
+    if (n >= TILE) return rows;
+    for (int r = 0; r < n; r++) memcpy(copy + r * TILE, rows + r * stride, TILE_BYTES);
+    return copy;
+}
+
+/* Registers 0 to 3 are sums of two tiles of rows (4, 5) and both halves of the panel (6, 7). */
+#define MULTIPLY_TILES(multiply)                                                                                      \
+    for (int k = 0; k < n_words; k += TILE) {                                                                         \
+        _tile_loadd(6, weight + (int64_t)k * PANEL, PANEL_BYTES);                                                     \
+        _tile_loadd(7, weight + (int64_t)k * PANEL + LANES, PANEL_BYTES);                                             \
+        _tile_loadd(4, whole_tile(x + k, stride, n, copies[0]), n < TILE ? TILE_BYTES : 4 * stride);                  \
+        multiply(0, 4, 6);                                                                                            \
+        multiply(1, 4, 7);                                                                                            \
+        if (n > TILE) {                                                                                               \
+            const uint32_t *second = whole_tile(x + TILE * stride + k, stride, n - TILE, copies[1]);                  \
+            _tile_loadd(5, second, n < 2 * TILE ? TILE_BYTES : 4 * stride);                                           \
+            multiply(2, 5, 6);                                                                                        \
+            multiply(3, 5, 7);                                                                                        \
+        }                                                                                                             \
+    }
+
+/* As `multiply_kind`, of words in whole tiles. Of `total` rows up to the next whole BLOCK_ROWS are written. */
+INLINE void multiply_by_tiles(const int kind, const uint32_t *rows, int64_t stride, int n_rows,
+                              const uint32_t *weight, int n_words, const float *scale, float *total) {
+    for (int first = 0; first < n_rows; first += 2 * TILE) {
+        const uint32_t *x = rows + first * stride;
+        int n = n_rows - first < 2 * TILE ? n_rows - first : 2 * TILE;
+        uint32_t copies[2][TILE * TILE] = {{0}};
+        float *out = total + first * PANEL;
+        if (kind == BFLOAT16) {
+            _tile_loadd(0, out, PANEL_BYTES);
+            _tile_loadd(1, out + LANES, PANEL_BYTES);
+            _tile_loadd(2, out + TILE * PANEL, PANEL_BYTES);
+            _tile_loadd(3, out + TILE * PANEL + LANES, PANEL_BYTES);
+            MULTIPLY_TILES(_tile_dpbf16ps)
+            _tile_stored(0, out, PANEL_BYTES);
+            _tile_stored(1, out + LANES, PANEL_BYTES);
+            _tile_stored(2, out + TILE * PANEL, PANEL_BYTES);
+            _tile_stored(3, out + TILE * PANEL + LANES, PANEL_BYTES);
+            continue;
+        }
+        int32_t sums[2 * TILE * PANEL];
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+        MULTIPLY_TILES(_tile_dpbssd)
+        _tile_stored(0, sums, PANEL_BYTES);
+        _tile_stored(1, sums + LANES, PANEL_BYTES);
+        _tile_stored(2, sums + TILE * PANEL, PANEL_BYTES);
+        _tile_stored(3, sums + TILE * PANEL + LANES, PANEL_BYTES);
+        Floats low = *(const Floats *)scale, high = *(const Floats *)(scale + LANES);
+        for (int r = 0; r < n; r++) {
+            float of_row;
+            memcpy(&of_row, x + r * stride + n_words, sizeof of_row);
+            const Ints *sum = (const Ints *)(sums + r * PANEL);
+            Floats *row = (Floats *)(out + r * PANEL);
+            row[0] += __builtin_convertvector(sum[0], Floats) * (low * floats_of(of_row));
+            row[1] += __builtin_convertvector(sum[1], Floats) * (high * floats_of(of_row));
+        }
+    }
+}
+#else
+static void begin_tiles(void) {}
+static void end_tiles(void) {}
+#endif
+
 /* total (R, PANEL) += rows (R, words) times one panel of a matrix. Floats go in chunks whose weights fit the inner
  * cache; integers go whole, as only their sums are exact. */
 INLINE void multiply_kind(const int kind, const uint32_t *rows, int64_t stride, int n_rows, const Matrix *matrix,
                           int panel, float *total) {
-    if (!(KINDS >> kind & 1)) return;
+    if (!(COMPILED >> kind & 1)) return;
     const uint32_t *weight = matrix->weight + (int64_t)panel * PANEL * matrix->n_words;
     const float *scale = matrix->scale + panel * PANEL;
+#ifdef HAS_AMX
+    if (kind != FLOAT32) {
+        multiply_by_tiles(kind, rows, stride, n_rows, weight, matrix->n_words, scale, total);
+        return;
+    }
+#endif
     const int32_t *zero = matrix->zero + panel * PANEL;
     int n_words = matrix->n_words, chunk = kind == FLOAT32 || kind == BFLOAT16 ? CHUNK : n_words;
     for (int k = 0; k < n_words; k += chunk) {
@@ -325,8 +425,8 @@ static void write_rows(int kind, const float *x, int64_t n_rows, int n, int n_wo
 /* Rows of a block: what they read stays in the second cache beside the weights that stream past. */
 static int block_rows(const Net *net) {
     int words = net->layers[0].condition.n_words + net->n_taps * net->layers[0].out.n_words + 2 * net->width;
-    int n = (1 << 16) / words / ROWS * ROWS;
-    return n < 2 * ROWS ? 2 * ROWS : n > 192 ? 192 / ROWS * ROWS : n;
+    int n = CACHE_WORDS / words / BLOCK_ROWS * BLOCK_ROWS;
+    return n < 2 * BLOCK_ROWS ? 2 * BLOCK_ROWS : n > 192 ? 192 / BLOCK_ROWS * BLOCK_ROWS : n;
 }
 
 static int64_t scratch_size(const Net *net) {
@@ -441,6 +541,7 @@ static void run(const Net *net, const Call *call) {
 #else
         float *scratch = call->scratch;
 #endif
+        begin_tiles();
         for (int index = -1; index < net->n_layers; index++) {
 #pragma omp for schedule(dynamic)
             for (int i = 0; i < n_blocks; i++) {
@@ -448,6 +549,7 @@ static void run(const Net *net, const Call *call) {
                 block(net, call, index, first, n_rows, scratch);
             }
         }
+        end_tiles();
     }
 }
 
