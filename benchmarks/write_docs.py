@@ -10,6 +10,7 @@ Figures of another class of machine than the one at hand stay as they were taken
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shlex
@@ -141,24 +142,35 @@ in their time, and their memory is added to that of the process they work for.
 
 def main(arguments: list[str]) -> None:
     """Measure what is asked for, then write the page."""
-    prefixes = [argument for argument in arguments if not argument.startswith("-")]
-    is_short = "--short" in arguments
-    for name, command in RUNS.items():
-        wanted = name in SHORT if is_short else not prefixes or name.startswith(tuple(prefixes))
-        if wanted and "--no-run" not in arguments:
-            command += " --runs 2" * is_short
-            print(f"{name}: glowtron bench {command}", flush=True)
-            with tempfile.TemporaryDirectory() as scratch:
-                file = Path(scratch) / "result.json"
-                bench = [sys.executable, "-m", "glowtron", "bench", *shlex.split(command)]
-                subprocess.run([*bench, "--quiet", "--json", str(file)], check=True)
-                text = file.read_text(encoding="utf-8")
-            folder = RESULTS / re.sub(r"[^a-z0-9]+", "-", machine_class(json.loads(text)).lower()).strip("-")
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{name}.json").write_text(text, encoding="utf-8")
+    for name, command in wanted(arguments).items():
+        print(f"{name}: glowtron bench {command}", flush=True)
+        with tempfile.TemporaryDirectory() as scratch:
+            file = Path(scratch) / "result.json"
+            bench = [sys.executable, "-m", "glowtron", "bench", *shlex.split(command)]
+            subprocess.run([*bench, "--quiet", "--json", str(file)], check=True)
+            text = file.read_text(encoding="utf-8")
+        folder = RESULTS / re.sub(r"[^a-z0-9]+", "-", machine_class(json.loads(text)).lower()).strip("-")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.json").write_text(text, encoding="utf-8")
     machines = kept_results()
     PAGE.write_text(page(machines), encoding="utf-8")
     README.write_text(with_summary(README.read_text(encoding="utf-8"), machines), encoding="utf-8")
+
+
+def wanted(arguments: list[str]) -> dict[str, str]:
+    """The runs that the command line asks for; another word ends the program with status 2."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("prefix", nargs="*", help="how the names of what is measured begin; all where there is none")
+    parser.add_argument("--short", action="store_true", help="the most important ones, two runs each")
+    parser.add_argument("--no-run", action="store_true", help="measure nothing: write the page from what is kept")
+    asked = parser.parse_args(arguments)
+    unknown = [prefix for prefix in asked.prefix if not any(name.startswith(prefix) for name in RUNS)]
+    if unknown:
+        parser.error(f"no run begins with {unknown[0]!r}; there are {', '.join(RUNS)}")
+    if asked.no_run:
+        return {}
+    names = [name for name in (SHORT if asked.short else RUNS) if name.startswith(tuple(asked.prefix or [""]))]
+    return {name: RUNS[name] + " --runs 2" * asked.short for name in names}
 
 
 def kept_results() -> Machines:

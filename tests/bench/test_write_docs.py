@@ -75,6 +75,20 @@ def test_processes_stand_beside_one(script: Any) -> None:
     assert "| loss differs by 2e-05 |" in page
 
 
+def test_only_what_is_asked_for_is_measured(script: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert set(script.wanted(["say", "batch"])) == {"say-compact", "say-full-size", "say-duet", "batch-compact"}
+    assert set(script.wanted([])) == set(script.RUNS)
+    assert set(script.wanted(["--short"])) == set(script.SHORT)
+    assert all(command.endswith(" --runs 2") for command in script.wanted(["--short"]).values())
+    assert script.wanted(["--no-run"]) == {}
+    with pytest.raises(SystemExit, match="0"):
+        script.wanted(["--help"])
+    for wrong in (["--shrot"], ["sai"]):
+        with pytest.raises(SystemExit, match="2"):
+            script.wanted(wrong)
+    assert "no run begins with 'sai'" in capsys.readouterr().err
+
+
 def test_every_run_is_a_command(script: Any) -> None:
     from glowtron.cli import glowtron
 
