@@ -12,7 +12,8 @@ from glowtron.serve.queue import AHEAD, QueueFullError, Task, TurnQueue
 class Client:
     """Takes what a task makes."""
 
-    def __init__(self, turns: int, per_turn: int = 1, journal: list[str] | None = None, name: str = "") -> None:
+    def __init__(self, turns: int, per_turn: int = 1, journal=None, name: str = "", duration_s: float = 1.0) -> None:
+        """per_turn: pieces, of which only the last has sound."""
         self.made, self.errors, self.ended, self.closed = [], [], Event(), Event()
         self.stop = Event()
         self._journal = journal
@@ -21,7 +22,7 @@ class Client:
             try:
                 for turn in range(turns):
                     for piece in range(per_turn):
-                        yield f"{name}{turn}.{piece}", piece == per_turn - 1
+                        yield f"{name}{turn}.{piece}", duration_s if piece == per_turn - 1 else 0.0
             finally:
                 self.closed.set()
 
@@ -67,6 +68,28 @@ def test_a_short_task_is_not_behind_a_long_one():
     queue.close()
 
 
+def test_who_has_least_sound_in_hand_is_next():
+    journal, gate = [], Event()
+    queue = TurnQueue(1, 8, lambda: gate.wait(10) and None)
+    clients = {name: Client(4, journal=journal, name=name, duration_s=s) for name, s in (("a", 100), ("b", 200))}
+    for client in clients.values():
+        queue.submit(client.task)
+    gate.set()
+    assert all(client.ended.wait(10) for client in clients.values())
+    # In hand after each piece, seconds: a 100, b 200, a 200, then a (it came first) 300, b 400, a 400, ...
+    assert journal[:5] == ["a0.0", "b0.0", "a1.0", "a2.0", "b1.0"]
+    queue.close()
+
+
+def test_who_waits_for_sound_is_not_in_debt():
+    task = Task(iter(()), lambda one: None, Event())
+    began_s = task.deadline_s
+    task.add_sound(began_s + 50, 2.0)  # The listener waited for fifty seconds.
+    assert task.deadline_s == began_s + 52
+    task.add_sound(began_s + 51, 2.0)
+    assert task.deadline_s == began_s + 54
+
+
 def test_there_is_an_end_of_room():
     gate = Event()
     queue = TurnQueue(1, 2, lambda: gate.wait(10) and None)
@@ -87,11 +110,11 @@ def test_a_cancelled_task_makes_no_more(queue):
 
     def pieces():
         try:
-            yield 0, True
+            yield 0, 1.0
             began.set()
             release.wait(10)
-            yield 1, True
-            yield 2, True
+            yield 1, 1.0
+            yield 2, 1.0
         finally:
             closed.set()
 
@@ -120,7 +143,7 @@ def test_a_waiting_task_is_cancelled_at_once():
 
 def test_an_error_ends_its_task_alone(queue):
     def broken():
-        yield 1, True
+        yield 1, 1.0
         raise ValueError("no more")
 
     ended, errors = Event(), []

@@ -1,9 +1,12 @@
-"""Work that is done in turns by a few threads: a sentence of each request, so that a reply is not behind a chapter."""
+"""Work that is done in turns by a few threads, a piece of sound a turn: earliest deadline first.
+
+A request's deadline is when its listener has heard all that was made for it; of one that has heard nothing, when it
+came. So a reply is not behind a chapter, and who asks is heard before others are given more than they can have heard.
+"""
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from threading import Condition, Event, Thread
 from typing import Generic, NamedTuple, TypeVar
@@ -34,24 +37,30 @@ class Made(NamedTuple, Generic[P]):
 class Task(Generic[P]):
     """A request's work."""
 
-    def __init__(self, pieces: Iterator[tuple[P, bool]], deliver: Callable[[Made[P]], None], stop: Event) -> None:
-        """pieces: Made by a thread, each with whether a turn ends after it. deliver: Called by that thread with each.
+    def __init__(self, pieces: Iterator[tuple[P, float]], deliver: Callable[[Made[P]], None], stop: Event) -> None:
+        """pieces: Made by the threads, one at a time, each with the seconds of sound in it. deliver: Called with each.
         stop: Set by `cancel`; what makes pieces may look at it.
         """
         self.pieces, self.deliver, self.stop = pieces, deliver, stop
         self.n_waiting = 0
         """Pieces that were delivered and not taken."""
         self.began_s = time.monotonic()
+        self.deadline_s = self.began_s
+        """When its listener has heard all that was made; before any sound, when it came."""
+
+    def add_sound(self, now_s: float, duration_s: float) -> None:
+        """Count sound made. A listener who waited for it hears it from now on."""
+        self.deadline_s = max(self.deadline_s, now_s) + duration_s
 
 
 class TurnQueue(Generic[P]):
-    """Threads that take turns at tasks, first come, first served at each round."""
+    """Threads that take turns at tasks, the one with the earliest deadline first."""
 
     def __init__(self, n_threads: int, max_tasks: int, prepare: Callable[[], None] = lambda: None) -> None:
         """prepare: called once in each thread. The threads end by `close`."""
         self._max_tasks = max_tasks
         self._changed = Condition()
-        self._ready: deque[Task[P]] = deque()
+        self._ready: list[Task[P]] = []
         self._parked: set[Task[P]] = set()
         self._in_turn: set[Task[P]] = set()
         self._closed = False
@@ -125,7 +134,8 @@ class TurnQueue(Generic[P]):
                     self._changed.wait()
                 if self._closed:
                     return
-                task = self._ready.popleft()
+                task = min(self._ready, key=lambda task: task.deadline_s)
+                self._ready.remove(task)
                 self._in_turn.add(task)
             goes_on = self._turn(task)
             with self._changed:
@@ -141,15 +151,16 @@ class TurnQueue(Generic[P]):
             _close(task)
 
     def _turn(self, task: Task[P]) -> bool:
-        """Make pieces of a task until its turn ends; returns whether more may follow."""
+        """Make the next sound of a task, and what comes before it without any; returns whether more may follow."""
         try:
-            for piece, is_last_of_turn in task.pieces:
+            for piece, duration_s in task.pieces:
                 if task.stop.is_set():
                     return False
                 with self._changed:
                     task.n_waiting += 1
+                    task.add_sound(time.monotonic(), duration_s)
                 task.deliver(Made(piece))
-                if is_last_of_turn or task.n_waiting >= AHEAD:
+                if duration_s or task.n_waiting >= AHEAD:
                     return True
         except BaseException as error:  # Whatever it is, the client is told, and the thread lives on.
             task.deliver(Made(None, error))

@@ -83,8 +83,15 @@ class Speaker:
 
     def _pieces(
         self, text: str | MarkedText, served: ServedVoice, options: SynthesisOptions, encoder: Encoder, stop: Event
-    ) -> Iterator[tuple[SpokenPiece, bool]]:
-        """Pieces, each with whether its sentence ends: there another request has its turn."""
+    ) -> Iterator[tuple[SpokenPiece, float]]:
+        """Pieces, each with the seconds of its sound."""
+        for piece in self._sound(text, served, options, encoder, stop):
+            yield piece, piece.duration_s
+
+    def _sound(
+        self, text: str | MarkedText, served: ServedVoice, options: SynthesisOptions, encoder: Encoder, stop: Event
+    ) -> Iterator[SpokenPiece]:
+        """The sound of a text between the silences that the settings want."""
         rate = served.voice.mel.sample_rate
 
         def silence(milliseconds: int) -> SpokenPiece:
@@ -93,22 +100,19 @@ class Speaker:
 
         lead_s = self.settings.lead_silence_ms / 1000
         if lead_s:
-            yield silence(self.settings.lead_silence_ms), False
+            yield silence(self.settings.lead_silence_ms)
         for segment in served.voice.segments(text, options, stop=stop):
-            yield (
-                SpokenPiece(
-                    encoder.encode(segment.audio.samples),
-                    segment.audio.duration_s,
-                    tuple(word.shifted(lead_s) for word in segment.words),
-                    segment.sentence,
-                    ends_sentence=segment.utterance is not None,
-                    utterance=segment.utterance,
-                ),
-                segment.utterance is not None,
+            yield SpokenPiece(
+                encoder.encode(segment.audio.samples),
+                segment.audio.duration_s,
+                tuple(word.shifted(lead_s) for word in segment.words),
+                segment.sentence,
+                ends_sentence=segment.utterance is not None,
+                utterance=segment.utterance,
             )
         if self.settings.tail_silence_ms:
-            yield silence(self.settings.tail_silence_ms), False
-        yield SpokenPiece(encoder.finish(), 0.0, (), None, ends_sentence=True), True
+            yield silence(self.settings.tail_silence_ms)
+        yield SpokenPiece(encoder.finish(), 0.0, (), None, ends_sentence=True)
 
     def close(self) -> None:
         """End all work."""
