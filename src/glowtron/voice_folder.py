@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -65,12 +66,28 @@ def read_weights(folder: Path, name: str, config: VoiceFile) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {reason(error)}; restore the file") from error
-    if sha256(data) != config.sha256.get(name):
-        raise InputError(f"{path}: is not the file that voice.json was written with (sha256 differs); fetch it again")
+    _check_hash(path, data, config)
     return data
 
 
-def sha256(data: bytes) -> str:
+def map_weights(folder: Path, name: str, config: VoiceFile) -> bytes | mmap.mmap:
+    """As `read_weights`, but the file is mapped: of its contents that only is in memory which is looked at."""
+    path = folder / name
+    try:
+        with path.open("rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if path.stat().st_size else b""
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {reason(error)}; restore the file") from error
+    _check_hash(path, data, config)
+    return data
+
+
+def _check_hash(path: Path, data: bytes | mmap.mmap, config: VoiceFile) -> None:
+    if sha256(data) != config.sha256.get(path.name):
+        raise InputError(f"{path}: is not the file that voice.json was written with (sha256 differs); fetch it again")
+
+
+def sha256(data: bytes | mmap.mmap) -> str:
     """As `voice.json` writes it."""
     return hashlib.sha256(data).hexdigest()
 

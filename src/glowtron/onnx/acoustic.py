@@ -38,7 +38,7 @@ class OnnxFastSpeech2:
         self._prosody: Sequence[ProsodyOptions] | None = None
         self._reach = 1 + sum(config.decoder_dilations)
         """Frames of a plan, on either side, that a frame of the mel depends on."""
-        graph = Graph("plan")
+        graph = Graph("plan", fed=True)
         ids = graph.input("ids", "int64", ["B", "N"])
         lengths, speaker = (graph.input(name, "int64", ["B"]) for name in ("lengths", "speaker"))
         prosody = fastspeech2.prosody_inputs(graph)
@@ -49,7 +49,7 @@ class OnnxFastSpeech2:
             graph.output(name, value, ["B", size, "T"])
         graph.output("alignment", plan.alignment, ["B", "N", "T"])
         self._plan_session = Session(graph, n_threads)
-        graph = Graph("decode")
+        graph = Graph("decode", fed=True)
         sizes["noise"] = config.noise_channels
         given = [graph.input(name, "float32", ["B", size, "T"]) for name, size in sizes.items()]
         graph.output("mel", fastspeech2.decode(graph, weights, config, *given), ["B", "M", "T"])
@@ -130,13 +130,13 @@ class OnnxTacotron2:
         """Mel frames by which a piece is behind the steps that settled it: the reach of the postnet."""
         self._encode_session = self._encoder(weights, n_threads)
         self._advance_session = self._loop(weights, options, n_threads)
-        graph = Graph("postnet")
+        graph = Graph("postnet", fed=True)
         frames = graph.input("frames", "float32", ["B", "T", n_mels])
         graph.output("mel", tacotron2.refine(graph, weights, config, frames, None), ["B", n_mels, "T"])
         self._postnet_session = Session(graph, n_threads)
 
     def _encoder(self, weights: Weights, n_threads: int) -> Session:
-        graph, config = Graph("encoder"), self._config
+        graph, config = Graph("encoder", fed=True), self._config
         ids, lengths = graph.input("ids", "int64", ["B", "N"]), graph.input("lengths", "int64", ["B"])
         speaker = graph.input("speaker", "int64", ["B"]) if config.n_speakers > 1 else None
         memory = tacotron2.encode(graph, weights, config, ids, lengths, speaker)

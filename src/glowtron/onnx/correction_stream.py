@@ -17,6 +17,8 @@ from glowtron.onnx.correction import MAX_LOG_GAIN, MOMENTUM, hann_window, spread
 
 Floats = NDArray[np.float32]
 _NOTHING = np.zeros(0, np.float32)
+BLOCK = 128
+"""Frames that are transformed at once: more take no less time, and memory in proportion."""
 
 
 class Correction:
@@ -42,6 +44,7 @@ class CorrectionStream:
 
     def __init__(self, correction: Correction, rounds: int) -> None:
         self._rounds = [_Round(correction) for _ in range(rounds)]
+        self._hop = correction.config.hop_length
         self._mel = np.zeros((0, correction.config.n_mels), np.float32)
         self._forgotten = 0
         """Mel frames that no round needs again."""
@@ -51,6 +54,12 @@ class CorrectionStream:
         if not self._rounds:
             return wave
         self._mel = np.concatenate([self._mel, mel.T])
+        block = BLOCK * self._hop
+        starts = range(0, len(wave), block) or [0]
+        blocks = [self._push(wave[start : start + block], last and start == starts[-1]) for start in starts]
+        return np.concatenate(blocks)
+
+    def _push(self, wave: Floats, last: bool) -> Floats:
         before = wave
         for each in self._rounds:
             before, wave = each.push(before, wave, self._mel[each.n_frames - self._forgotten :], last)
@@ -60,7 +69,8 @@ class CorrectionStream:
 
 
 class _Round:
-    """One round: each frame is analysed once, and its samples are settled when no later frame overlaps them.
+    """One round: each frame is analysed once, and its samples are settled when no later frame overlaps them. What is
+    kept of an array is copied, since a view would keep all of it.
 
     Places count from half a window before the sound's beginning, where the first frame begins.
     """
@@ -87,7 +97,7 @@ class _Round:
         """Sound before and after the round before, mel (T, M) from frame `n_frames` on -> the same behind it."""
         ahead = before + (wave - before) * np.float32(1 + MOMENTUM)
         self._wave = np.concatenate([self._wave, wave])
-        self._edge = np.concatenate([self._edge, ahead])[-self._half - 1 :]
+        self._edge = np.concatenate([self._edge, ahead])[-self._half - 1 :].copy()
         self._ahead = np.concatenate([self._ahead, ahead])
         if not self._begun:
             if len(self._ahead) <= self._half:  # Too short for the transform's reflected edge.
@@ -110,11 +120,11 @@ class _Round:
         found = np.log(np.maximum(np.abs(spectrum[: len(mel)]) @ correction.filters, np.float32(FLOOR)))
         gain = np.exp(np.clip(mel - found, -MAX_LOG_GAIN, MAX_LOG_GAIN) @ correction.spread)
         if len(gain):
-            self._gain = gain[-1:]
+            self._gain = gain[-1:].copy()
         assert self._gain is not None, "a mel has a frame for the first frame of its sound"
         if len(gain) < n_frames:  # The frame behind the mel's last one has no target of its own.
             gain = np.concatenate([gain, np.repeat(self._gain, n_frames - len(gain), axis=0)])
-        self._ahead = self._ahead[n_frames * self._hop :]
+        self._ahead = self._ahead[n_frames * self._hop :].copy()
         spectrum *= gain
         return np.fft.irfft(spectrum, self._n_fft).astype(np.float32, copy=False) * correction.window
 
@@ -125,7 +135,7 @@ class _Round:
         sums = np.stack([_overlap_add(frames, hop), _overlap_add(squares, hop)])
         sums[:, : self._sums.shape[1]] += self._sums
         n_settled = sums.shape[1] if last else n_frames * hop
-        self._sums = sums[:, n_settled:]
+        self._sums = sums[:, n_settled:].copy()
         first = max(self._half - self.n_frames * hop, 0)  # What lies before the beginning is not sound.
         self.n_frames += n_frames
         sums = sums[:, first:n_settled][:, : len(self._wave)]
@@ -133,7 +143,7 @@ class _Round:
         return settled
 
     def _give(self, settled: Floats) -> tuple[Floats, Floats]:
-        before, self._wave = self._wave[: len(settled)], self._wave[len(settled) :]
+        before, self._wave = self._wave[: len(settled)], self._wave[len(settled) :].copy()
         return before, settled
 
 

@@ -32,7 +32,7 @@ from glowtron.onnx import correction, fastspeech2, griffin_lim, tacotron2, waveg
 from glowtron.onnx.graph import Graph, Value
 from glowtron.onnx.weights import StoredWeights
 from glowtron.text.symbols import SYMBOLS
-from glowtron.voice_folder import ACOUSTIC, VOCODER, read_voice, read_voice_file, read_weights, vocoder_folder
+from glowtron.voice_folder import ACOUSTIC, VOCODER, map_weights, read_voice, read_voice_file, vocoder_folder
 
 Form: TypeAlias = Literal["whole", "parts", "sherpa-matcha", "sherpa-vits"]
 FORMS: tuple[Form, ...] = ("whole", "parts", "sherpa-matcha", "sherpa-vits")
@@ -66,7 +66,7 @@ class ExportedVoice:
 
     @staticmethod
     def _weights(folder: Path, name: str) -> StoredWeights:
-        return StoredWeights(read_weights(folder, name, read_voice_file(folder)), folder / name)
+        return StoredWeights(map_weights(folder, name, read_voice_file(folder)), folder / name)
 
     @property
     def mel(self) -> MelConfig:

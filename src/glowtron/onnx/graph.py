@@ -24,6 +24,8 @@ Operand: TypeAlias = "Value | float | int | Array"
 
 END = 2**62
 """Behind the end of any axis."""
+LARGE = 4096
+"""Numbers from which on a weight is fed, where weights are."""
 
 
 class Value:
@@ -213,9 +215,13 @@ class Value:
 class Graph:
     """Nodes in the order in which they were asked for."""
 
-    def __init__(self, name: str, outer: Graph | None = None, *, int8: bool = False) -> None:
-        """outer: the graph whose values the body of a loop may use. int8: how large weights are kept."""
-        self.name, self._outer, self._int8 = name, outer, int8
+    def __init__(self, name: str, outer: Graph | None = None, *, int8: bool = False, fed: bool = False) -> None:
+        """outer: the graph whose values the body of a loop may use. int8: how large weights are kept. fed: whether they
+        are left out, and become inputs whose arrays are in `weights`.
+        """
+        self.name, self._outer, self._int8, self._fed = name, outer, int8, fed
+        self.weights: dict[str, Array] = {}
+        """What every run of a graph that is `fed` must be given."""
         self._root: Graph = outer._root if outer is not None else self
         self._nodes: list[bytes] = []
         self._initializers: list[bytes] = []
@@ -247,7 +253,11 @@ class Graph:
 
     def _kept(self, array: Array) -> Value:
         name = self._new_name()
-        self._initializers.append(protobuf.tensor(name, array))
+        if self._fed and array.size >= LARGE and array.dtype == np.float32:
+            self._inputs.append(protobuf.value_info(name, "float32", array.shape))
+            self.weights[name] = np.ascontiguousarray(array)
+        else:
+            self._initializers.append(protobuf.tensor(name, array))
         return Value(self, name)
 
     def weight(self, array: NDArray[np.float32]) -> Value:

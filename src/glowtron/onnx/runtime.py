@@ -23,6 +23,7 @@ from glowtron.synthesis.interfaces import AcousticModel, Vocoder
 from glowtron.voice_folder import (
     ACOUSTIC,
     VOCODER,
+    map_weights,
     read_voice,
     read_voice_file,
     read_weights,
@@ -59,7 +60,7 @@ class OnnxRuntime:
             self._vocoder = self._weights(self._vocoder_folder, VOCODER)
 
     def _weights(self, folder: Path, name: str) -> StoredWeights:
-        return StoredWeights(read_weights(folder, name, read_voice_file(folder)), folder / name)
+        return StoredWeights(map_weights(folder, name, read_voice_file(folder)), folder / name)
 
     @property
     def _vocoder_folder(self) -> Path:
@@ -82,9 +83,14 @@ class OnnxRuntime:
 
         acoustic = self.config.acoustic
         assert acoustic is not None and self._acoustic is not None
+        model: AcousticModel
         if isinstance(acoustic.model, FastSpeech2Config):
-            return OnnxFastSpeech2(self._acoustic, acoustic.model, self.n_threads)
-        return OnnxTacotron2(self._acoustic, acoustic.model, acoustic.mel.n_mels, self.config.decoding, self.n_threads)
+            model = OnnxFastSpeech2(self._acoustic, acoustic.model, self.n_threads)
+        else:
+            options = self.config.decoding
+            model = OnnxTacotron2(self._acoustic, acoustic.model, acoustic.mel.n_mels, options, self.n_threads)
+        self._acoustic.let_go()
+        return model
 
     @property
     def n_threads(self) -> int:
@@ -120,7 +126,9 @@ class OnnxRuntime:
         from glowtron.onnx.vocoders import OnnxWaveGlow
 
         assert self._vocoder is not None and isinstance(self.config.vocoder, WaveGlowConfig)
-        return OnnxWaveGlow(self._vocoder, self.config.vocoder, self.n_threads)
+        engine = OnnxWaveGlow(self._vocoder, self.config.vocoder, self.n_threads)
+        self._vocoder.let_go()
+        return engine
 
     @cached_property
     def _correction(self) -> Any:

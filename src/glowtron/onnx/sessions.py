@@ -42,10 +42,11 @@ class Session:
         )
         # It keeps the file for providers that are chosen later, which never happens here: as much again as the weights.
         self._session._model_bytes = None
+        self._weights = graph.weights
 
     def __call__(self, **inputs: NDArray[Any]) -> list[NDArray[Any]]:
         """All outputs, in order."""
-        outputs: list[NDArray[Any]] = self._session.run(None, inputs)
+        outputs: list[NDArray[Any]] = self._session.run(None, inputs | self._weights)
         return outputs
 
 

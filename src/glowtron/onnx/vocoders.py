@@ -81,7 +81,7 @@ class OnnxWaveGlow:
         return FlowStream(self, speaker)
 
     def _condition(self) -> Session:
-        graph, config = Graph("condition"), self.config
+        graph, config = Graph("condition", fed=True), self.config
         mel = graph.input("mel", "float32", [1, config.mel.n_mels, "T"])
         n_groups = graph.input("n_groups", "int64", [1])
         speaker = graph.input("speaker", "int64", [1]) if config.n_speakers > 1 else None
@@ -98,14 +98,14 @@ class OnnxWaveGlow:
         )
 
     def _flow(self, k: int) -> Session:
-        graph = Graph(f"flow {k}")
+        graph = Graph(f"flow {k}", fed=True)
         x, conditioning = self._inputs(graph, self.channels[k])
         y = waveglow.flow(graph, self._weights, self.config, k, x, conditioning)
         graph.output("y", y, [1, self.channels[k], "G"])
         return Session(graph, self._n_threads)
 
     def _synthesise(self) -> Session:
-        graph = Graph("synthesise")
+        graph = Graph("synthesise", fed=True)
         x, conditioning = self._inputs(graph, self.config.n_channels)
         graph.output("wave", waveglow.synthesise(graph, self._weights, self.config, x, conditioning), [1, "L"])
         return Session(graph, self._n_threads)
