@@ -17,9 +17,11 @@ from glowtron.config import (
     AcousticConfig,
     AcousticRun,
     FastSpeech2Config,
+    MelConfig,
     Tacotron2Config,
     VocoderConfig,
     VocoderRun,
+    VoiceFile,
     from_dict,
     to_dict,
 )
@@ -119,6 +121,48 @@ def test_unknown_keys_and_types_are_named(path, value, said):
     with pytest.raises(InputError) as error:
         from_dict(changed(VocoderRun(), path, value), VocoderRun, "mine.json")
     assert str(error.value).startswith(f"mine.json: {said}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "said"),
+    [
+        (MelConfig, {"n_fft": "1024"}, "n_fft: Input should be a valid integer, got '1024'"),
+        (MelConfig, {"n_fft": True}, "n_fft: Input should be a valid integer, got True"),
+        (MelConfig, {"f_max": 10**400}, "f_max: Input should be a valid number"),
+        (MelConfig, {"framing": "left"}, "framing: Input should be 'centred' or 'lws', got 'left'"),
+        (AcousticConfig, {"speakers": ["ann"]}, "speakers: Input should be a list"),
+        (AcousticConfig, {"speakers": ("ann", 3)}, "speakers.1: Input should be a valid string, got 3"),
+        (AcousticConfig, {"mel": {}}, "mel: Input should be a MelConfig, got {}"),
+        (VocoderRun, {"sound": 3}, "sound: Input should be a SoundConfig, got 3"),
+    ],
+)
+def test_python_is_held_to_the_types_too(kind, changes, said):
+    with pytest.raises(InputError, match=f"^{re.escape(said)}"):
+        kind(**changes)
+
+
+def test_whole_numbers_are_numbers():
+    assert repr(MelConfig(f_max=8000)) == repr(MelConfig(f_max=8000.0))
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"vocoder": {"n_flows": 2}}, "vocoder: Input has no 'type', which should be one of 'waveglow', 'wavenet', "),
+        ({"vocoder": []}, "vocoder: Input should be an object, got []"),
+        ({"name": None}, "name: Input should be a valid string, got None"),
+        ({"sha256": {"a": 1}}, "sha256: Input should be a valid string, got 1"),
+        ({"vocoder": {"type": "waveglow", "speakers": "ann"}}, "vocoder.speakers: Input should be a list, got 'ann'"),
+        ({"acoustic": {"model": {"type": 3}}}, "acoustic.model: Input tag 3 should be one of 'tacotron2', "),
+    ],
+)
+def test_what_is_wrong_in_a_voice_file_is_said(value, said):
+    with pytest.raises(InputError, match=f"^voice.json: {re.escape(said)}"):
+        from_dict({"name": "x"} | value, VoiceFile, "voice.json")
+
+
+def test_a_model_without_a_type_is_a_tacotron2():
+    assert from_dict({"model": {"n_symbols": 9}}, AcousticConfig, "x").model == Tacotron2Config(n_symbols=9)
 
 
 def test_a_union_is_told_apart_by_its_type():

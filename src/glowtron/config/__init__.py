@@ -25,7 +25,7 @@ from glowtron.config.models import (
     WaveNetConfig,
     WNConfig,
 )
-from glowtron.config.reading import STRICT, from_dict, to_dict
+from glowtron.config.reading import Config, from_dict, to_dict
 from glowtron.config.voice import FORMAT_VERSION, VoiceFile
 
 if TYPE_CHECKING:
@@ -47,10 +47,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT_VERSION",
-    "STRICT",
     "AcousticConfig",
     "AcousticRun",
     "AdversarialConfig",
+    "Config",
     "DecodingOptions",
     "FastSpeech2Config",
     "FastSpeech2Run",

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from math import prod
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Discriminator, Field, Tag
-from pydantic.dataclasses import dataclass
-
-from glowtron.config.reading import STRICT, not_negative, positive, require
+from glowtron.config.reading import Config, Untyped, not_negative, positive, require
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class MelConfig:
+@dataclass(frozen=True, kw_only=True)
+class MelConfig(Config):
     """Definition of the log-mel spectrogram (`glowtron.log_mel`)."""
 
     sample_rate: int = 22_050
@@ -36,7 +33,8 @@ class MelConfig:
     """`centred`: frames around samples t * hop_length of the reflected sound, under a Hann window. `lws`: as the
     program of that name cuts them, under a sine window, from zeros before and after."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         positive(self, "sample_rate", "n_fft", "hop_length", "win_length", "n_mels", "floor")
         require(self.win_length <= self.n_fft, f"win_length {self.win_length} is over n_fft {self.n_fft}")
         require(
@@ -49,8 +47,8 @@ class MelConfig:
         )
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class TextConfig:
+@dataclass(frozen=True, kw_only=True)
+class TextConfig(Config):
     """Text frontend: from text to symbol ids (`glowtron.text`)."""
 
     frontend: Literal["nvidia", "english", "basic"] = "english"
@@ -62,7 +60,8 @@ class TextConfig:
     """Symbols in the order of their ids, of weights that have others than the published 148; a phone is `{AA1}`, an id
     that is not used an empty string. Without any the published symbols are meant."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         require(
             not (self.phonemes and self.frontend != "english"),
             "phonemes need frontend 'english': the published weights read characters",
@@ -71,8 +70,8 @@ class TextConfig:
         require(bool(self.symbols) or self.frontend != "basic", "frontend 'basic' needs symbols")
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class Tacotron2Config:
+@dataclass(frozen=True, kw_only=True)
+class Tacotron2Config(Config):
     """Sizes of a Tacotron 2 (Shen et al. 2018). The defaults are the published weights' 28,193,153 parameters."""
 
     type: Literal["tacotron2"] = "tacotron2"
@@ -123,7 +122,8 @@ class Tacotron2Config:
     postnet_dropout: float = 0.5
     """Share of activations dropped after postnet convolutions in training."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         counts = [f.name for f in fields(self) if f.type == "int"]
         positive(self, *counts)
         for name in ("encoder_kernel", "location_kernel", "postnet_kernel"):
@@ -133,8 +133,8 @@ class Tacotron2Config:
             require(0 <= getattr(self, name) < 1, f"{name} must be in [0, 1), got {getattr(self, name)}")
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class GroupingConfig:
+@dataclass(frozen=True, kw_only=True)
+class GroupingConfig(Config):
     """Samples enter the flow in groups, conditioned through a learned upsampling (Prenger et al. 2018)."""
 
     type: Literal["grouping"] = "grouping"
@@ -143,13 +143,14 @@ class GroupingConfig:
     upsample_kernel: int = 1024
     """Samples under the transposed convolution that upsamples the mel."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         positive(self, "group_size", "upsample_kernel")
         require(self.group_size % 2 == 0, f"group_size must be even, got {self.group_size}")
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class LappedConfig:
+@dataclass(frozen=True, kw_only=True)
+class LappedConfig(Config):
     """Samples enter the flow through an orthonormal lapped transform, so that each channel is a frequency.
 
     Each coefficient is divided by a scale that a small network reads off the mel.
@@ -161,13 +162,14 @@ class LappedConfig:
     scale_channels: int = 128
     """Width of the network that reads the coefficients' scale off the mel."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         positive(self, "hop_length", "scale_channels")
         require(self.hop_length % 2 == 0, f"hop_length must be even, got {self.hop_length}")
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class WNConfig:
+@dataclass(frozen=True, kw_only=True)
+class WNConfig(Config):
     """Sizes of WN, the non-causal WaveNet inside each coupling (Prenger et al. 2018, sec. 2.1)."""
 
     n_layers: int = 8
@@ -179,18 +181,19 @@ class WNConfig:
     dilation_cycle: int = 8
     """Dilations are 2 ** (layer % dilation_cycle)."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         positive(self, "n_layers", "n_channels", "kernel_size", "dilation_cycle")
         require(self.kernel_size % 2 == 1, f"kernel_size must be odd, got {self.kernel_size}")
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class WaveGlowConfig:
+@dataclass(frozen=True, kw_only=True)
+class WaveGlowConfig(Config):
     """Sizes of a WaveGlow (Prenger et al. 2018). The defaults are the published 256-channel network."""
 
     type: Literal["waveglow"] = "waveglow"
     mel: MelConfig = MelConfig()
-    analysis: Annotated[GroupingConfig | LappedConfig, Field(discriminator="type")] = GroupingConfig()
+    analysis: GroupingConfig | LappedConfig = GroupingConfig()
     """How samples become the flow's channels."""
     n_flows: int = 12
     """Pairs of a 1x1 convolution and a coupling."""
@@ -207,7 +210,8 @@ class WaveGlowConfig:
     """Names, in the order of a learned embedding that is added to the conditioning. None, or a single one, is exactly
     the published network, which hears no more of a speaker than the mel tells."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         positive(self, "n_flows", "early_every")
         require(len(set(self.speakers)) == len(self.speakers), f"speakers repeat: {', '.join(self.speakers)}")
         require(all(self.speakers), "a speaker needs a name that is not empty")
@@ -231,8 +235,8 @@ class WaveGlowConfig:
         return max(len(self.speakers), 1)
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class PlainSignalConfig:
+@dataclass(frozen=True, kw_only=True)
+class PlainSignalConfig(Config):
     """A WaveNet that models samples, with a gain and pre-emphasis before it, and their inverse after it."""
 
     type: Literal["plain"] = "plain"
@@ -241,13 +245,14 @@ class PlainSignalConfig:
     pre_emphasis: float = 0.0
     """From each sample this share of the one before is taken."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         positive(self, "gain")
         require(0 <= self.pre_emphasis < 1, f"pre_emphasis must be in [0, 1), got {self.pre_emphasis}")
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class LinearPredictionConfig:
+@dataclass(frozen=True, kw_only=True)
+class LinearPredictionConfig(Config):
     """A WaveNet that models what linear prediction from the mel leaves of the samples (Song et al. 2019)."""
 
     type: Literal["linear-prediction"] = "linear-prediction"
@@ -258,12 +263,13 @@ class LinearPredictionConfig:
     level: float = 0.05
     """Root mean square that the rest is scaled to, from what the mel says it is."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         positive(self, "order", "blocks_per_frame", "level")
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class WaveNetConfig:
+@dataclass(frozen=True, kw_only=True)
+class WaveNetConfig(Config):
     """Sizes of a WaveNet vocoder (van den Oord et al. 2016; Shen et al. 2018). Defaults: the published 24 x 128."""
 
     type: Literal["wavenet"] = "wavenet"
@@ -298,14 +304,15 @@ class WaveNetConfig:
     """Frames on either side that a frame's conditioning looks at (layout 2020)."""
     dropout: float = 0.0
     """Share of a layer's input that is dropped in training."""
-    signal: Annotated[PlainSignalConfig | LinearPredictionConfig, Field(discriminator="type")] = PlainSignalConfig()
+    signal: PlainSignalConfig | LinearPredictionConfig = PlainSignalConfig()
     """What is modelled: the samples, or what is left of them."""
     speakers: tuple[str, ...] = ()
     """Names, in the order of a learned embedding; none: the network hears no more of a speaker than the mel tells."""
     speaker_channels: int = 16
     """Width of that embedding."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         positive(self, "n_layers", "dilation_cycle", "kernel_size", "residual_channels", "gate_channels")
         positive(self, "skip_channels", "n_mixtures", "speaker_channels")
         not_negative(self, "context_frames")
@@ -347,8 +354,8 @@ class WaveNetConfig:
         return 1 + (self.kernel_size - 1) * sum(self.dilations)
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class FastSpeech2Config:
+@dataclass(frozen=True, kw_only=True)
+class FastSpeech2Config(Config):
     """Sizes of the parallel acoustic model (Ren et al. 2021, with convolutions). Defaults: a compact voice."""
 
     type: Literal["fastspeech2"] = "fastspeech2"
@@ -386,7 +393,8 @@ class FastSpeech2Config:
         """Frames a step: every frame is one."""
         return 1
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         positive(self, "n_symbols", "n_speakers", "channels", "encoder_layers", "encoder_kernel")
         positive(self, "pitch_channels", "decoder_channels")
         not_negative(self, "noise_channels")
@@ -399,8 +407,8 @@ class FastSpeech2Config:
             require(0 <= getattr(self, name) < 1, f"{name} must be in [0, 1), got {getattr(self, name)}")
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class ProsodyOptions:
+@dataclass(frozen=True, kw_only=True)
+class ProsodyOptions(Config):
     """Changes of what an acoustic model predicts for a text; the defaults change nothing."""
 
     rate: float = 1.0
@@ -414,7 +422,8 @@ class ProsodyOptions:
     energy: float = 0.0
     """Decibels by which the voice speaks up. It sounds more effortful, not only louder."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         positive(self, "rate")
         not_negative(self, "pause", "pitch_range")
 
@@ -429,8 +438,8 @@ class ProsodyOptions:
         )
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class DecodingOptions:
+@dataclass(frozen=True, kw_only=True)
+class DecodingOptions(Config):
     """Inference options of an acoustic model."""
 
     max_frames: int = 2000
@@ -449,8 +458,8 @@ class DecodingOptions:
     """Changes of predicted durations, pitch and energy; Tacotron 2 predicts none of them and ignores this."""
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class GriffinLimConfig:
+@dataclass(frozen=True, kw_only=True)
+class GriffinLimConfig(Config):
     """Phase reconstruction without a network (Griffin & Lim 1984; Perraudin et al. 2013)."""
 
     type: Literal["griffin-lim"] = "griffin-lim"
@@ -460,13 +469,14 @@ class GriffinLimConfig:
     momentum: float = 0.99
     """Acceleration of Perraudin et al.; 0 is the plain algorithm."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         positive(self, "n_iterations")
         require(0 <= self.momentum < 1, f"momentum must be in [0, 1), got {self.momentum}")
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class VocodingConfig:
+@dataclass(frozen=True, kw_only=True)
+class VocodingConfig(Config):
     """Inference options of a voice's WaveGlow, as measured for it."""
 
     sigma: float = 0.7
@@ -476,29 +486,20 @@ class VocodingConfig:
     wavenet_sigma: float = 1.0
     """What a WaveNet's noise is multiplied by: 1.0 is what it learnt, less is calmer."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         require(0 <= self.wavenet_sigma <= 2, f"wavenet_sigma must be from 0 to 2, got {self.wavenet_sigma}")
         require(0 <= self.sigma <= 2, f"sigma must be from 0 to 2, got {self.sigma}")
         require(0 <= self.correction <= 100, f"correction must be from 0 to 100, got {self.correction}")
 
 
-VocoderConfig = Annotated[WaveGlowConfig | WaveNetConfig | GriffinLimConfig, Field(discriminator="type")]
+VocoderConfig: TypeAlias = WaveGlowConfig | WaveNetConfig | GriffinLimConfig
+AcousticModelConfig = Annotated[Tacotron2Config | FastSpeech2Config, Untyped("tacotron2")]
+"""Files from before there were two name no type."""
 
 
-def _acoustic_type(value: Any) -> str:
-    """The `type` of an acoustic model; files from before there were two name none."""
-    name = value.get("type", "tacotron2") if isinstance(value, dict) else value.type
-    return str(name)
-
-
-AcousticModelConfig = Annotated[
-    Annotated[Tacotron2Config, Tag("tacotron2")] | Annotated[FastSpeech2Config, Tag("fastspeech2")],
-    Discriminator(_acoustic_type),
-]
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class AcousticConfig:
+@dataclass(frozen=True, kw_only=True)
+class AcousticConfig(Config):
     """An acoustic model with all that its input and output mean."""
 
     model: AcousticModelConfig = Tacotron2Config()
@@ -507,7 +508,8 @@ class AcousticConfig:
     speakers: tuple[str, ...] = ("speaker",)
     """Names, in the order of the speaker embedding, whose rows they are: `model.n_speakers` follows from them."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         require(bool(self.speakers), "speakers must not be empty")
         object.__setattr__(self, "model", replace(self.model, n_speakers=len(self.speakers)))
         require(

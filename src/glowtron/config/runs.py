@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from pydantic.dataclasses import dataclass
-
 from glowtron.config.models import AcousticConfig, FastSpeech2Config, Tacotron2Config, WaveGlowConfig, WaveNetConfig
-from glowtron.config.reading import STRICT, not_negative, positive, require
+from glowtron.config.reading import Config, not_negative, positive, require
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class PatchDiscriminatorConfig:
+@dataclass(frozen=True, kw_only=True)
+class PatchDiscriminatorConfig(Config):
     """Sizes of the network that learns to tell made mels from real ones, in training only."""
 
     channels: int = 32
     """Width of the first layer; the later ones have two and four times as many."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         positive(self, "channels")
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class AdversarialConfig:
+@dataclass(frozen=True, kw_only=True)
+class AdversarialConfig(Config):
     """A discriminator that joins the training of mels."""
 
     from_step: int = 1500
@@ -33,12 +33,13 @@ class AdversarialConfig:
     feature_weight: float = 8.0
     """Weight of the mean absolute difference between the discriminator's features of both (Larsen et al. 2016)."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         not_negative(self, "from_step", "weight", "feature_weight")
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class SpectralDiscriminatorConfig:
+@dataclass(frozen=True, kw_only=True)
+class SpectralDiscriminatorConfig(Config):
     """Sizes of the networks that learn to tell vocoded sound from recordings, in training only."""
 
     channels: int = 24
@@ -46,7 +47,8 @@ class SpectralDiscriminatorConfig:
     windows: tuple[tuple[int, int], ...] = ((512, 128), (1024, 256), (2048, 512))
     """Samples under a Fourier transform, and between two, for each of the networks."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         positive(self, "channels")
         require(bool(self.windows), "windows must not be empty")
         require(
@@ -55,8 +57,8 @@ class SpectralDiscriminatorConfig:
         )
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class SoundConfig:
+@dataclass(frozen=True, kw_only=True)
+class SoundConfig(Config):
     """WaveGlow's inverse pass trained on the sound that it makes, after likelihood."""
 
     from_step: int = 8000
@@ -73,13 +75,14 @@ class SoundConfig:
     feature_weight: float = 3.2
     """Weight of the mean absolute difference between the discriminators' features of both."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         positive(self, "sigma")
         not_negative(self, "from_step", "stft_weight", "mel_weight", "adversarial_weight", "feature_weight")
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class OptimizerConfig:
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig(Config):
     """Optimizer and learning rate schedule."""
 
     type: Literal["adam", "adamw"] = "adam"
@@ -108,7 +111,8 @@ class OptimizerConfig:
     lr_milestone_unit: Literal["epochs", "steps"] = "epochs"
     """What `lr_milestones` counts in."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         positive(self, "lr", "eps")
         times = [time for time, _ in self.lr_milestones]
         require(
@@ -126,8 +130,8 @@ class OptimizerConfig:
         require(0 <= self.final_share <= 1, f"final_share must be from 0 to 1, got {self.final_share}")
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class TrainingConfig:
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig(Config):
     """Settings that all training runs share."""
 
     seed: int = 1234
@@ -162,7 +166,8 @@ class TrainingConfig:
     workers: int = 0
     """Processes that read data; 0 reads in a thread of the training process."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         positive(self, "batch_size", "gradient_accumulation_steps", "validate_every", "checkpoint_every")
         positive(self, "keep_checkpoints", "log_every")
         require(self.max_steps is not None or self.max_epochs is not None, "give max_steps, max_epochs or both")
@@ -176,8 +181,8 @@ class TrainingConfig:
         require(0 <= self.ema_decay < 1, f"ema_decay must be in [0, 1), got {self.ema_decay}")
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class AcousticRun:
+@dataclass(frozen=True, kw_only=True)
+class AcousticRun(Config):
     """`glowtron train acoustic`: everything that decides the weights, but for the data."""
 
     type: Literal["acoustic"] = "acoustic"
@@ -199,7 +204,8 @@ class AcousticRun:
         """True if the model speaks with monotonic attention: it does where alignments teach it."""
         return self.attention_supervision == "forced_alignment"
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         positive(self, "max_clip_s")
         not_negative(self, "attention_loss_weight")
         require(isinstance(self.acoustic.model, Tacotron2Config), "train acoustic is for Tacotron 2; use fastspeech2")
@@ -209,8 +215,8 @@ class AcousticRun:
         )
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class VocoderRun:
+@dataclass(frozen=True, kw_only=True)
+class VocoderRun(Config):
     """`glowtron train vocoder`: everything that decides the weights, but for the data."""
 
     type: Literal["vocoder"] = "vocoder"
@@ -227,13 +233,14 @@ class VocoderRun:
     activation_checkpointing: bool = False
     """Activation checkpointing: each flow is computed again for its gradient, which is the same, to save memory."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         positive(self, "segment_length", "sigma")
         not_negative(self, "dither")
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class WaveNetRun:
+@dataclass(frozen=True, kw_only=True)
+class WaveNetRun(Config):
     """`glowtron train vocoder` of a WaveNet: everything that decides the weights, but for the data."""
 
     type: Literal["wavenet"] = "wavenet"
@@ -244,13 +251,14 @@ class WaveNetRun:
     dither: float = 1e-4
     """Standard deviation of the noise added to the audio, so that silence cannot drive the loss to infinity."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         positive(self, "segment_frames")
         not_negative(self, "dither")
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class PostnetRun:
+@dataclass(frozen=True, kw_only=True)
+class PostnetRun(Config):
     """`glowtron train postnet`: a trained acoustic model's postnet learns to make mels that look real.
 
     Two networks play against each other (least squares: Mao et al. 2017); all else in the acoustic model stays.
@@ -270,13 +278,14 @@ class PostnetRun:
     feature_weight: float = 1.0
     """Weight of the same between the discriminator's features of both (Larsen et al. 2016)."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         positive(self, "segment_frames")
         not_negative(self, "reconstruction_weight", "feature_weight")
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class FastSpeech2Run:
+@dataclass(frozen=True, kw_only=True)
+class FastSpeech2Run(Config):
     """`glowtron train fastspeech2`: everything that decides the weights, but for the data."""
 
     type: Literal["fastspeech2"] = "fastspeech2"
@@ -289,7 +298,8 @@ class FastSpeech2Run:
     adversarial: AdversarialConfig | None = None
     """The discriminator that joins; None: the mel's absolute error alone, which blurs."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See `Config`."""
         positive(self, "segment_frames", "max_clip_s")
         require(isinstance(self.acoustic.model, FastSpeech2Config), 'acoustic.model.type must be "fastspeech2"')
 

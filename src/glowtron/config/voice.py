@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
-
-from pydantic.dataclasses import dataclass
 
 from glowtron.config.models import (
     AcousticConfig,
@@ -15,14 +13,14 @@ from glowtron.config.models import (
     VocodingConfig,
     WaveNetConfig,
 )
-from glowtron.config.reading import STRICT
+from glowtron.config.reading import Config
 
 FORMAT_VERSION = 1
 """Goes up when older programs could not read a new folder."""
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class VoiceFile:
+@dataclass(frozen=True, kw_only=True)
+class VoiceFile(Config):
     """The contents of `voice.json`."""
 
     format_version: int = FORMAT_VERSION

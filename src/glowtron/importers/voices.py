@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import ValidationError
 
 from glowtron.checkpoint import StoredVoice, load_voice, save_voice
 from glowtron.config import AcousticConfig, DecodingOptions, MelConfig, TextConfig, VoiceFile
@@ -218,8 +217,6 @@ def _named(path: Path) -> Iterator[None]:
     """Errors inside say which file they are about."""
     try:
         yield
-    except ValidationError as error:  # sizes that no configuration allows
-        raise InputError(f"{path}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except RuntimeError as error:  # torch's word for shapes that cannot be joined or loaded
