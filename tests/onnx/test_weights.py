@@ -24,7 +24,7 @@ TENSORS = {
     "whole": torch.arange(-6, 6, dtype=torch.float32).reshape(3, 4) / 7,
     "half": torch.linspace(-2, 2, 5).to(torch.float16),
     "brain": torch.linspace(-2, 2, 6).to(torch.bfloat16).reshape(2, 3),
-    "double": torch.tensor(0.1, dtype=torch.float64),
+    "double": torch.tensor([0.1], dtype=torch.float64),
     "rows": torch.tensor([[-127, 3], [5, 127]], dtype=torch.int8),
     "rows.scale": torch.tensor([[0.5], [2.0]]),
     "none": torch.zeros(0, 3),
