@@ -19,7 +19,8 @@ class Config:
     """
 
     def __post_init__(self) -> None:
-        for name, kind in _field_types(type(self)).items():
+        own: Any = type(self)
+        for name, kind in _field_types(own).items():
             value = getattr(self, name)
             try:
                 exact = _exact(value, kind)
@@ -90,9 +91,9 @@ class _Fault(Exception):
 
 
 @functools.cache
-def _field_types(kind: type) -> dict[str, Any]:
+def _field_types(kind: Any) -> dict[str, Any]:
     hints = get_type_hints(kind, include_extras=True)
-    return {field.name: hints[field.name] for field in fields(kind)}  # type: ignore[arg-type]
+    return {field.name: hints[field.name] for field in fields(kind)}
 
 
 def _parsed(value: Any, kind: Any) -> Any:
@@ -115,14 +116,14 @@ def _parsed_class(value: Any, classes: list[Any], untyped: str | None) -> Any:
         tag = value.get("type", untyped)
         if not isinstance(tag, str) or tag not in tags:
             known = ", ".join(f"'{one}'" for one in tags)
-            found = f"Input tag {_shown(tag)}" if "type" in value else "Input has no 'type', which"
-            raise _Fault(f"{found} should be one of {known}")
+            what = f"Input tag {_shown(tag)}" if "type" in value else "Input has no 'type', which"
+            raise _Fault(f"{what} should be one of {known}")
         kind = tags[tag]
     kinds = _field_types(kind)
     for name in value:
         if name not in kinds:
             raise _Fault(nearest(name, list(kinds)), (name,), is_unknown=True)
-    found = {}
+    found: dict[str, Any] = {}
     for field in fields(kind):
         if field.name in value:
             try:
