@@ -63,7 +63,8 @@ def sounds() -> Iterator[tuple[str, NDArray[np.float32]]]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with mock.patch("glowtron.engines.cpu_waveglow.measure", by_c):
+        chosen = [mock.patch(f"glowtron.engines.{name}.measure", by_c) for name in ("cpu_waveglow", "fastspeech2")]
+        with chosen[0], chosen[1]:
             yield from all_sounds()
     finally:
         torch.set_num_threads(before)

@@ -1,4 +1,4 @@
-"""The WN of WaveGlow's couplings in our own C (`wn.c`): a block of rows stays in the cache through a whole layer.
+"""Gated dilated layers, as of WaveGlow's WN, in our own C (`wn.c`): a block of rows stays in the cache through each.
 
 Weights are laid out here, for the level of instructions that multiplies them. Integers have a scale for each output
 and each row, their sums are exact: so a row's result depends on no other row of its block, and pieces are the whole.
@@ -197,7 +197,7 @@ class PackedMatrix:
 class Space:
     """Memory for calls over at most `n_rows` rows; one call at a time may use it."""
 
-    def __init__(self, net: NativeWN, n_rows: int, n_batch: int) -> None:
+    def __init__(self, net: NativeLayers, n_rows: int, n_batch: int) -> None:
         self.n_rows, self.n_threads = n_rows, torch.get_num_threads()
         self.margin = net.margin * n_batch
         width, words = net.width, net.level.n_words(net.width, net.kind) + 1
@@ -206,72 +206,72 @@ class Space:
         self.scratch = torch.empty(self.n_threads * net.scratch_size)
 
 
-class NativeWN:
-    """The same function as a `WN`; never changed, so that any number of calls may share it."""
+class NativeLayers:
+    """Gated dilated layers laid out for the kernel; never changed, so that any number of calls may share them."""
 
-    @torch.no_grad()
-    def __init__(self, net: WN, kind: Kind, level: Level) -> None:
+    def __init__(self, n_channels: int, dilations: Sequence[int], kernel_size: int, kind: Kind, level: Level) -> None:
         self.kind, self.level = kind, level
-        panel, lanes = 2 * level.lanes, level.lanes
-        n_layers, self._n_taps = len(net.dilations), net.kernel_size
-        self.reach = sum(net.dilations) * (net.kernel_size // 2)
+        self.n_channels, self.dilations, self.n_taps = n_channels, tuple(dilations), kernel_size
+        self.reach = sum(dilations) * (kernel_size // 2)
         """Steps on either side that an output depends on."""
-        self.margin = max(net.dilations) * (net.kernel_size // 2)
-        end_first = net.end.out_features < net.n_channels
-        self.n_skip = net.end.out_features if end_first else net.n_channels
-        self.end = None if end_first else net.end.weight.detach().t().contiguous()
-        self.end_bias = net.end.bias.detach().clone()
-        self.width = width = -(-net.n_channels // panel) * panel
-        channels = torch.arange(width).clamp(max=net.n_channels)  # The one behind the last is zero.
+        self.margin = max(dilations) * (kernel_size // 2)
+        self.panel = 2 * level.lanes
+        self.width = width = -(-n_channels // self.panel) * self.panel
+        self._channels = channels = torch.arange(width).clamp(max=n_channels)  # The one behind the last is zero.
         # A panel of the gates has the filters of some channels and their gates.
-        filters, gates = channels, torch.where(channels < net.n_channels, channels + net.n_channels, 2 * net.n_channels)
-        both = torch.stack((filters.clone(), gates))
-        both[0][channels == net.n_channels] = 2 * net.n_channels
-        gate_order = both.view(2, -1, lanes).transpose(0, 1).flatten()
-        skips = torch.arange(-(-self.n_skip // panel) * panel).clamp(max=self.n_skip)
-
-        missing = (0, width - net.n_channels)
-
+        real = channels < n_channels
+        both = torch.stack([torch.where(real, channels + half, 2 * n_channels) for half in (0, n_channels)])
+        self._gate_order = both.view(2, -1, level.lanes).transpose(0, 1).flatten()
+        self._missing = (0, width - n_channels)
         self._kept: list[Any] = []
-        layers = []
-        conditions = net.condition.effective_weight().chunk(n_layers)
-        condition_biases = net.condition.bias.chunk(n_layers)
-        for i, dilation in enumerate(net.dilations):
-            dilated, res_skip = net.dilated[i], net.res_skip[i]
-            assert isinstance(dilated, WeightNormConv) and isinstance(res_skip, WeightNormConv)
-            out, out_bias = res_skip.effective_weight(), res_skip.bias
-            residual, skip = out[: -net.n_channels], out[-net.n_channels :]
-            skip_bias = out_bias[-net.n_channels :]
-            if end_first:
-                skip, skip_bias = net.end.weight @ skip, net.end.weight @ skip_bias
-            parts, biases = [_picked(skip, skips)], [_picked(skip_bias, skips)]
-            if len(residual):
-                parts.insert(0, _picked(residual, channels))
-                biases.insert(0, _picked(out_bias[: -net.n_channels], channels))
-            columns = dilated.effective_weight().chunk(self._n_taps, dim=1)
-            taps = [self._pack(pad(_picked(tap, gate_order), missing)) for tap in columns]
-            layers.append(
-                NativeLayer(
-                    self._pack(_picked(conditions[i], gate_order)),
-                    self._array(NativeMatrix, taps),
-                    self._pack(pad(torch.cat(parts), missing)),
-                    self._keep(_picked(condition_biases[i] + dilated.bias, gate_order)),
-                    self._keep(torch.cat(biases)),
-                    dilation,
-                    len(residual) > 0,
-                )
-            )
-        self._native = NativeNet(
-            self._pack(_picked(net.start.effective_weight(), channels), "fp32"),
-            self._keep(_picked(net.start.bias, channels)),
-            self._array(NativeLayer, layers),
-            n_layers,
-            self._n_taps,
-            KINDS.index(kind),
-            width,
-            self.n_skip,
+
+    def _layer(
+        self,
+        index: int,
+        condition: Tensor,
+        dilated: Tensor,
+        bias: Tensor,
+        outs: Sequence[tuple[Tensor, Tensor, Tensor]],
+        has_residual: bool,
+    ) -> NativeLayer:
+        """One of the layers: condition (2C, K), dilated (2C, taps * C) and bias (2C,) enter the gates, filters first.
+
+        outs: weight (n, C) and bias (n,) of what is made of them, and the order of its rows in whole panels.
+        """
+        taps = [
+            self._pack(pad(_picked(tap, self._gate_order), self._missing)) for tap in dilated.chunk(self.n_taps, dim=1)
+        ]
+        return NativeLayer(
+            self._pack(_picked(condition, self._gate_order)),
+            self._array(NativeMatrix, taps),
+            self._pack(pad(torch.cat([_picked(weight, order) for weight, _, order in outs]), self._missing)),
+            self._keep(_picked(bias, self._gate_order)),
+            self._keep(torch.cat([_picked(bias, order) for _, bias, order in outs])),
+            self.dilations[index],
+            has_residual,
         )
-        self.scratch_size: int = level.native.scratch(ctypes.addressof(self._native))
+
+    def _finish(self, start: Tensor, start_bias: Tensor, layers: Sequence[NativeLayer], n_skip: int) -> None:
+        """start: (C, n_in) what makes of an input what the first layer sees."""
+        self._native = NativeNet(
+            self._pack(_picked(start, self._channels), "fp32"),
+            self._keep(_picked(start_bias, self._channels)),
+            self._array(NativeLayer, layers),
+            len(layers),
+            self.n_taps,
+            KINDS.index(self.kind),
+            self.width,
+            n_skip,
+        )
+        self.scratch_size: int = self.level.native.scratch(ctypes.addressof(self._native))
+
+    def _run(self, x: Tensor, conditions: Tensor, skip: Tensor, space: Space, n_batch: int) -> None:
+        """x: (R, n_in); conditions: (R, words + 1), packed; skip: (R, n_skip), added to."""
+        rows = self.level.rows(x, "fp32")
+        assert conditions.is_contiguous() and len(conditions) == len(rows) <= space.n_rows
+        tensors = (rows, conditions, *space.seen, space.hidden, skip, space.scratch)
+        call = NativeCall(len(rows), n_batch, space.margin, space.n_threads, *(tensor.data_ptr() for tensor in tensors))
+        self.level.native.run(ctypes.addressof(self._native), ctypes.addressof(call))
 
     def _pack(self, weight: Tensor, kind: Kind | None = None) -> NativeMatrix:
         matrix = PackedMatrix(weight, kind or self.kind, self.level)
@@ -296,17 +296,79 @@ class NativeWN:
         """Memory for calls with up to `n_rows` rows, of steps of `n_batch` items."""
         return Space(self, n_rows, n_batch)
 
+
+class NativeWN(NativeLayers):
+    """The same function as a `WN`."""
+
+    @torch.no_grad()
+    def __init__(self, net: WN, kind: Kind, level: Level) -> None:
+        super().__init__(net.n_channels, net.dilations, net.kernel_size, kind, level)
+        n_layers = len(net.dilations)
+        end_first = net.end.out_features < net.n_channels
+        self.n_skip = net.end.out_features if end_first else net.n_channels
+        self.end = None if end_first else net.end.weight.detach().t().contiguous()
+        self.end_bias = net.end.bias.detach().clone()
+        skips = torch.arange(-(-self.n_skip // self.panel) * self.panel).clamp(max=self.n_skip)
+        layers = []
+        conditions = net.condition.effective_weight().chunk(n_layers)
+        condition_biases = net.condition.bias.chunk(n_layers)
+        for i in range(n_layers):
+            dilated, res_skip = net.dilated[i], net.res_skip[i]
+            assert isinstance(dilated, WeightNormConv) and isinstance(res_skip, WeightNormConv)
+            out, out_bias = res_skip.effective_weight(), res_skip.bias
+            residual, skip = out[: -net.n_channels], out[-net.n_channels :]
+            skip_bias = out_bias[-net.n_channels :]
+            if end_first:
+                skip, skip_bias = net.end.weight @ skip, net.end.weight @ skip_bias
+            outs = [(skip, skip_bias, skips)]
+            if len(residual):
+                outs.insert(0, (residual, out_bias[: -net.n_channels], self._channels))
+            bias = condition_biases[i] + dilated.bias
+            layers.append(
+                self._layer(i, conditions[i], dilated.effective_weight(), bias, outs, has_residual=len(residual) > 0)
+            )
+        self._finish(net.start.effective_weight(), net.start.bias, layers, self.n_skip)
+
     def __call__(self, x: Tensor, conditioning: Tensor, space: Space) -> Tensor:
         """(G, B, n_in) float32 and packed conditioning -> (G, B, n_out) float32."""
-        n_batch = x.shape[1]
-        rows, conditions = self.level.rows(x.flatten(0, 1), "fp32"), conditioning.flatten(0, 1)
-        assert conditions.is_contiguous() and len(conditions) == len(rows) <= space.n_rows
-        skip = (self.end_bias if self.end is None else torch.zeros(self.n_skip)).repeat(len(rows), 1)
-        tensors = (rows, conditions, *space.seen, space.hidden, skip, space.scratch)
-        call = NativeCall(len(rows), n_batch, space.margin, space.n_threads, *(tensor.data_ptr() for tensor in tensors))
-        self.level.native.run(ctypes.addressof(self._native), ctypes.addressof(call))
+        n_batch, n_rows = x.shape[1], x.shape[0] * x.shape[1]
+        skip = (self.end_bias if self.end is None else torch.zeros(self.n_skip)).repeat(n_rows, 1)
+        self._run(x.flatten(0, 1), conditioning.flatten(0, 1), skip, space, n_batch)
         output = skip if self.end is None else torch.addmm(self.end_bias, skip, self.end)
         return output.view(-1, n_batch, output.shape[1])
+
+
+class NativeResidual(NativeLayers):
+    """A stack of gated layers that is the sum of its input and what each layer adds, as in FastSpeech 2's decoder."""
+
+    @torch.no_grad()
+    def __init__(
+        self,
+        gates: Sequence[tuple[Tensor, Tensor]],
+        outs: Sequence[tuple[Tensor, Tensor]],
+        dilations: Sequence[int],
+        kind: Kind,
+        level: Level,
+    ) -> None:
+        """Of each layer the matrix (2C, taps * C) and bias of its gates, and (C, C) and bias of what it adds."""
+        n_channels = len(outs[0][1])
+        super().__init__(n_channels, dilations, gates[0][0].shape[1] // n_channels, kind, level)
+        nothing = torch.zeros(2 * n_channels, 1)  # There is no conditioning.
+        layers = [
+            self._layer(i, nothing, weight, bias, [(*out, self._channels)], has_residual=True)
+            for i, ((weight, bias), out) in enumerate(zip(gates, outs, strict=True))
+        ]
+        self._finish(torch.eye(n_channels), torch.zeros(n_channels), layers, 0)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(T, C) -> (T, C), float32."""
+        n_rows = len(x)
+        space, nothing = self.reserve(n_rows, 1), self.pack_conditioning(torch.zeros(n_rows, 1, 1)).flatten(0, 1)
+        self._run(x, nothing, torch.empty(0), space, 1)
+        if self.kind != "fp32":
+            return space.hidden.view(n_rows, -1)[:, : self.n_channels]
+        last = space.seen[len(self.dilations) % 2].view(torch.float32)  # Floats are what the next layer would see.
+        return last.view(n_rows + 2 * space.margin, -1)[space.margin :][:n_rows, : self.n_channels]
 
 
 def _picked(rows: Tensor, order: Tensor) -> Tensor:

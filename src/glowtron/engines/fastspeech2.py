@@ -1,4 +1,4 @@
-"""FastSpeech 2 ready to speak: texts to mels, whole or in pieces.
+"""FastSpeech 2 ready to speak: texts to mels, whole or in pieces, on a CPU by the kernel of WaveGlow's WN.
 
 Nothing in it is autoregressive, so the model itself is fast; here it gets the interface of an acoustic engine. Texts go
 through one by one: none is padded, and none depends on those beside it, not even in rounding.
@@ -6,27 +6,38 @@ through one by one: none is padded, and none depends on those beside it, not eve
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from glowtron.config import DecodingOptions, ProsodyOptions
+from glowtron.engines.cpu_wn_native import UNTRIED, Found, Kind, Level, NativeResidual, find_levels
 from glowtron.engines.hardware import Precision, choose_precision
+from glowtron.engines.measured import measure
+from glowtron.models.convolution import matrix_from_taps
 from glowtron.models.decode import AcousticOutput, MelChunk
-from glowtron.models.fastspeech2 import FastSpeech2, Plan, draw_noise
+from glowtron.models.fastspeech2 import FastSpeech2, GatedLayers, Plan, draw_noise
 
 
 def accelerate_fastspeech2(model: FastSpeech2, precision: str = "auto") -> FastSpeech2Engine:
-    """The model ready to speak where it is. precision: as of `choose_precision` on a CPU; fp16 on CUDA for `auto`."""
+    """The model ready to speak where it is.
+
+    precision: on a CPU `auto` (bf16 where that is faster, else float32 or int16, whichever way is the fastest here),
+    `fp32`, `bf16` or `int16`, of the decoder's layers alone; fp16 on CUDA for `auto`. Raises InputError for another.
+    """
     if model.speaker.weight.device.type == "cuda":
-        chosen = Precision("fp16" if precision == "auto" else precision, "on CUDA")
-    elif precision in ("int8", "int16"):
-        chosen = Precision("fp32", f"fp32: {precision} is for WaveGlow's layers and the decoder of Tacotron 2")
-    else:
-        chosen = choose_precision(precision)
-    return FastSpeech2Engine(model, chosen)
+        return FastSpeech2Engine(model, Precision("fp16" if precision == "auto" else precision, "on CUDA"))
+    if precision == "bf16" or (precision == "auto" and choose_precision("auto").name == "bf16"):
+        return FastSpeech2Engine(model, choose_precision(precision))
+    way, why = choose_gated_way(model, precision)
+    if precision == "int8":
+        why = f"{why}; int8 is for WaveGlow's layers and the decoder of Tacotron 2"
+    return FastSpeech2Engine(with_native_layers(model, way), Precision(way.precision, why))
 
 
 class FastSpeech2Engine:
@@ -137,3 +148,79 @@ def hard_alignment(durations: Tensor) -> Tensor:
     ends = durations.cumsum(1)
     frame = torch.arange(int(ends[:, -1].max()), device=durations.device)[:, None]
     return ((frame >= (ends - durations)[:, None]) & (frame < ends[:, None])).float()
+
+
+class GatedWay(NamedTuple):
+    """How the layers are computed: by torch in float32 where there is no level."""
+
+    precision: Kind
+    level: Level | None = None
+
+    def __str__(self) -> str:
+        return f"{self.precision} by {'torch' if self.level is None else self.level.name}"
+
+    def run_on(self, layers: GatedLayers) -> Callable[[int], object]:
+        """A function of a number of rows that runs the layers on them."""
+        n_channels = len(_matrix(layers.outs[0])[0])
+        if self.level is None:
+            return lambda n_rows: layers(torch.ones(1, n_channels, n_rows), torch.ones(1, 1, n_rows))
+        native = NativeGatedLayers(layers, self.precision, self.level)
+        return lambda n_rows: native(torch.ones(1, n_channels, n_rows), torch.ones(1, 1, n_rows))
+
+
+class NativeGatedLayers(nn.Module):
+    """The same function as `GatedLayers` of one text without padding."""
+
+    def __init__(self, layers: GatedLayers, kind: Kind, level: Level) -> None:
+        super().__init__()
+        self.reach = layers.reach
+        gates, outs = ([_matrix(each) for each in part] for part in (layers.gates, layers.outs))
+        self._native = NativeResidual(gates, outs, layers.dilations, kind, level)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: (1, C, T); mask: (1, 1, T), which is 1. Returns the shape of x."""
+        assert len(x) == 1, "texts go through one by one"
+        return self._native(x[0].T).T[None]
+
+
+def _matrix(layer: nn.Module) -> tuple[Tensor, Tensor]:
+    assert isinstance(layer, nn.Conv1d) and layer.bias is not None
+    return matrix_from_taps(layer.weight), layer.bias
+
+
+def choose_gated_way(model: FastSpeech2, precision: str, found: Found | None = None) -> tuple[GatedWay, str]:
+    """The fastest way here for a precision, and why. `auto`: float32, or int16, which is nearly float32."""
+    found = find_levels() if found is None else found
+    lacking = f"; not compiled: {found.why_not}" if found.why_not else ""
+    ways = [GatedWay("fp32")]
+    kinds: tuple[Kind, ...] = ("fp32", "int16") if precision in ("auto", "int16") else ("fp32",)
+    for kind in kinds:
+        levels = [level for level in found.levels if kind in level.kinds and level.name not in UNTRIED]
+        ways += [GatedWay(kind, level) for level in levels[-1:]]
+    if precision == "int16" and ways[-1].precision == "int16":
+        return ways[-1], f"{ways[-1]} as asked"
+    if len(ways) == 1:
+        return ways[0], f"{ways[0]}, the only way here{lacking}"
+    n_channels = model.config.decoder_channels
+    with torch.random.fork_rng(devices=[]):
+        sample = GatedLayers(n_channels, (1, 2), 0.0).requires_grad_(False)
+    ready = {str(way): partial(way.run_on, sample) for way in ways}
+    measured = measure(f"gated layers of {n_channels}", ready)
+    best = next(way for way in ways if str(way) == measured.best)
+    return best, f"{best}, {measured}{lacking}"
+
+
+def with_native_layers(model: FastSpeech2, way: GatedWay) -> FastSpeech2:
+    """The model, all of whose other weights it shares, with its gated layers computed that way.
+
+    Pitch decides what is said how, so its layers stay float32.
+    """
+    if way.level is None:
+        return model
+    fast = copy.copy(model)
+    fast._modules = dict(model._modules)
+    exact = way.level if "fp32" in way.level.kinds else None
+    if exact is not None:
+        fast.pitch_layers = NativeGatedLayers(model.pitch_layers, "fp32", exact)  # type: ignore[assignment]
+    fast.decoder = NativeGatedLayers(model.decoder, way.precision, way.level)  # type: ignore[assignment]
+    return fast
