@@ -1,19 +1,22 @@
-r"""Measure `glowtron serve` over loopback: first sound, many clients, too many of them, a long day, Piper beside it.
+r"""Measure `glowtron serve` over loopback: first sound, many clients, hang-ups, overload, a soak, Piper beside it.
 
     python benchmarks/serve.py first-sound
     python benchmarks/serve.py clients --clients 8
     python benchmarks/serve.py throughput --clients 16
+    python benchmarks/serve.py hang-up
     python benchmarks/serve.py overload --seconds 300
     python benchmarks/serve.py soak --requests 10000
     python benchmarks/serve.py beside-piper --python piper-env/bin/python --model en_US-joe-medium.onnx
 
 Each starts the server it measures as a process of its own, with one voice, on a free port, and prints JSON; `-o FILE`
-writes it as well. The clients run on the same cores and their work is in all figures. *First sound* is the time from
-sending a request to the first bytes of its body (`pcm`, so these are samples). *Throughput* takes turns with
-`Voice.say_many` of the same texts by the same voice, in a process of its own. In *overload*, requests come evenly at
-four times the rate at which the server answered before, whether or not there were answers; each answer is compared
-with the bytes of its text. Piper (GPL) is an outside program in an environment of its own (`pip install piper-tts
-flask`), and is only called over HTTP.
+writes it as well, and `--keep` puts it where `benchmarks/write_docs.py` finds it for docs/benchmarks.md. The clients
+run on the same cores and their work is in all figures. *First sound* is the time from sending a request to the first
+bytes of its body (`pcm`, so these are samples). *Throughput* takes turns with `Voice.say_many` of the same texts by the
+same voice, in a process of its own. *Hang-up* is the time from closing a connection, with nothing else to do, until
+`/health` tells that nothing is in work. In *overload*, requests come evenly at four times the rate at which the server
+answered before, whether or not there were answers; each answer is compared with the bytes of its text, and a process of
+its own asks `/health` five times a second. *Soak* compares answers to one text with each other. Piper (GPL) is an
+outside program in an environment of its own (`pip install piper-tts flask`), and is only called over HTTP.
 """
 
 from __future__ import annotations
@@ -40,9 +43,11 @@ from typing import Any, NamedTuple
 import httpx
 import psutil
 import torch
+from tqdm import tqdm
+from write_docs import folder_of
 
 from glowtron.files import write_json
-from glowtron.machine import describe
+from glowtron.machine import describe, instructions, processor_name
 
 WORDS = "the quick brown fox jumps over a lazy dog and every voice that learns to speak will say so out loud".split()
 SAY_MANY = """
@@ -56,6 +61,26 @@ start = time.perf_counter()
 audio_s = sum(audio.duration_s for audio in voice.say_many(texts))
 print(json.dumps({"audio_s": audio_s, "seconds": time.perf_counter() - start}))
 """
+
+WATCH = """
+import http.client, json, sys, time, urllib.parse
+import psutil
+url, pid, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+address, process, rows = urllib.parse.urlsplit(url), psutil.Process(pid), []
+end = time.perf_counter() + seconds
+while (begun := time.perf_counter()) < end:
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=60)
+    connection.request("GET", "/health")
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    taken = time.perf_counter() - begun
+    every = [process, *process.children(recursive=True)]
+    rows.append((answer.status, taken, sum(one.memory_info().rss for one in every) / 1e6))
+    time.sleep(max(0.0, 0.2 - taken))
+print(json.dumps(rows))
+"""
+"""Looks after a server from a process of its own: who sends thousands of requests is no good clock."""
 
 
 class Server(NamedTuple):
@@ -250,6 +275,31 @@ async def throughput(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+async def hang_up(arguments: argparse.Namespace) -> dict[str, Any]:
+    """One client that closes its connection somewhere in a long text."""
+    text = "A sentence of a long chapter, which nobody wants to hear to its end. " * 200
+    data = json.dumps({"input": text, "response_format": "pcm"}).encode()
+    drawn = random.Random(3)
+    stopped: list[float] = []
+    with served(glowtron(arguments)) as server:
+        address = httpx.URL(server.url)
+        head = f"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n".encode()
+        async with client_of(server) as client:
+            await ask(client, "Ready.")
+            for _ in tqdm(range(arguments.requests), "hang-ups"):
+                with socket.create_connection((address.host, address.port)) as plain:
+                    plain.sendall(head + data)
+                    plain.recv(1000)
+                    await asyncio.sleep(drawn.uniform(0, 1))
+                start = time.perf_counter()
+                while (await client.get("/health")).json()["requests"]:
+                    if time.perf_counter() - start > 60:
+                        raise SystemExit("the work goes on after its client has gone")
+                    await asyncio.sleep(0.001)
+                stopped.append(time.perf_counter() - start)
+    return {"stopped": spread(stopped)}
+
+
 async def overload(arguments: argparse.Namespace) -> dict[str, Any]:
     """Four times as many requests as can be answered."""
     texts = sentences(40)
@@ -263,9 +313,8 @@ async def overload(arguments: argparse.Namespace) -> dict[str, Any]:
         found, seconds = await closed_loop(server, texts * 3, 16)
         capacity = len(found) / seconds
         counted: Counter[str] = Counter()
-        first, health, memory = [], [], [server.memory_mb]
+        first: list[float] = []
         drawn = random.Random(1)
-        end = time.perf_counter() + arguments.seconds
 
         async def one(client: httpx.AsyncClient) -> None:
             text = drawn.choice(texts)
@@ -282,42 +331,55 @@ async def overload(arguments: argparse.Namespace) -> dict[str, Any]:
             else:
                 counted[f"status {answer.status}"] += 1
 
-        async def look(client: httpx.AsyncClient) -> None:
-            while time.perf_counter() < end:
-                start = time.perf_counter()
-                assert (await client.get("/health")).status_code == 200
-                health.append(time.perf_counter() - start)
-                memory.append(server.memory_mb)
-                await asyncio.sleep(0.2)
-
-        async with client_of(server) as client, client_of(server) as onlooker:
-            looking = asyncio.create_task(look(onlooker))
+        async with client_of(server) as client:
+            watching = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", WATCH, server.url, str(server.process.pid), str(arguments.seconds),
+                stdout=subprocess.PIPE,
+            )  # fmt: skip
             running: set[asyncio.Task[None]] = set()
-            due = time.perf_counter()
-            while time.perf_counter() < end:
-                task = asyncio.create_task(one(client))
-                running.add(task)
-                task.add_done_callback(running.discard)
-                due += 1 / (4 * capacity)
-                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            due = started = time.perf_counter()
+            with tqdm(total=round(arguments.seconds), desc="overload", unit="s") as bar:
+                while (now := time.perf_counter()) < started + arguments.seconds:
+                    task = asyncio.create_task(one(client))
+                    running.add(task)
+                    task.add_done_callback(running.discard)
+                    due += 1 / (4 * capacity)
+                    bar.set_postfix(counted, refresh=False)
+                    bar.update(int(now - started) - bar.n)
+                    await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            sent = counted.total() + len(running)
+            offered = sent / (time.perf_counter() - started)
             await asyncio.gather(*running)
-            await looking
-            left = (await onlooker.get("/health")).json()["requests"]
-    quarter = max(1, len(memory) // 4)
+            said, _ = await watching.communicate()
+            left = await work_left(client)
+    rows = json.loads(said)
+    assert all(status == 200 for status, _, _ in rows), "/health failed"
     return {
         "seconds": arguments.seconds,
         "capacity_requests_per_s": capacity,
-        "offered_requests_per_s": 4 * capacity,
+        "offered_requests_per_s": offered,
+        "sent": sent,
         "answers": dict(counted),
         "first_sound": spread(first),
-        "health": spread(health),
-        "memory_mb": {
-            "start": memory[0],
-            "second_quarter": median(memory[quarter : 2 * quarter]),
-            "end": median(memory[-quarter:]),
-        },
+        "health": spread([taken_s for _, taken_s, _ in rows]),
+        "memory_mb": course([memory_mb for _, _, memory_mb in rows]),
         "left_in_work": left,
     }
+
+
+def course(memory_mb: Sequence[float]) -> dict[str, float]:
+    """How memory went, once the server had met with its load: the second quarter, the last, and their ratio."""
+    quarter = max(1, len(memory_mb) // 4)
+    early, late = median(memory_mb[quarter : 2 * quarter] or memory_mb), median(memory_mb[-quarter:])
+    return {"start": memory_mb[0], "second_quarter": early, "last_quarter": late, "growth": late / early - 1}
+
+
+async def work_left(client: httpx.AsyncClient, patience_s: float = 60.0) -> int:
+    """Requests that the server still works at when nobody waits for any more; it has some time to end them."""
+    end = time.perf_counter() + patience_s
+    while (left := int((await client.get("/health")).json()["requests"])) and time.perf_counter() < end:
+        await asyncio.sleep(0.01)
+    return left
 
 
 async def soak(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -325,43 +387,45 @@ async def soak(arguments: argparse.Namespace) -> dict[str, Any]:
     texts = sentences(500, n_words=(1, 4))
     drawn = random.Random(2)
     counted: Counter[str] = Counter()
+    digests: dict[str, str] = {}
     memory: list[float] = []
-    with served(glowtron(arguments)) as server:
+    with served(glowtron(arguments)) as server, tqdm(total=arguments.requests, desc="soak") as bar:
         left = arguments.requests
+        every = max(1, arguments.requests // 200)
         started = time.perf_counter()
 
         async def one(client: httpx.AsyncClient) -> None:
             nonlocal left
             while left > 0:
                 left -= 1
-                if left % 100 == 0:
+                if left % every == 0:
                     memory.append(server.memory_mb)
+                text = drawn.choice(texts)
                 patience_s = drawn.uniform(0, 0.3) if drawn.random() < 0.1 else None
                 try:
-                    answer = await asyncio.wait_for(ask(client, drawn.choice(texts)), patience_s)
-                    counted[str(answer.status)] += 1
-                except asyncio.TimeoutError:
+                    answer = await asyncio.wait_for(ask(client, text), patience_s)
+                    right = answer.status == 200 and digests.setdefault(text, answer.digest) == answer.digest
+                    counted["right" if right else f"wrong, status {answer.status}"] += 1
+                except (TimeoutError, asyncio.TimeoutError):  # Two classes before Python 3.11.
                     counted["hung up"] += 1
+                except httpx.HTTPError as error:
+                    counted[f"lost: {type(error).__name__}"] += 1
+                bar.set_postfix(counted, refresh=False)
+                bar.update()
 
         async with client_of(server) as client:
             await asyncio.gather(*(one(client) for _ in range(arguments.clients)))
             stopped = time.perf_counter()
-            while (state := (await client.get("/health")).json())["requests"]:
-                await asyncio.sleep(0.01)
+            n_left = await work_left(client)
             idle_after_s = time.perf_counter() - stopped
-            seconds = stopped - started
         threads, files = server.process.num_threads(), server.process.num_fds()
-    tenth = max(1, len(memory) // 10)
     return {
         "requests": arguments.requests,
-        "seconds": seconds,
+        "clients": arguments.clients,
+        "seconds": stopped - started,
         "answers": dict(counted),
-        "memory_mb": {
-            "after_a_tenth": median(memory[tenth : 2 * tenth]),
-            "half": median(memory[len(memory) // 2 - tenth // 2 :][:tenth]),
-            "end": median(memory[-tenth:]),
-        },
-        "left_in_work": state["requests"],
+        "memory_mb": course(memory),
+        "left_in_work": n_left,
         "idle_after_s": idle_after_s,
         "threads": threads,
         "open_files": files,
@@ -405,7 +469,7 @@ async def beside_piper(arguments: argparse.Namespace) -> dict[str, Any]:
         }
         for name, found in rows.items()
     }
-    return {"clients": arguments.clients, "best": best, "rounds": rows}
+    return {"clients": arguments.clients, "peer": Path(arguments.model).stem, "best": best, "rounds": rows}
 
 
 def wav_seconds(answer: Answer) -> float:
@@ -422,6 +486,7 @@ def main() -> None:
         (first_sound, 50, 1),
         (clients, 160, 8),
         (throughput, 160, 16),
+        (hang_up, 40, 1),
         (overload, 0, 16),
         (soak, 10_000, 8),
         (beside_piper, 20, 8),
@@ -435,20 +500,24 @@ def main() -> None:
         one.add_argument("--clients", type=int, default=n_clients)
         one.add_argument("--rounds", type=int, default=3)
         one.add_argument("--seconds", type=float, default=300)
-        one.add_argument("-o", "--output", type=Path)
+        one.add_argument("-o", "--output", type=Path, help="a file for the result")
+        one.add_argument("--keep", action="store_true", help="keep the result for docs/benchmarks.md")
         if work is beside_piper:
             one.add_argument("--python", required=True, help="of the environment that has piper-tts and flask")
             one.add_argument("--model", required=True)
     arguments = parser.parse_args()
-    load_before = os.getloadavg()[0]
+    load_before = list(os.getloadavg())
     result = {
         "what": arguments.work.__name__,
         "command": "python benchmarks/serve.py " + " ".join(sys.argv[1:]),
+        "date": time.strftime("%Y-%m-%d"),
         "voice": arguments.voice,
         "workers": arguments.workers,
         **asyncio.run(arguments.work(arguments)),
         "machine": {
             **describe(torch.device("cpu")),
+            "device": processor_name(),
+            "instructions": instructions(),
             "cores": os.cpu_count(),
             "load_before": load_before,
         },
@@ -456,6 +525,11 @@ def main() -> None:
     print(json.dumps(result, indent=1))
     if arguments.output:
         write_json(arguments.output, result)
+    if arguments.keep:
+        kept = folder_of(result) / f"serve-{arguments.work.__name__.replace('_', '-')}.json"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_json(kept, result)
+        print(f"kept in {kept}", file=sys.stderr)
 
 
 if __name__ == "__main__":

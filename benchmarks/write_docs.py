@@ -5,6 +5,7 @@
     python benchmarks/write_docs.py say vocoder  measure only those whose name begins so, and write the page
     python benchmarks/write_docs.py --no-run     write the page
 
+What `benchmarks/serve.py ... --keep` measured is kept in the same place, and has a section of each machine's.
 Figures of another class of machine than the one at hand stay as they were taken. The page is not written by hand.
 """
 
@@ -110,6 +111,16 @@ SPEEDS = {
         "scaling": "times one process of all threads",
     },
 }
+SERVING = (
+    "serve-first-sound",
+    "serve-clients",
+    "serve-throughput",
+    "serve-hang-up",
+    "serve-overload",
+    "serve-soak",
+    "serve-beside-piper",
+)
+"""What `benchmarks/serve.py` keeps."""
 Machines: TypeAlias = "dict[str, dict[str, dict[str, Any]]]"
 """Results by class of machine and by name."""
 INTRODUCTION = """\
@@ -135,6 +146,8 @@ speak sentence by sentence. *Least ahead* is how much
 sound is in hand at worst when a piece comes, played from the first one on; below zero the listener would have waited.
 *Differs from say by* is the largest difference of a sample (full scale is 1) in float32.
 
+A server is asked over loopback by clients on the same cores, whose work is in its figures (`benchmarks/serve.py`).
+
 Many texts take turns with the same voice saying one after the other (*times one by one*); the start of the workers is
 in their time, and their memory is added to that of the process they work for.
 """
@@ -149,7 +162,7 @@ def main(arguments: list[str]) -> None:
             bench = [sys.executable, "-m", "glowtron", "bench", *shlex.split(command)]
             subprocess.run([*bench, "--quiet", "--json", str(file)], check=True)
             text = file.read_text(encoding="utf-8")
-        folder = RESULTS / re.sub(r"[^a-z0-9]+", "-", machine_class(json.loads(text)).lower()).strip("-")
+        folder = folder_of(json.loads(text))
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.json").write_text(text, encoding="utf-8")
     machines = kept_results()
@@ -177,11 +190,21 @@ def kept_results() -> Machines:
     """All results, by class of machine and by name."""
     machines: Machines = {}
     for folder in sorted(path for path in RESULTS.iterdir() if path.is_dir()):
-        found = {name: folder / f"{name}.json" for name in RUNS}
+        found = {name: folder / f"{name}.json" for name in (*RUNS, *SERVING)}
         results = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items() if path.exists()}
         for name, result in results.items():
             machines.setdefault(machine_class(result), {})[name] = result
     return machines
+
+
+def of_bench(results: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Those of `glowtron bench`, whose tables share their columns."""
+    return {name: result for name, result in results.items() if name not in SERVING}
+
+
+def folder_of(result: dict[str, Any]) -> Path:
+    """Where results of a result's machine are kept."""
+    return RESULTS / re.sub(r"[^a-z0-9]+", "-", machine_class(result).lower()).strip("-")
 
 
 def machine_class(result: dict[str, Any]) -> str:
@@ -210,7 +233,7 @@ def with_summary(text: str, machines: Machines) -> str:
 
 def versions(results: dict[str, dict[str, Any]]) -> str:
     """Of which versions they are, and of which days."""
-    kinds = sorted({(result["date"], result["machine"]["glowtron"]) for result in results.values()})
+    kinds = sorted({(result["date"], result["machine"]["glowtron"]) for result in of_bench(results).values()})
     return ", ".join(f"{version} of {date}" for date, version in kinds)
 
 
@@ -223,7 +246,10 @@ def page(machines: Machines) -> str:
             some = [result for result in results.values() if result["what"] == what]
             if some:
                 parts.append(f"### {title}\n{table(what, some)}")
-        parts.append("### How they were taken\n" + "\n".join(conditions(result) for result in results.values()) + "\n")
+        if served := {name: results[name] for name in SERVING if name in results}:
+            parts.append(f"### Serving over loopback\n{serving(served)}")
+        taken = of_bench(results).values()
+        parts.append("### How they were taken\n" + "\n".join(conditions(result) for result in taken) + "\n")
         missing = [command for name, command in RUNS.items() if name not in results]
         if missing:
             parts.append(
@@ -258,6 +284,62 @@ def table(what: str, results: list[dict[str, Any]]) -> str:
             ]
         )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+
+
+def serving(results: dict[str, dict[str, Any]]) -> str:
+    """What `benchmarks/serve.py` found: a row for each thing measured, Piper's server beside ours, and the commands."""
+    rows = []
+    for name, of in (("serve-first-sound", "one client"), ("serve-clients", "{clients} clients")):
+        if result := results.get(name):
+            heard, who = result["first_sound"], of.format_map(result)
+            rows.append((f"first sound, {who}", f"median {heard['median_s']:.3f} s, 95 % {heard['p95_s']:.3f} s"))
+    if result := results.get("serve-throughput"):
+        rate, ratio = max(result["audio_s_per_s"]), result["ratio_of_best"]
+        told = f"{rate:.1f} s of sound a second, {ratio:.2f} of `say_many`; {result['memory_mb']:.0f} MB"
+        rows.append((f"throughput, {result['clients']} clients", told))
+    if result := results.get("serve-hang-up"):
+        gone = result["stopped"]
+        told = f"median {gone['median_s']:.3f} s, 95 % {gone['p95_s']:.3f} s"
+        told += f", slowest of {gone['n']} {gone['slowest_s']:.3f} s"
+        rows.append(("a client hangs up: until its work has stopped", told))
+    if result := results.get("serve-overload"):
+        times = result["offered_requests_per_s"] / result["capacity_requests_per_s"]
+        rows.append((f"{times:.1f} times the capacity for {result['seconds']:.0f} s", counted(result)))
+        rows.append(("`/health` meanwhile", f"99 % {result['health']['p99_s']:.3f} s"))
+    if result := results.get("serve-soak"):
+        rows.append((f"{result['requests']:,} short requests, some hung up on", counted(result)))
+    parts = []
+    if rows:
+        parts.append("\n".join(["| | |", "|---|---|", *(f"| {what} | {figure} |" for what, figure in rows)]) + "\n")
+    if result := results.get("serve-beside-piper"):
+        names = {
+            "first_sound_s": "first sound, one client, s",
+            "first_sound_many_p95_s": f"first sound, {result['clients']} clients, 95 %, s",
+            "audio_s_per_s": f"seconds of sound a second, {result['clients']} clients",
+            "memory_mb": "memory, MB",
+        }
+        ours, piper = result["best"]["glowtron"], result["best"]["piper"]
+        head = [f"| | `glowtron serve`, `{result['voice']}` | Piper's server, `{result['peer']}` |", "|---|---|---|"]
+        lines = [f"| {title} | {ours[name]:.3g} | {piper[name]:.3g} |" for name, title in names.items()]
+        parts.append("Best of some rounds, by turns in one run:\n\n" + "\n".join([*head, *lines]) + "\n")
+    parts.append("\n".join(f"- `{result['command']}`: {setting(result)}." for result in results.values()) + "\n")
+    return "\n".join(parts)
+
+
+def counted(result: dict[str, Any]) -> str:
+    """What came of many requests: answers by kind, work and memory at the end."""
+    kinds = ", ".join(f"{n:,} {kind}" for kind, n in sorted(result["answers"].items()))
+    grown, left = result["memory_mb"]["growth"], result["left_in_work"]
+    return f"{kinds}; {left} left in work; memory {grown:+.1%} from the second quarter to the last"
+
+
+def setting(result: dict[str, Any]) -> str:
+    """Where and when a server was measured."""
+    machine = result["machine"]
+    return (
+        f"version {machine['glowtron']} of {result['date']}, voice `{result['voice']}`; {machine['device']}, "
+        f"{machine['cores']} cores, load before {machine['load_before'][0]:.1f}"
+    )
 
 
 def size(result: dict[str, Any]) -> str:

@@ -112,6 +112,37 @@ def test_readme_has_the_figures_of_the_last_run(script: Any) -> None:
     assert script.with_summary(found, machines) == found
 
 
+def test_what_was_served_has_a_section_of_its_own(script: Any) -> None:
+    times = {"median_s": 0.08, "p95_s": 0.0912, "p99_s": 0.1, "slowest_s": 0.2, "n": 40}
+    about = {"what": "serving", "date": "2026-01-09", "voice": "duet", "machine": RESULT["machine"]}
+    best = {"first_sound_s": 0.0812, "first_sound_many_p95_s": 0.5, "audio_s_per_s": 20.04, "memory_mb": 412.3}
+    memory = {"start": 1.0, "second_quarter": 2.0, "last_quarter": 2.02, "growth": 0.01}
+    load = {"answers": {"right": 1234, "429": 3000}, "left_in_work": 0, "memory_mb": memory, "health": times}
+    rates = {"seconds": 300.0, "offered_requests_per_s": 40.0, "capacity_requests_per_s": 10.0}
+    found = {
+        "serve-first-sound": {"command": "serve.py first-sound", "first_sound": times, **about},
+        "serve-hang-up": {"command": "serve.py hang-up", "stopped": times, **about},
+        "serve-overload": {"command": "serve.py overload", **load, **rates, **about},
+        "serve-beside-piper": {
+            "command": "serve.py beside-piper", "clients": 4, "peer": "joe", **about,
+            "best": {"glowtron": best, "piper": {**best, "memory_mb": 500}},
+        },
+    }  # fmt: skip
+    machines = {"here": {"vocoder-256-5s": RESULT, **found}}
+    page = script.page(machines)
+    assert "Version 0.1 of 2026-01-02.\n" in page, "the tables of bench are of their own days"
+    assert "| first sound, one client | median 0.080 s, 95 % 0.091 s |" in page
+    assert "median 0.080 s, 95 % 0.091 s, slowest of 40 0.200 s |" in page
+    assert "| 4.0 times the capacity for 300 s | 3,000 429, 1,234 right; 0 left in work; memory +1.0% from" in page
+    assert "| `/health` meanwhile | 99 % 0.100 s |" in page
+    assert "| | `glowtron serve`, `duet` | Piper's server, `joe` |" in page and "| memory, MB | 412 | 500 |" in page
+    assert (
+        "- `serve.py hang-up`: version 0.1 of 2026-01-09, voice `duet`; a processor, 2 cores, load before 0.1." in page
+    )
+    assert "Serving" not in script.page({"here": {"vocoder-256-5s": RESULT}})
+    assert "2026-01-09" not in script.with_summary("".join(script.MARKS), machines)
+
+
 def test_classes_of_machines_stand_apart(script: Any) -> None:
     other = {**RESULT, "date": "2026-01-03", "machine": {**RESULT["machine"], "instructions": "AMX"}}
     assert script.machine_class(RESULT) == "a processor, AVX2, 2 cores"
