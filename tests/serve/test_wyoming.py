@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from wyoming.tts import (
 
 from glowtron.cli import main
 from glowtron.errors import InputError
+from glowtron.serve import wyoming as wyoming_server
 from glowtron.serve.settings import ServerSettings
 from glowtron.serve.shelf import VoiceShelf
 from glowtron.serve.speaker import Speaker
@@ -371,5 +373,43 @@ def test_an_event_that_would_fill_the_memory_is_not_waited_for(speaker):
             client._writer.write(f'{{"type": "ping", "{field}": 99999999999}}\n'.encode())
             assert await client._reader.read() == b""  # Without an end of what is sent.
             await client.disconnect()
+
+    talk(speaker, conversation)
+
+
+@pytest.mark.parametrize(
+    "begun", [b"{", b'{"type": "ping", "data_length": 50}\n{', b'{"type": "audio-chunk", "payload_length": 9}\n']
+)
+def test_an_event_that_trickles_is_hung_up_on(speaker, monkeypatch, begun):
+    monkeypatch.setattr(speaker, "settings", replace(speaker.settings, body_timeout_s=0.2))
+
+    async def conversation(connect):
+        async with connect() as silent:  # Who has begun nothing may stay.
+            client = connect()
+            await client.connect()
+            client._writer.write(begun)
+            reading = asyncio.ensure_future(client._reader.read())
+            while not reading.done():
+                client._writer.write(b" ")
+                await asyncio.sleep(0.02)
+            assert isinstance(reading.exception(), ConnectionError) or reading.result() == b""
+            await client.disconnect()
+            await silent.write_event(Describe().event())
+            assert Info.is_type((await silent.read_event()).type)
+
+    talk(speaker, conversation)
+
+
+def test_who_takes_nothing_is_hung_up_on(speaker, monkeypatch):
+    monkeypatch.setattr(wyoming_server, "STALLED_S", 0.2)
+
+    async def conversation(connect):
+        async with connect() as client:
+            client._reader._limit = 1024  # It stops reading soon.
+            await client.write_event(Synthesize(text="One two three. " * 6000).event())
+            while not speaker.queue.n_tasks:
+                await asyncio.sleep(0.01)
+            while speaker.queue.n_tasks:
+                await asyncio.sleep(0.01)
 
     talk(speaker, conversation)

@@ -30,6 +30,9 @@ SETTINGS = "GLOWTRON_SERVER_SETTINGS"
 HEAD_TIMEOUT_S = 10.0
 """Seconds within which a client must have sent its first request's head."""
 
+STALLED_S = 120.0
+"""Seconds after which a client that takes nothing of its answer is hung up on: its request holds a place."""
+
 MAX_CONNECTIONS = 1_000
 """Of one process; further ones are answered 503."""
 
@@ -132,12 +135,15 @@ def _config(app: Any, settings: ServerSettings, workers: int = 1) -> uvicorn.Con
 
 
 class ImpatientProtocol(H11Protocol):
-    """HTTP/1.1 that hangs up on who sends no whole head in time, first or later: uvicorn would wait for ever."""
+    """HTTP/1.1 that hangs up on who sends no whole head in time, first or later, and on who stops reading an answer:
+    uvicorn would wait for ever.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
         super().connection_made(transport)
         self._deadline: asyncio.TimerHandle | None = self.loop.call_later(HEAD_TIMEOUT_S, self._hang_up)
+        self._stalled: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
@@ -150,7 +156,24 @@ class ImpatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         self._forget_deadline()
+        self._read_again()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """See `asyncio.Protocol`: the client takes nothing for now."""
+        super().pause_writing()
+        # To close would wait for what is not taken.
+        self._stalled = self.loop.call_later(STALLED_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """See `asyncio.Protocol`."""
+        super().resume_writing()
+        self._read_again()
+
+    def _read_again(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     @property
     def _is_between_requests(self) -> bool:

@@ -7,7 +7,8 @@ other. Of a text that comes in pieces each sentence is spoken as soon as it is w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing, suppress
 from typing import Any, NamedTuple
 
@@ -39,6 +40,8 @@ from glowtron.text.frontend import MarkedText
 from glowtron.text.sentences import Piece, split_pieces
 from glowtron.text.ssml import parse_ssml
 
+STALLED_S = 120.0
+"""Seconds after which a client that takes nothing of what is said is hung up on: its text holds a place."""
 CHUNK_SAMPLES = 1024
 """Of a chunk of sound."""
 LANGUAGE = "en-US"
@@ -88,20 +91,31 @@ class _Job(NamedTuple):
 
 
 class _BoundedReader:
-    """Reader of a connection that limits the length of an event."""
+    """Reader of a connection that limits the length of an event, and the time from its first byte to its last."""
 
-    def __init__(self, reader: asyncio.StreamReader, most: int) -> None:
-        self._reader, self._most = reader, most
+    def __init__(self, reader: asyncio.StreamReader, most: int, timeout_s: float) -> None:
+        self._reader, self._most, self._timeout_s = reader, most, timeout_s
+        self._began_s = 0.0
 
     async def readline(self) -> bytes:
-        """A line; longer than 64 kB raises ValueError."""
-        return await self._reader.readline()
+        """A line, with which an event begins; longer than 64 kB raises ValueError. A client may be silent before it."""
+        first = await self._reader.read(1)
+        self._began_s = time.monotonic()
+        return first if first in (b"", b"\n") else first + await self._in_time(self._reader.readline())
 
     async def readexactly(self, n: int) -> bytes:
         """So many bytes. Raises ValueError if that is too much to wait for."""
         if not 0 <= n <= self._most:
             raise ValueError(f"an event of {n} bytes is too long")
-        return await self._reader.readexactly(n)
+        return await self._in_time(self._reader.readexactly(n))
+
+    async def _in_time(self, reading: Awaitable[bytes]) -> bytes:
+        """What is read. Raises ValueError if the event takes too long to come."""
+        left_s = self._began_s + self._timeout_s - time.monotonic()
+        try:
+            return await asyncio.wait_for(reading, max(left_s, 0.001))
+        except (TimeoutError, asyncio.TimeoutError) as error:  # Two classes before Python 3.11.
+            raise ValueError(f"an event did not come within {self._timeout_s:g} s") from error
 
     def feed_eof(self) -> None:
         """Let whoever reads see the end."""
@@ -115,7 +129,8 @@ class WyomingHandler(AsyncEventHandler):
         self, speaker: Speaker, info: Event, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         most = 65_536 + 8 * speaker.settings.max_chars
-        super().__init__(_BoundedReader(reader, most), writer)  # type: ignore[arg-type]
+        bounded = _BoundedReader(reader, most, speaker.settings.body_timeout_s)
+        super().__init__(bounded, writer)  # type: ignore[arg-type]
         self._speaker, self._info = speaker, info
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
         self._stream: _Job | None = None
@@ -153,9 +168,13 @@ class WyomingHandler(AsyncEventHandler):
         return not self._worker.done()
 
     async def write_event(self, event: Event) -> None:
-        """Send an event; whole, for speech and answers take turns."""
+        """Send an event; whole, for speech and answers take turns. Raises ConnectionError if it is not taken."""
         async with self._writing:
-            await super().write_event(event)
+            try:
+                await asyncio.wait_for(super().write_event(event), STALLED_S)
+            except (TimeoutError, asyncio.TimeoutError) as error:  # Two classes before Python 3.11.
+                self.writer.transport.abort()  # To close would wait for what is not taken.
+                raise ConnectionError(f"nothing was taken for {STALLED_S:g} s") from error
 
     async def disconnect(self) -> None:
         """Stop speaking to who has gone."""
