@@ -32,6 +32,10 @@ LEVELS = {
 }
 """The sets of instructions that `wn_level.c` is compiled for; those that a compiler does not know are left out."""
 
+OF_ONE_SOURCE = {"decoder_step": (), "wavenet_step": ("-fno-tree-pre",)}
+"""Libraries of one source each, and what it is compiled with besides: with it GCC 12 keeps all sums of 16-bit products in
+registers, and they take a quarter less time."""
+
 
 class KernelHook(BuildHookInterface[Any]):
     """Adds the compiled kernels to a wheel, or puts them beside their sources for an installation in place."""
@@ -44,8 +48,8 @@ class KernelHook(BuildHookInterface[Any]):
         layers = engines / "wn.so"
         compiled = {
             **{
-                library: compile_library(library.with_suffix(".c"), library)
-                for library in (engines / "decoder_step.so", engines / "wavenet_step.so")
+                engines / f"{name}.so": compile_library(engines / f"{name}.c", engines / f"{name}.so", arguments)
+                for name, arguments in OF_ONE_SOURCE.items()
             },
             layers: compile_levels(engines, layers),
         }

@@ -20,6 +20,8 @@ from glowtron.listen.report import Source, report_ratings
 from glowtron.listen.store import Store, sqlite_url
 
 METHODS = ("mos", "cmos", "ab", "mushra", "mushra-no-reference")
+PATIENCE_S = 1800.0
+"""Whatever else the machine does, no rater gives up."""
 
 
 def run(method: str, folder: Path, n_raters: int, n_items: int) -> bool:
@@ -28,7 +30,7 @@ def run(method: str, folder: Path, n_raters: int, n_items: int) -> bool:
     systems = write_systems(folder / "systems", n_items=n_items, seconds=0.3)
     reference = {"reference": "clean"} if method == "mushra" else {}
     test = make_test(systems, folder / "test", Settings(method=method, raters=n_raters, headphones=False, **reference))
-    take_all(test.folder, n_raters)
+    take_all(test.folder, n_raters, patience_s=PATIENCE_S)
     store = Store(sqlite_url(test.folder / "answers.sqlite"), test.file.id)
     report = report_ratings(Source.of_test(test, store.raters(), store.answers()), folder / "report")
     store.close()

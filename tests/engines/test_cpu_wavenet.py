@@ -67,7 +67,7 @@ def test_rounded_weights_are_near_and_alike_at_every_level(name, kind):
     levels = range(FOUND.kernel.n_levels)
     found = [engine(model, kind, level).generate(mel, noise=noise, speaker=speaker) for level in levels]
     error = (found[-1] - expected).pow(2).mean() / expected.pow(2).mean()
-    assert 0 < error < {"int8": 1e-3, "int8-fast": 3e-2}[kind]
+    assert 0 < error < {"int16": 1e-3, "int8": 3e-2}[kind]
     for other in found[:-1]:
         torch.testing.assert_close(found[-1], other, atol=1e-3, rtol=1e-3)
 

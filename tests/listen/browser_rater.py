@@ -21,6 +21,9 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 
+PATIENCE_S = 120.0
+"""A page is not waited for longer; on a busy machine six of them take long to answer a click."""
+
 Judge = Callable[[list[str]], list[float]]
 """Clips of a trial, by id, to the values to give."""
 
@@ -54,9 +57,10 @@ def served(test: Path, *more: str) -> Iterator[str]:
 class BrowserRater:
     """Takes a test in a page; `judge` says what it thinks of a trial's clips."""
 
-    def __init__(self, page, test: ListeningTest, judge: Judge) -> None:
+    def __init__(self, page, test: ListeningTest, judge: Judge, patience_s: float = PATIENCE_S) -> None:
         self.page, self.test, self.judge = page, test, judge
         self.faults: list[str] = []
+        page.set_default_timeout(1000 * patience_s)
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("console", lambda message: self.faults.append(message.text) if message.type == "error" else None)
         self.trials = 0
@@ -120,7 +124,7 @@ class BrowserRater:
 
     async def _hear(self, name: str) -> None:
         await self.page.get_by_role("button", name=f"Play {name}", exact=True).click()
-        await self.page.get_by_role("button", name=f"{name}, heard").wait_for(timeout=30_000)
+        await self.page.get_by_role("button", name=f"{name}, heard").wait_for()
 
     async def _next(self) -> None:
         await self.page.get_by_role("button", name="Next").click()

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import numpy as np
-from browser_rater import BrowserRater, browser, served
+from browser_rater import PATIENCE_S, BrowserRater, browser, served
 
 from glowtron.listen.listening_test import ListeningTest
 
@@ -37,7 +37,7 @@ class Opinion:
         return float(np.clip(np.rint(value), method.low, method.high))
 
 
-def take_all(folder: Path, n_raters: int, at_once: int = 6, **opinion: float) -> list[str]:
+def take_all(folder: Path, n_raters: int, at_once: int = 6, patience_s: float = PATIENCE_S) -> list[str]:
     """Have a test taken by `n_raters` in Chromium, some at once; returns the codes they were given."""
 
     async def run() -> list[str]:
@@ -49,7 +49,7 @@ def take_all(folder: Path, n_raters: int, at_once: int = 6, **opinion: float) ->
                 async def one(number: int) -> str:
                     async with turn:
                         page = await opened.new_page()
-                        code = await BrowserRater(page, test, Opinion(test, number, **opinion)).take(url)
+                        code = await BrowserRater(page, test, Opinion(test, number), patience_s).take(url)
                         await page.close()
                         return code
 

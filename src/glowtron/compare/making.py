@@ -80,7 +80,7 @@ def compare(
     clips = unseen_clips(voice, data, settings.root, settings.n_clips)
     ids = [clip.id for clip in clips]
     given = folder_columns(folders, ids)
-    instruments = Instruments(settings.recogniser, processes=1) if settings.measures else None
+    instruments = Instruments(settings.recogniser, p835=True, processes=1) if settings.measures else None
     columns, real = vocoder_columns(voice, clips, settings.seed, bar(n_steps(voice, len(clips)), "clip"))
     if settings.spoken:
         columns.append(spoken_column(voice, clips, settings.seed))

@@ -15,6 +15,7 @@ from glowtron.evaluate.wer import total
 MEASURES = {
     "mos_distill": ("DistillMOS", ".2f", True),
     "mos_p808": ("P.808", ".2f", True),
+    "mos_overall": ("P.835", ".2f", True),
     "word_error_rate": ("Word errors", ".1%", False),
     "pesq": ("PESQ", ".2f", True),
     "stoi": ("STOI", ".3f", True),
@@ -35,6 +36,7 @@ def measure_column(
         row: Measured = {
             "mos_distill": score.distill_mos,
             "mos_p808": None if score.dnsmos is None else score.dnsmos.p808,
+            "mos_overall": None if score.dnsmos is None else score.dnsmos.overall,
             "word_error_rate": score.errors.error_rate,
             "pesq": None,
             "stoi": None,

@@ -55,7 +55,8 @@ def wavenet_engine(model: WaveNet, precision: str) -> FastWaveNet | WaveNet:
     if found.kernel is None:
         warnings.warn(f"WaveNet is slow here, some hundred times: {found.why_not}", stacklevel=3)
         return model
-    return FastWaveNet(model, found.kernel, "fp32" if precision == "fp32" else "int8")
+    kinds = {"auto": "int8", "int8": "int8", "fp32": "fp32"}
+    return FastWaveNet(model, found.kernel, kinds.get(precision, "int16"))
 
 
 def _warn_of_cuda() -> None:

@@ -36,8 +36,12 @@ from glowtron.models.wavenet import (
 )
 
 LIBRARY = Path(__file__).with_name("wavenet_step.so")
-KINDS = ("fp32", "int8", "int8-fast")
-"""As `wavenet_step.c` numbers them: in float; weights in int8 and inputs of 14 bits; the same with inputs of 7 bits."""
+KINDS = ("fp32", "int16", "int8")
+"""As `wavenet_step.c` numbers them: in float; weights of 8 bits and inputs of 14; weights and inputs of 7 bits."""
+LARGEST = {"int16": 127, "int8": 63}
+"""Of rounded weights."""
+TOGETHER = {"int16": 2, "int8": 4}
+"""Of how many neighbouring inputs a row's weights lie side by side."""
 OUTPUTS = ("logistic", "gaussian", "softmax")
 AHEAD = 16
 """Samples at most for which past taps are multiplied at once."""
@@ -51,7 +55,7 @@ class NativeMatrix(ctypes.Structure):
     """A matrix as the library sees it."""
 
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("weight", "bias", "scale", "sum")),
+        *((name, ctypes.c_void_p) for name in ("weight", "bias", "scale", "offset")),
         *((name, ctypes.c_int32) for name in ("n_in", "n_out")),
     )
 
@@ -126,17 +130,21 @@ class Packed:
         blocks = [filled(weight) for weight in weights]
         self.n_out, self.n_in = blocks[0].shape
         self.bias = None if bias is None else filled(bias).contiguous()
-        self.scale = self.sum = torch.zeros(0)
+        self.scale, self.offset = torch.zeros(0), torch.zeros(0, dtype=torch.int32)
         if kind == "fp32":
             # (groups, 32, inputs) -> (groups, inputs, 32)
             packed = [block.unflatten(0, (-1, FILL)).transpose(1, 2) for block in blocks]
             self.weight = torch.stack(packed).contiguous()
             return
-        scales = [block.abs().amax(1).clamp(min=1e-12) / 127 for block in blocks]
+        scales = [block.abs().amax(1).clamp(min=1e-12) / LARGEST[kind] for block in blocks]
         blocks = [(block / scale[:, None]).round() for block, scale in zip(blocks, scales, strict=True)]
-        self.scale, self.sum = torch.stack(scales), torch.stack([block.sum(1) for block in blocks])
-        # (groups, 32, inputs / 4, 4) -> (groups, inputs / 4, 32, 4)
-        packed = [block.unflatten(1, (-1, 4)).unflatten(0, (-1, FILL)).transpose(1, 2) for block in blocks]
+        self.scale = torch.stack(scales)
+        # Bytes are without a sign: each has 63 added to it.
+        self.offset = torch.stack([-63 * block.sum(1) for block in blocks]).to(torch.int32)
+        # (groups, 32, inputs / 4, 4) -> (groups, inputs / 4, 32, 4), or the same by 2
+        packed = [
+            block.unflatten(1, (-1, TOGETHER[kind])).unflatten(0, (-1, FILL)).transpose(1, 2) for block in blocks
+        ]
         self.weight = torch.stack(packed).to(torch.int8).contiguous()
 
     @property
@@ -144,7 +152,7 @@ class Packed:
         """For the library; `self` has to be kept as long."""
         bias = None if self.bias is None else address(self.bias)
         return NativeMatrix(
-            address(self.weight), bias, address(self.scale), address(self.sum), n_in=self.n_in, n_out=self.n_out
+            address(self.weight), bias, address(self.scale), address(self.offset), n_in=self.n_in, n_out=self.n_out
         )
 
 
@@ -206,7 +214,7 @@ class FastWaveNet:
     @property
     def why(self) -> str:
         """One line for people: why this precision and these operations."""
-        what = {"fp32": "float32", "int8": "int8 weights, 14-bit inputs", "int8-fast": "int8 weights, 7-bit inputs"}
+        what = {"fp32": "float32", "int16": "8-bit weights, 14-bit inputs", "int8": "7-bit weights and inputs"}
         return f"{what[self.kind]}; own C, instructions of level {self.kernel.level} of {self.kernel.n_levels - 1}"
 
     @property
@@ -341,7 +349,7 @@ class WaveNetStream:
         if engine.speaker is not None:
             embedded = cast(Tensor, engine.model.speaker_embedding(speaker))
             self._who = F.linear(embedded, engine.speaker).expand(n_batch, -1)
-        ahead = [math.gcd(dilation, hop, AHEAD) for dilation in config.dilations]
+        ahead = [math.gcd(dilation, hop, max(AHEAD // n_batch, 1)) for dilation in config.dilations]
         reach = [(config.kernel_size - 1) * dilation for dilation in config.dilations]
         column = kernel.column(kind, width)
         self._rings = [torch.zeros(n + more, n_batch, column) for n, more in zip(reach, ahead, strict=True)]

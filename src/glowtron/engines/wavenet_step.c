@@ -1,10 +1,10 @@
 /* Samples of a WaveNet, one after the other: what a layer has read is kept in rings, so that a sample costs each weight
  * once. The weights of past taps are not waiting for the newest sample: they are multiplied for up to 16 samples ahead.
  *
- * Matrices are packed in groups of 32 rows, so that they are read from beginning to end. In float a group is, for each
- * input, its 32 weights; in int8, for each 4 inputs, 32 rows of 4 weights, with a scale for each row. Inputs of int8 products are rounded to 14 bits, as two unsigned halves
- * of 7 bits, or to 7 bits: then no sum of two products leaves 16 bits. What is rounded is never fed back: the residual
- * stream, sums and samples are float.
+ * Matrices are packed in groups of 32 rows, so that they are read from beginning to end: for each input, or each 2 or 4 of
+ * them, the 32 rows' weights for it. There are three kinds: float; weights of 8 bits and inputs of 14, whose products are
+ * added in 32 bits; and weights and inputs of 7 bits, four of whose products fit 16 bits. Rounded weights have a scale
+ * for each row, inputs one for each column. What is rounded is never fed back: residual stream, sums and samples are float.
  *
  * Of each function that does the work there are two, for every processor and for those with AVX2 and FMA.
  */
@@ -21,9 +21,15 @@
 #define X86 0
 #endif
 #define INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 8") /* Or GCC 12 writes sums in arrays to memory in every round. */
+#endif
 
-enum { ROWS = 32, QUAD = 4, MOST_COLUMNS = 64, FETCH = 1024 /* bytes */ };
-enum { FP32, INT8, INT8_FAST };
+enum { ROWS = 32, MOST_COLUMNS = 64 };
+enum { FP32, INT16, INT8 };
+enum { LARGEST_INT16 = 8191, LARGEST_INT8 = 63 }; /* of rounded inputs */
 enum { LOGISTIC, GAUSSIAN, SOFTMAX };
 
 typedef float v8 __attribute__((vector_size(32), aligned(4)));
@@ -32,8 +38,8 @@ typedef int32_t i8 __attribute__((vector_size(32), aligned(4)));
 typedef struct {
     const void *weight; /* packed; rows and inputs filled up with zeros */
     const float *bias;  /* (n_out), or NULL */
-    const float *scale; /* (n_out) of each row, int8 only */
-    const float *sum;   /* (n_out) of each row's weights, int8 only */
+    const float *scale; /* (n_out) of each row, whole numbers only */
+    const int32_t *offset; /* (n_out) what a row's sum begins with, bytes only */
     int32_t n_in, n_out; /* multiples of 32 */
 } Matrix;
 
@@ -61,9 +67,9 @@ int32_t glowtron_wavenet_sizes(int32_t which) {
     return which == 0 ? (int32_t)sizeof(Net) : which == 1 ? (int32_t)sizeof(Layer) : (int32_t)sizeof(Matrix);
 }
 
-/* A column is what a product reads: floats, or a scale and one or two planes of bytes. */
+/* A column is what a product reads: floats, or a scale and whole numbers of 16 or 8 bits. */
 static size_t column_floats(int kind, int n_in) {
-    return kind == FP32 ? (size_t)n_in : 8 + (size_t)(kind == INT8 ? 2 : 1) * n_in / 4;
+    return kind == FP32 ? (size_t)n_in : 8 + (size_t)n_in / (kind == INT16 ? 2 : 4);
 }
 
 int32_t glowtron_wavenet_column(int32_t kind, int32_t n_in) { return (int32_t)column_floats(kind, n_in); }
@@ -82,18 +88,16 @@ INLINE void write_column(float *column, const float *x, int n_in, int kind) {
     }
     float largest = 1e-20f;
     for (int k = 0; k < 8; k++) largest = most[k] > largest ? most[k] : largest;
-    const int middle = kind == INT8 ? 8192 : 64;
-    const float scale = largest / (middle - 1), inverse = (middle - 1) / largest;
-    column[0] = scale;
-    uint8_t *high = (uint8_t *)(column + 8), *low = high + n_in;
-    for (int k = 0; k < n_in; k++) {
-        /* Adding and taking off 1.5 * 2^23 rounds to the nearest whole number. */
-        int32_t value = (int32_t)(x[k] * inverse + 12582912.0f - 12582912.0f) + middle;
-        if (kind == INT8) {
-            high[k] = (uint8_t)(value >> 7);
-            low[k] = (uint8_t)(value & 127);
-        } else
-            high[k] = (uint8_t)value;
+    const float limit = kind == INT16 ? LARGEST_INT16 : LARGEST_INT8, inverse = limit / largest;
+    column[0] = largest / limit;
+    /* Adding and taking off 1.5 * 2^23 rounds to the nearest whole number. */
+    if (kind == INT16) {
+        int16_t *inputs = (int16_t *)(column + 8);
+        for (int k = 0; k < n_in; k++) inputs[k] = (int16_t)(int32_t)(x[k] * inverse + 12582912.0f - 12582912.0f);
+    } else {
+        uint8_t *inputs = (uint8_t *)(column + 8);
+        for (int k = 0; k < n_in; k++)
+            inputs[k] = (uint8_t)((int32_t)(x[k] * inverse + 12582912.0f - 12582912.0f) + LARGEST_INT8);
     }
 }
 
@@ -103,7 +107,7 @@ INLINE void tile_float(const Matrix *m, int row, const float *const *columns, fl
     v8 sums[2][4] = {{{0}}};
     for (int k = 0; k < m->n_in; k++, w += ROWS) {
         const v8 w0 = *(const v8 *)w, w1 = *(const v8 *)(w + 8), w2 = *(const v8 *)(w + 16), w3 = *(const v8 *)(w + 24);
-        for (int j = 0; j < n; j++) {
+        UNROLL for (int j = 0; j < n; j++) {
             const float x = columns[j][k];
             sums[j][0] += w0 * x;
             sums[j][1] += w1 * x;
@@ -111,8 +115,8 @@ INLINE void tile_float(const Matrix *m, int row, const float *const *columns, fl
             sums[j][3] += w3 * x;
         }
     }
-    for (int j = 0; j < n; j++)
-        for (int i = 0; i < 4; i++) {
+    UNROLL for (int j = 0; j < n; j++)
+        UNROLL for (int i = 0; i < 4; i++) {
             const int at = row + 8 * i;
             v8 sum = sums[j][i];
             if (m->bias) sum += *(const v8 *)(m->bias + at);
@@ -129,19 +133,23 @@ INLINE void product_float(const Matrix *m, const float *const *columns, int n, f
     }
 }
 
-static void product_int8_plain(const Matrix *m, const float *const *columns, int n, float *const *y, int add, int kind) {
+/* Of how many neighbouring inputs a row's weights lie side by side. */
+static int together(int kind) { return kind == FP32 ? 1 : kind == INT16 ? 2 : 4; }
+
+static void product_int_plain(const Matrix *m, const float *const *columns, int n, float *const *y, int add, int kind) {
     const int8_t *w = m->weight;
+    const int side = together(kind);
     for (int row = 0; row < m->n_out; row += ROWS, w += (size_t)ROWS * m->n_in)
         for (int c = 0; c < n; c++) {
-            const uint8_t *high = (const uint8_t *)(columns[c] + 8), *low = high + m->n_in;
+            const void *inputs = columns[c] + 8;
             for (int r = 0; r < ROWS; r++) {
                 int32_t sum = 0;
                 for (int k = 0; k < m->n_in; k++) {
-                    const int32_t x = kind == INT8 ? 128 * high[k] + low[k] : high[k];
-                    sum += x * w[(k / QUAD * ROWS + r) * QUAD + k % QUAD];
+                    const int x =
+                        kind == INT16 ? ((const int16_t *)inputs)[k] : ((const uint8_t *)inputs)[k] - LARGEST_INT8;
+                    sum += x * w[(k / side * ROWS + r) * side + k % side];
                 }
-                const float middle = kind == INT8 ? 8192 : 64;
-                float value = ((float)sum - middle * m->sum[row + r]) * (m->scale[row + r] * columns[c][0]);
+                float value = (float)sum * (m->scale[row + r] * columns[c][0]);
                 if (m->bias) value += m->bias[row + r];
                 y[c][row + r] = add ? y[c][row + r] + value : value;
             }
@@ -197,7 +205,7 @@ static void product_plain(const Matrix *m, const float *const *columns, int n, f
     if (kind == FP32)
         product_float(m, columns, n, y, add);
     else
-        product_int8_plain(m, columns, n, y, add, kind);
+        product_int_plain(m, columns, n, y, add, kind);
 }
 static void gate_plain(const float *gates, int half, float *out) { gate(gates, half, out); }
 
@@ -212,64 +220,81 @@ WIDE static void mix_wide(float *to, const float *frames, size_t apart, const fl
 }
 WIDE static void gate_wide(const float *gates, int half, float *out) { gate(gates, half, out); }
 
-/* 32 rows by `n` columns, in registers */
-#define TILE(name, n, planes)                                                                                          \
-    WIDE static void name(const Matrix *m, int row, const float *const *columns, float *const *y, int add) {           \
-        const __m256i one = _mm256_set1_epi16(1), big = _mm256_set1_epi16(128);                                        \
-        const int8_t *w = (const int8_t *)m->weight + (size_t)row * m->n_in;                                           \
-        __m256i sums[n][4];                                                                                            \
-        for (int j = 0; j < n; j++)                                                                                    \
-            for (int i = 0; i < 4; i++) sums[j][i] = _mm256_setzero_si256();                                           \
-        for (int k = 0; k < m->n_in; k += QUAD, w += QUAD * ROWS) {                                                    \
-            _mm_prefetch(w + FETCH, _MM_HINT_T0);                                                                      \
-            _mm_prefetch(w + FETCH + 64, _MM_HINT_T0);                                                                 \
-            for (int j = 0; j < n; j++) {                                                                              \
-                int32_t four;                                                                                          \
-                const uint8_t *plane = (const uint8_t *)(columns[j] + 8) + k;                                          \
-                memcpy(&four, plane, 4);                                                                               \
-                const __m256i high = _mm256_set1_epi32(four);                                                          \
-                if (planes == 2) memcpy(&four, plane + m->n_in, 4);                                                    \
-                const __m256i low = _mm256_set1_epi32(four);                                                           \
-                for (int i = 0; i < 4; i++) {                                                                          \
-                    const __m256i weight = _mm256_loadu_si256((const __m256i *)(w + 32 * i));                          \
-                    const __m256i twos = _mm256_maddubs_epi16(high, weight);                                           \
-                    sums[j][i] = _mm256_add_epi32(sums[j][i], _mm256_madd_epi16(twos, planes == 2 ? big : one));       \
-                    if (planes == 2) {                                                                                 \
-                        const __m256i rest = _mm256_maddubs_epi16(low, weight);                                        \
-                        sums[j][i] = _mm256_add_epi32(sums[j][i], _mm256_madd_epi16(rest, one));                       \
-                    }                                                                                                  \
-                }                                                                                                      \
-            }                                                                                                          \
-        }                                                                                                              \
-        const __m256 middle = _mm256_set1_ps(planes == 2 ? 8192.0f : 64.0f);                                           \
-        for (int i = 0; i < 4; i++) {                                                                                  \
-            const int at = row + 8 * i;                                                                                \
-            const __m256 off = _mm256_mul_ps(middle, _mm256_loadu_ps(m->sum + at));                                    \
-            for (int j = 0; j < n; j++) {                                                                              \
-                const __m256 scale = _mm256_mul_ps(_mm256_loadu_ps(m->scale + at), _mm256_set1_ps(columns[j][0]));     \
-                __m256 value = _mm256_mul_ps(_mm256_sub_ps(_mm256_cvtepi32_ps(sums[j][i]), off), scale);               \
-                if (m->bias) value = _mm256_add_ps(value, _mm256_loadu_ps(m->bias + at));                              \
-                if (add) value = _mm256_add_ps(value, _mm256_loadu_ps(y[j] + at));                                     \
-                _mm256_storeu_ps(y[j] + at, value);                                                                    \
-            }                                                                                                          \
-        }                                                                                                              \
+/* Sums of 32 rows by n columns -> y */
+WIDE INLINE void finish(const Matrix *m, int row, const float *const *columns, float *const *y, int add,
+                        __m256i sums[][4], const int n) {
+    UNROLL for (int i = 0; i < 4; i++) {
+        const int at = row + 8 * i;
+        UNROLL for (int j = 0; j < n; j++) {
+            const __m256 scale = _mm256_mul_ps(_mm256_loadu_ps(m->scale + at), _mm256_set1_ps(columns[j][0]));
+            __m256 value = _mm256_mul_ps(_mm256_cvtepi32_ps(sums[j][i]), scale);
+            if (m->bias) value = _mm256_add_ps(value, _mm256_loadu_ps(m->bias + at));
+            if (add) value = _mm256_add_ps(value, _mm256_loadu_ps(y[j] + at));
+            _mm256_storeu_ps(y[j] + at, value);
+        }
     }
-TILE(tile_1, 1, 2)
-TILE(tile_2, 2, 2)
-TILE(fast_1, 1, 1)
-TILE(fast_2, 2, 1)
+}
+
+/* Four bytes, eight times */
+WIDE INLINE __m256i spread(const void *four_bytes) {
+    int32_t value;
+    memcpy(&value, four_bytes, 4);
+    return _mm256_set1_epi32(value);
+}
+
+/* 32 rows by n columns: inputs of 16 bits, weights widened as they are read. */
+WIDE INLINE void tile_int16(const Matrix *m, int row, const float *const *columns, float *const *y, int add,
+                            const int n) {
+    const int8_t *w = (const int8_t *)m->weight + (size_t)row * m->n_in;
+    __m256i sums[2][4] = {{{0}}};
+    for (int k = 0; k < m->n_in; k += 2, w += 2 * ROWS) {
+        UNROLL for (int j = 0; j < n; j++) {
+            const __m256i inputs = spread((const int16_t *)(columns[j] + 8) + k);
+            UNROLL for (int i = 0; i < 4; i++) {
+                const __m256i weights = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(w + 16 * i)));
+                sums[j][i] = _mm256_add_epi32(sums[j][i], _mm256_madd_epi16(weights, inputs));
+            }
+        }
+    }
+    finish(m, row, columns, y, add, sums, n);
+}
+
+/* The same of bytes. An input is from 0 to 126 and a weight from -63 to 63, so that four products fit 16 bits. */
+WIDE INLINE void tile_int8(const Matrix *m, int row, const float *const *columns, float *const *y, int add,
+                            const int n) {
+    const __m256i one = _mm256_set1_epi16(1);
+    const int8_t *w = (const int8_t *)m->weight + (size_t)row * m->n_in;
+    __m256i sums[2][4];
+    UNROLL for (int i = 0; i < 4; i++) { /* What 63 was added to each input for comes off again. */
+        sums[0][i] = _mm256_loadu_si256((const __m256i *)(m->offset + row + 8 * i));
+        sums[1][i] = sums[0][i];
+    }
+    for (int k = 0; k < m->n_in; k += 8, w += 8 * ROWS) {
+        UNROLL for (int j = 0; j < n; j++) {
+            const uint8_t *inputs = (const uint8_t *)(columns[j] + 8) + k;
+            const __m256i first = spread(inputs), second = spread(inputs + 4);
+            UNROLL for (int i = 0; i < 4; i++) {
+                const __m256i *weights = (const __m256i *)(w + 32 * i);
+                const __m256i fours = _mm256_add_epi16(_mm256_maddubs_epi16(first, _mm256_loadu_si256(weights)),
+                                                       _mm256_maddubs_epi16(second, _mm256_loadu_si256(weights + 4)));
+                sums[j][i] = _mm256_add_epi32(sums[j][i], _mm256_madd_epi16(fours, one));
+            }
+        }
+    }
+    finish(m, row, columns, y, add, sums, n);
+}
 
 WIDE static void product_wide(const Matrix *m, const float *const *columns, int n, float *const *y, int add, int kind) {
-    typedef void Tile(const Matrix *, int, const float *const *, float *const *, int);
-    if (kind == FP32) {
-        product_float(m, columns, n, y, add);
-        return;
-    }
-    Tile *one = kind == INT8 ? tile_1 : fast_1, *two = kind == INT8 ? tile_2 : fast_2;
-    for (int row = 0; row < m->n_out; row += ROWS) {
+    if (kind == FP32) product_float(m, columns, n, y, add);
+    for (int row = 0; kind == INT16 && row < m->n_out; row += ROWS) {
         int c = 0;
-        for (; c + 2 <= n; c += 2) two(m, row, columns + c, y + c, add);
-        if (c < n) one(m, row, columns + c, y + c, add);
+        for (; c + 2 <= n; c += 2) tile_int16(m, row, columns + c, y + c, add, 2);
+        if (c < n) tile_int16(m, row, columns + c, y + c, add, 1);
+    }
+    for (int row = 0; kind == INT8 && row < m->n_out; row += ROWS) {
+        int c = 0;
+        for (; c + 2 <= n; c += 2) tile_int8(m, row, columns + c, y + c, add, 2);
+        if (c < n) tile_int8(m, row, columns + c, y + c, add, 1);
     }
 }
 #endif
@@ -373,7 +398,7 @@ int32_t glowtron_wavenet_run(Net *net, int32_t n, const float *conditioning, con
                     Matrix m = layer->past; /* One matrix a tap, one after the other, the nearest first. */
                     const size_t size = (size_t)m.n_in * m.n_out * (kind == FP32 ? 4 : 1);
                     m.weight = (const char *)m.weight + (tap - 1) * size;
-                    if (kind != FP32) m.scale += (size_t)(tap - 1) * m.n_out, m.sum += (size_t)(tap - 1) * m.n_out;
+                    if (kind != FP32) m.scale += (size_t)(tap - 1) * m.n_out, m.offset += (size_t)(tap - 1) * m.n_out;
                     for (int from = 0; from < ahead; from += at_once) {
                         int count = 0;
                         for (int j = from; j < ahead && j < from + at_once; j++)

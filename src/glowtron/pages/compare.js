@@ -22,6 +22,7 @@ function element(tag, attributes, ...children) {
 const write = {
   mos_distill: (x) => x.toFixed(2),
   mos_p808: (x) => x.toFixed(2),
+  mos_overall: (x) => x.toFixed(2),
   word_error_rate: (x) => (100 * x).toFixed(1) + " %",
   pesq: (x) => x.toFixed(2),
   stoi: (x) => x.toFixed(3),
@@ -46,7 +47,7 @@ function figures() {
   });
   const table = element("table", {}, element("caption", { class: "visually-hidden" }, "Measures and speed of each system"), element("thead", {}, head), element("tbody", {}, ...rows));
   const notes = `Means over ${data.items.length} sentences, with 95 % intervals from drawing the sentences again. Bold: the best besides the recordings, and all whose interval reaches it. `
-    + (names.length ? "DistillMOS and P.808 are networks' estimates of listeners' opinions. PESQ and STOI compare waveforms, which is unfair to systems that draw their own phases. " : "")
+    + (names.length ? "DistillMOS, P.808 and P.835 (overall) are networks' estimates of listeners' opinions. PESQ and STOI compare waveforms, which is unfair to systems that draw their own phases. " : "")
     + (timed ? `Real-time factor: compute time / audio time on ${data.processor}, the least of three turns for each sentence; measured where the page was made.` : "");
   document.getElementById("figures").append(element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of figures" }, table), element("p", { class: "notes" }, notes));
 }
