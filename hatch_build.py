@@ -33,8 +33,8 @@ LEVELS = {
 """The sets of instructions that `wn_level.c` is compiled for; those that a compiler does not know are left out."""
 
 OF_ONE_SOURCE = {"decoder_step": (), "wavenet_step": ("-fno-tree-pre",)}
-"""Libraries of one source each, and what it is compiled with besides: with it GCC 12 keeps all sums of 16-bit products in
-registers, and they take a quarter less time."""
+"""Libraries of one source each, and with what it is compiled besides: thus GCC 12 keeps all sums of 16-bit products in
+registers, which takes a quarter less time."""
 
 
 class KernelHook(BuildHookInterface[Any]):

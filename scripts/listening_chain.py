@@ -1,6 +1,6 @@
 """Has a test of each method taken by simulated raters in Chromium, and shows whether its report finds the true order.
 
-python scripts/listening_chain.py FOLDER [--raters 32] [--items 6] [--methods mos,cmos,ab,mushra,mushra-no-reference]
+python scripts/listening_chain.py FOLDER [--raters 32] [--items 3] [--methods mos,cmos,ab,mushra,mushra-no-reference]
 
 Needs the extras `listen` and `dev`, and a Chromium. Half an hour on two cores.
 """
@@ -12,14 +12,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "listen"))
 
-from listen_material import write_systems
+from listen_material import say, write_systems
 from simulated_raters import QUALITY, take_all
 
 from glowtron.listen.make import Settings, make_test
 from glowtron.listen.report import Source, report_ratings
 from glowtron.listen.store import Store, sqlite_url
 
-METHODS = ("mos", "cmos", "ab", "mushra", "mushra-no-reference")
+METHODS = ("mushra-no-reference", "mushra", "mos", "ab", "cmos")
 PATIENCE_S = 1800.0
 """Whatever else the machine does, no rater gives up."""
 
@@ -27,9 +27,9 @@ PATIENCE_S = 1800.0
 def run(method: str, folder: Path, n_raters: int, n_items: int) -> bool:
     """Make, take and report one test; returns whether every pair came out in its true order."""
     began = time.monotonic()
-    systems = write_systems(folder / "systems", n_items=n_items, seconds=0.3)
-    reference = {"reference": "clean"} if method == "mushra" else {}
-    test = make_test(systems, folder / "test", Settings(method=method, raters=n_raters, headphones=False, **reference))
+    systems = write_systems(folder / "systems", n_items=n_items, seconds=0.15)
+    how = {"headphones": False, "training": 1, **({"reference": "clean"} if method == "mushra" else {})}
+    test = make_test(systems, folder / "test", Settings(method=method, raters=n_raters, **how), say)
     take_all(test.folder, n_raters, patience_s=PATIENCE_S)
     store = Store(sqlite_url(test.folder / "answers.sqlite"), test.file.id)
     report = report_ratings(Source.of_test(test, store.raters(), store.answers()), folder / "report")
@@ -43,8 +43,12 @@ def run(method: str, folder: Path, n_raters: int, n_items: int) -> bool:
     print(
         f"{method}: {main['n_ratings']} ratings of {main['n_raters']} raters, {len(report['left_out'])} left out, ",
         end="",
+        flush=True,
     )
-    print(f"order {'right' if right else 'WRONG'}, {decided} of {len(pairs)} pairs decided, {minutes:.1f} minutes")
+    print(
+        f"order {'right' if right else 'WRONG'}, {decided} of {len(pairs)} pairs decided, {minutes:.1f} minutes",
+        flush=True,
+    )
     return right
 
 
@@ -53,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--raters", type=int, default=32)
-    parser.add_argument("--items", type=int, default=6)
+    parser.add_argument("--items", type=int, default=3)
     parser.add_argument("--methods", default=",".join(METHODS))
     given = parser.parse_args()
     right = [run(method, given.folder / method, given.raters, given.items) for method in given.methods.split(",")]

@@ -1,6 +1,8 @@
 """A WaveNet from training or import to sound: in voice folders, on the command line's ways, streamed and whole."""
 
 import json
+import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from glowtron.checkpoint import StoredVoice, load_voice, save_voice
 from glowtron.config import LinearPredictionConfig, MelConfig, VoiceFile, WaveNetConfig
 from glowtron.importers.voices import import_voice
 from glowtron.models.wavenet import WaveNet
+from glowtron.synthesis.types import FaultWarning
+from glowtron.synthesis.wavenet import WaveNetVocoder
 from glowtron.train.export import export
 from glowtron.train.loop import train
 from glowtron.train.recipe import recipe
@@ -56,6 +60,37 @@ def test_a_stream_gives_the_sound_of_the_whole():
     assert len(parts[1]) > 0
     assert np.array_equal(np.concatenate(parts), whole)
     assert vocoder.lookahead_frames < 12
+
+
+def test_several_sentences_and_recordings_go_in_step_and_sound_as_alone(tiny_voice, sound, monkeypatch):
+    stored = load_voice(tiny_voice)
+    sizes = replace(SIZES, mel=stored.mel)
+    torch.manual_seed(0)
+    config = replace(stored.config, wavenet=sizes)
+    voice = Voice(StoredVoice(config, stored.acoustic, stored.vocoder, WaveNet(sizes).eval()))
+    company = []
+    together = WaveNetVocoder.together
+    monkeypatch.setattr(
+        WaveNetVocoder, "together", lambda self, mels, seeds: company.append(len(mels)) or together(self, mels, seeds)
+    )
+    options = SynthesisOptions(vocoder="wavenet", max_frames=12)
+    text = "One goes. Two went by. Three!"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FaultWarning)
+        whole = voice.say(text, options)
+        assert company == [3]
+        alone = np.concatenate([piece.samples for piece in voice.stream(text, options)])
+        assert company == [3], "a stream's sentences are heard one by one"
+        (many,) = voice.say_many([text], options, workers=1)
+    assert company == [3, 3]
+    np.testing.assert_allclose(whole.samples, alone, atol=1e-5)
+    np.testing.assert_allclose(many.samples, whole.samples, atol=1e-5)
+
+    recordings = [sound, sound._replace(samples=sound.samples[:4000]), sound._replace(samples=2 * sound.samples)]
+    again = list(voice.vocode_many(iter(recordings), options))
+    assert company == [3, 3, 3]
+    for recording, one in zip(recordings, again, strict=True):
+        assert np.array_equal(one.samples, voice.vocode(recording, options).samples)
 
 
 def test_what_a_wavenet_has_not_is_said(sound):

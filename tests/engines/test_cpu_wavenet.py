@@ -101,6 +101,28 @@ def test_company_changes_nothing(kind):
         torch.testing.assert_close(alone[0], together[i], atol=1e-5, rtol=1e-5)
 
 
+@settings(max_examples=12)
+@given(
+    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=5),
+    name=st.sampled_from(list(CHANGES)),
+    kind=st.sampled_from(KINDS),
+    n_threads=st.integers(1, 3),
+)
+def test_clips_of_any_lengths_in_step_sound_as_alone(lengths, name, kind, n_threads):
+    model, _, speaker, _ = make(name)
+    fast, who = engine(model, kind), None if speaker is None else speaker[:1]
+    mels = [torch.randn(5, length) - 4 for length in lengths]
+
+    def generator(place):
+        return torch.Generator().manual_seed(place)
+
+    generators = [generator(place) for place in range(len(mels))]
+    together = fast.generate_each(mels, generators, 0.9, who, n_threads=n_threads)
+    for place, mel in enumerate(mels):
+        alone = fast.generate(mel[None], 0.9, generator(place), speaker=who)[0]
+        assert torch.equal(together[place], alone)
+
+
 def test_a_seed_gives_one_sound_and_the_textbooks_noise():
     model, mel, _, _ = make("logistic")
     fast = engine(model)

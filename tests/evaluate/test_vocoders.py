@@ -52,10 +52,10 @@ def test_only_a_vocoder_of_several_is_given_the_speaker(
     monkeypatch: pytest.MonkeyPatch, tiny_voice: Path, speakers: tuple[str, ...], known: str | None
 ) -> None:
     voice, asked = voice_of(tiny_voice, speakers), []
-    monkeypatch.setattr(voice, "vocode", lambda audio, options: asked.append(options) or audio)
+    monkeypatch.setattr(voice, "vocode_many", lambda audios, options: asked.append(options) or audios)
     vocoders = vocoders_of(voice, "bob", seed=3, sigma=0.5)
-    vocoders["waveglow"](CLIPS[0])
-    vocoders["griffin-lim"](CLIPS[0])
+    list(vocoders["waveglow"](CLIPS[:1]))
+    list(vocoders["griffin-lim"](CLIPS[:1]))
     assert [options.speaker for options in asked] == [known, None]
     assert (asked[0].sigma, asked[0].seed) == (0.5, 3)
 
@@ -68,14 +68,15 @@ def test_the_flow_stands_beside_itself_without_correction_and_noise_with_it(tiny
     vocoders = vocoders_of(voice, None, 0, None)
     assert list(vocoders) == ["waveglow", "waveglow-uncorrected", "noise-corrected", "mel-inversion", "griffin-lim"]
     plain = voice.vocode(CLIPS[1], SynthesisOptions(vocoder="waveglow", correction=0))
-    assert np.array_equal(vocoders["waveglow-uncorrected"](CLIPS[1]).samples, plain.samples)
+    (uncorrected,) = vocoders["waveglow-uncorrected"](CLIPS[1:2])
+    assert np.array_equal(uncorrected.samples, plain.samples)
 
 
 def test_corrected_noise_has_the_mel_of_the_recording(tiny_voice: Path) -> None:
     config, clip = voice_of(tiny_voice, ()).mel, CLIPS[1]
 
     def distance(rounds: int) -> float:
-        noise = corrected_noise(config, rounds, seed=0)(clip)
+        (noise,) = corrected_noise(config, rounds, seed=0)([clip])
         assert noise.sample_rate == clip.sample_rate and len(noise.samples) == len(clip.samples)
         mels = [log_mel(torch.from_numpy(audio.samples)[None], config) for audio in (noise, clip)]
         return float((mels[0] - mels[1]).abs().mean())

@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
@@ -142,9 +143,7 @@ class Packed:
         # Bytes are without a sign: each has 63 added to it.
         self.offset = torch.stack([-63 * block.sum(1) for block in blocks]).to(torch.int32)
         # (groups, 32, inputs / 4, 4) -> (groups, inputs / 4, 32, 4), or the same by 2
-        packed = [
-            block.unflatten(1, (-1, TOGETHER[kind])).unflatten(0, (-1, FILL)).transpose(1, 2) for block in blocks
-        ]
+        packed = [block.unflatten(1, (-1, TOGETHER[kind])).unflatten(0, (-1, FILL)).transpose(1, 2) for block in blocks]
         self.weight = torch.stack(packed).to(torch.int8).contiguous()
 
     @property
@@ -285,6 +284,34 @@ class FastWaveNet:
         with ThreadPoolExecutor(n_threads) as pool:
             return torch.cat(list(pool.map(one, parts)))
 
+    def generate_each(
+        self,
+        mels: Sequence[Tensor],
+        generators: Sequence[torch.Generator],
+        sigma: float = 1.0,
+        speaker: Tensor | None = None,
+        *,
+        n_threads: int = 1,
+    ) -> list[Tensor]:
+        """Mels (M, T) of any lengths -> a sound (T * hop_length,) for each, the same as alone; clips go in step.
+
+        generators: Of each mel's noise. speaker: (1,) index of the one who speaks all.
+        """
+        longest_first = sorted(range(len(mels)), key=lambda place: -mels[place].shape[1])
+        n_groups = max(min(n_threads, len(mels)), -(-len(mels) // AT_ONCE))
+        groups = [longest_first[first::n_groups] for first in range(n_groups)]
+
+        def sounds(group: Sequence[int]) -> list[Tensor]:
+            noise = NoiseOfEach([NoiseBlocks(self.config, 1, generators[place]) for place in group])
+            with torch.no_grad():
+                return self.stream(noise, len(group), sigma, speaker).whole([mels[place] for place in group])
+
+        with ThreadPoolExecutor(n_threads) as pool:
+            made = dict(
+                zip((place for group in groups for place in group), chain(*pool.map(sounds, groups)), strict=True)
+            )
+        return [made[place] for place in range(len(mels))]
+
 
 class NoiseSource(Protocol):
     """Source of a stream's noise."""
@@ -332,6 +359,23 @@ class GivenNoise:
         assert n_samples <= value.shape[1], f"noise for {value.shape[1]} samples more, {n_samples} are to be drawn"
         self.noise = Noise(None if choice is None else choice[:, n_samples:], value[:, n_samples:])
         return Noise(None if choice is None else choice[:, :n_samples], value[:, :n_samples])
+
+
+class NoiseOfEach:
+    """Noise of clips that each have their own, of which the last ones may fall away."""
+
+    def __init__(self, sources: Sequence[NoiseSource]) -> None:
+        self._sources = sources
+
+    def next(self, n_samples: int) -> Noise:
+        """See `NoiseSource`."""
+        drawn = [source.next(n_samples) for source in self._sources]
+        choices = [noise.choice for noise in drawn if noise.choice is not None]
+        return Noise(torch.cat(choices) if choices else None, torch.cat([noise.value for noise in drawn]))
+
+    def keep(self, n_clips: int) -> None:
+        """Go on with the first ones."""
+        self._sources = self._sources[:n_clips]
 
 
 class WaveNetStream:
@@ -396,8 +440,8 @@ class WaveNetStream:
             last=engine.last.native,
             previous=address(self._previous),
         )
-        order = config.signal.order if isinstance(config.signal, LinearPredictionConfig) else 1
-        self._past = torch.zeros(n_batch, order)
+        self._order = config.signal.order if isinstance(config.signal, LinearPredictionConfig) else 1
+        self._past = torch.zeros(n_batch, self._order)
         """The last samples of the sound, which the filter looks back on."""
         self._mel = torch.zeros(n_batch, config.mel.n_mels, 0)
         """Frames that are still looked at."""
@@ -417,17 +461,47 @@ class WaveNetStream:
         settled = end if last else max(end - self.engine.lookahead_frames, self._done)
         if settled == self._done:
             return torch.zeros(self._n_batch, 0)
-        signal = torch.cat([self._frame(frame, end, outputs) for frame in range(self._done, settled)], dim=1)
-        wave = self._to_wave(signal, settled)
+        ends = [end] * self._n_batch
+        signal = torch.cat([self._frame(frame, ends, outputs) for frame in range(self._done, settled)], dim=1)
+        frames = self._mel[:, :, self._done - self._first : settled - self._first + 1]
+        wave = self._to_wave(signal, frames, self._past)
         self._done = settled
         keep = max(settled - self.engine.lookahead_frames - 1, self._first)
         self._mel, self._first = self._mel[:, :, keep - self._first :], keep
         return wave
 
-    def _frame(self, frame: int, end: int, outputs: list[Tensor] | None) -> Tensor:
-        """The signal (B, hop_length) of a frame; the sound has `end` frames, or more than can matter."""
+    def whole(self, mels: Sequence[Tensor]) -> list[Tensor]:
+        """All sounds (L,) of mels (M, T) of any lengths, the longest first, by a stream that has said nothing yet."""
+        ends = [mel.shape[1] for mel in mels]
+        assert ends == sorted(ends, reverse=True) and len(ends) == self._n_batch and not self._done
+        self._mel = torch.stack([F.pad(mel.float(), (0, ends[0] - mel.shape[1])) for mel in mels])
+        signals: list[list[Tensor]] = [[] for _ in mels]
+        for frame in range(ends[0]):
+            speaking = sum(end > frame for end in ends)
+            if speaking < self._n_batch:
+                self._keep(speaking)
+            for rows, row in zip(signals, self._frame(frame, ends[:speaking], None), strict=False):
+                rows.append(row)
+        return [
+            self._to_wave(torch.cat(rows)[None], mel.float()[None], torch.zeros(1, self._order))[0]
+            for rows, mel in zip(signals, mels, strict=True)
+        ]
+
+    def _keep(self, n_clips: int) -> None:
+        """Go on with the first ones, between two frames, where no gates are waiting."""
+        self._n_batch = self._net.batch = n_clips
+        self._rings = [ring[:, :n_clips].contiguous() for ring in self._rings]
+        self._previous = self._previous[:n_clips].clone()
+        self._net.previous = address(self._previous)
+        for layer, ring in zip(self._layers, self._rings, strict=True):
+            layer.ring = address(ring)
+        if isinstance(self._noise, NoiseOfEach):
+            self._noise.keep(n_clips)
+
+    def _frame(self, frame: int, ends: Sequence[int], outputs: list[Tensor] | None) -> Tensor:
+        """The signal (B, hop_length) of a frame; ends: of each clip, its frames, or more than can matter."""
         config, hop, n_batch = self.engine.config, self.engine.config.mel.hop_length, self._n_batch
-        conditioning, upsampling = self._conditioning(frame, end)
+        conditioning, upsampling = self._conditioning(frame, ends)
         choice, value = self._noise.next(hop)
         value = value.T.contiguous().float()
         choices = None if choice is None else choice.transpose(0, 1).contiguous().float()
@@ -438,7 +512,7 @@ class WaveNetStream:
             hop,
             address(conditioning),
             address(upsampling),
-            upsampling.shape[1],
+            upsampling.shape[2],
             None if choices is None else address(choices),
             address(value),
             address(signal),
@@ -450,45 +524,55 @@ class WaveNetStream:
             outputs.append(said)
         return signal.T
 
-    def _conditioning(self, frame: int, end: int) -> tuple[Tensor, Tensor]:
-        """Conditioning of the gates by the mel around a frame, (F, layers, B, gates), and its share in each sample."""
+    def _conditioning(self, frame: int, ends: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Conditioning of the gates by the mel around a frame, (F, layers, B, gates), and its share (B, L, F) in each
+        sample. Each clip's is computed by itself, so that company changes nothing.
+        """
+        parts = [self._conditioning_of(clip, frame, end) for clip, end in enumerate(ends)]
+        n_frames = max(len(gates) for gates, _ in parts)
+        gates = torch.stack([F.pad(own, (0, 0, 0, 0, 0, n_frames - len(own))) for own, _ in parts], dim=2)
+        return gates, torch.stack([F.pad(share, (0, n_frames - share.shape[1])) for _, share in parts])
+
+    def _conditioning_of(self, clip: int, frame: int, end: int) -> tuple[Tensor, Tensor]:
+        """That of one clip: (F, layers, gates) and (L, F)."""
         engine, model, context = self.engine, self.engine.model, self.engine.config.context_frames
         before, after = min(engine.reach, frame), min(engine.reach, end - 1 - frame)
         places = torch.arange(frame - before - context, frame + after + context + 1).clamp(0, end - 1)
-        mel = model.standardise(self._mel[:, :, places - self._first])
+        mel = model.standardise(self._mel[clip : clip + 1, :, places - self._first])
         if engine.config.layout == "2018":
             frames, upsampling = model.upsampling(mel), torch.eye(engine.config.mel.hop_length)
         else:
             frames = cast(SmoothUpsampling, model.upsampling).mixed(mel)
             upsampling = engine.upsampling_matrix(before, after)
-        gates = F.linear(frames.permute(2, 0, 1), engine.condition)  # (F, B, layers * gates)
+        gates = F.linear(frames[0].T, engine.condition)  # (F, layers * gates)
         if self._who is not None and engine.config.layout == "2018":
-            gates = gates + self._who
+            gates = gates + self._who[clip]
         elif self._who is not None:  # One frame more, which all samples have a whole share in.
-            gates = torch.cat((gates, self._who[None]))
-            upsampling = torch.cat((upsampling, torch.ones(len(upsampling), 1)), dim=1)
-        gates = gates.unflatten(2, (engine.config.n_layers, -1)).transpose(1, 2)
-        return gates.contiguous(), upsampling.contiguous()
+            gates = torch.cat((self._who[clip : clip + 1], gates))
+            upsampling = torch.cat((torch.ones(len(upsampling), 1), upsampling), dim=1)
+        return gates.unflatten(1, (engine.config.n_layers, -1)), upsampling
 
-    def _to_wave(self, signal: Tensor, settled: int) -> Tensor:
-        """As `WaveNet.to_wave` of the frames from `_done` to `settled`."""
+    def _to_wave(self, signal: Tensor, frames: Tensor, past: Tensor) -> Tensor:
+        """As `WaveNet.to_wave`: signal (B, L) of mel frames (B, M, T), which the next frame follows where there is one.
+
+        past: (B, order) the last samples of the sound before, which are renewed.
+        """
         config, model = self.engine.config, self.engine.model
         kind = config.signal
         if isinstance(kind, LinearPredictionConfig):
-            frames = self._mel[:, :, self._done - self._first : settled - self._first + 1]
             prediction = LinearPrediction(frames, config.mel, kind)
-            n_blocks = (settled - self._done) * kind.blocks_per_frame
+            n_blocks = signal.shape[1] // config.mel.hop_length * kind.blocks_per_frame
             level = prediction.level[:, :n_blocks] / kind.level
-            return self._filtered(signal, prediction.coefficients[:, :n_blocks], level, prediction.block_length)
+            return self._filtered(signal, past, prediction.coefficients[:, :n_blocks], level, prediction.block_length)
         assert isinstance(kind, PlainSignalConfig)
         wave = mu_law_inverse(signal, model.mu) if config.output == "softmax" else signal
         if kind.pre_emphasis:
             coefficients = torch.full((len(signal), 1, 1), kind.pre_emphasis)
-            wave = self._filtered(wave, coefficients, torch.ones(len(signal), 1), wave.shape[1], limited=False)
+            wave = self._filtered(wave, past, coefficients, torch.ones(len(signal), 1), wave.shape[1], limited=False)
         return (wave / kind.gain).clamp(-1, 1)
 
     def _filtered(
-        self, rest: Tensor, coefficients: Tensor, level: Tensor, block: int, *, limited: bool = True
+        self, rest: Tensor, past: Tensor, coefficients: Tensor, level: Tensor, block: int, *, limited: bool = True
     ) -> Tensor:
         """Through an all-pole filter: rest (B, L), coefficients (B, N, P) and level (B, N) of blocks."""
         rest, coefficients, level = rest.contiguous(), coefficients.contiguous(), level.contiguous()
@@ -501,7 +585,7 @@ class WaveNetStream:
                 address(level[row]),
                 coefficients.shape[2],
                 block,
-                address(self._past[row]),
+                address(past[row]),
                 address(wave[row]),
             )
         return wave.clamp(-1, 1) if limited else wave

@@ -352,7 +352,7 @@ static float draw_code(const Net *net, const float *outputs, double value) {
     return (float)(net->n_outputs - 1);
 }
 
-/* Make n samples: conditioning of frames (n_frames, layers, batch, gates), mixed by upsampling (n, n_frames), -> signal
+/* Make n samples: conditioning of frames (n_frames, layers, batch, gates), mixed by upsampling (batch, n, n_frames), -> signal
  * (n, batch). choice (n, batch, mixtures), value (n, batch); all_outputs (n, batch, n_outputs), or NULL. n and the samples
  * before are multiples of every layer's `ahead`. Returns 0, or 1 where memory is short.
  */
@@ -390,9 +390,10 @@ int32_t glowtron_wavenet_run(Net *net, int32_t n, const float *conditioning, con
             const int reach = layer->dilation * (net->n_taps - 1), length = reach + ahead;
             if (place == 0) { /* Past taps of the next samples. */
                 for (int j = 0; j < ahead; j++)
-                    work.mix(layer->gates + j * batch * gates, conditioning + (size_t)l * batch * gates,
-                        (size_t)net->n_layers * batch * gates, upsampling + (size_t)(t + j) * n_frames, n_frames,
-                        batch * gates);
+                    for (int b = 0; b < batch; b++)
+                        work.mix(layer->gates + ((size_t)j * batch + b) * gates,
+                            conditioning + ((size_t)l * batch + b) * gates, (size_t)net->n_layers * batch * gates,
+                            upsampling + ((size_t)b * n + t + j) * n_frames, n_frames, gates);
                 const int at_once = MOST_COLUMNS / batch < ahead ? MOST_COLUMNS / batch : ahead;
                 for (int tap = 1; tap < net->n_taps; tap++) {
                     Matrix m = layer->past; /* One matrix a tap, one after the other, the nearest first. */

@@ -247,8 +247,8 @@ class _Measuring:
 
     def _vocode(self, vocode: vocoders.Vocoder) -> list[Audio]:
         vocoded = []
-        for audio in self.corpus.audios:
-            vocoded.append(vocode(audio))
+        for audio in vocode(self.corpus.audios):
+            vocoded.append(audio)
             self.bar.update(1)
         return vocoded
 

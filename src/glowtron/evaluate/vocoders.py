@@ -32,8 +32,8 @@ ITERATIONS = 60
 """Of Griffin-Lim, and of mel correction where it stands beside it."""
 
 Progress = Callable[[int], object]
-Vocoder = Callable[[Audio], Audio]
-"""A recording to its mel and back, at the recording's rate and length."""
+Vocoder = Callable[[Sequence[Audio]], Iterable[Audio]]
+"""Recordings to their mels and back, each at its rate and length."""
 
 
 class Comparison(NamedTuple):
@@ -55,7 +55,7 @@ def vocoders_of(voice: Voice, speaker: str | None, seed: int, sigma: float | Non
     """
 
     def of_voice(options: SynthesisOptions) -> Vocoder:
-        return lambda audio: voice.vocode(audio, options)
+        return lambda audios: voice.vocode_many(audios, options)
 
     vocoders: dict[str, Vocoder] = {}
     if voice.vocoder is not None:
@@ -90,7 +90,7 @@ def corrected_noise(config: MelConfig, rounds: int, seed: int) -> Vocoder:
         wave = correction(noise, mel, rounds)[0, : len(audio.samples)]
         return Audio(wave.numpy(), audio.sample_rate)
 
-    return vocode
+    return lambda audios: map(vocode, audios)
 
 
 def compare(vocoded: Audio, real: Audio, voice: Voice) -> Comparison:

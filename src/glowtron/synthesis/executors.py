@@ -34,6 +34,12 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def thread_limit() -> int:
+    """Threads that this process may use: as OMP_NUM_THREADS says, else one for each of its cores."""
+    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return int(said) if said.isdecimal() and int(said) else usable_cores()
+
+
 class SerialExecutor(Generic[T, A, R]):
     """No other process: work is done when its result is asked for."""
 

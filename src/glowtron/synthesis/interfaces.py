@@ -100,6 +100,14 @@ class Vocoder(Protocol):
         """A stream for one mel, and the seed of its noise."""
 
 
+@runtime_checkable
+class CompanyVocoder(Protocol):
+    """A vocoder that makes several sounds together in less time than one after the other."""
+
+    def together(self, mels: Sequence[Floats], seeds: Sequence[int]) -> list[Floats]:
+        """The sound of each whole mel (M, T), the same as alone."""
+
+
 class Runtime(Protocol):
     """The models of a voice, ready to compute; it can be pickled."""
 

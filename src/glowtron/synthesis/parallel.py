@@ -62,12 +62,14 @@ def synthesize_group(synthesizer: Synthesizer, frontend: Frontend, orders: Seque
     from glowtron.synthesis.captions import make_caption
 
     sentences = [Sentence(frontend, *order) for order in orders]
+    spoken = synthesizer.utterances(sentences)
+    heard = utterances_with_sound(synthesizer.sound(utterance for utterances in spoken for utterance in utterances))
     sounds = []
-    for utterances in synthesizer.utterances(sentences):
+    for utterances in spoken:
         parts: list[Samples] = []
         captions: list[Caption] = []
         start_s = 0.0
-        for utterance in utterances_with_sound(synthesizer.sound(utterances)):
+        for utterance in islice(heard, len(utterances)):
             assert utterance.audio is not None
             captions.append(make_caption(utterance, start_s, utterance.audio.duration_s))
             parts.append(utterance.with_pause.samples)

@@ -28,7 +28,15 @@ from glowtron.errors import InputError
 from glowtron.mel_filters import FLOOR
 from glowtron.synthesis import speakers
 from glowtron.synthesis.alignment_checks import check_alignment, n_end_symbols
-from glowtron.synthesis.interfaces import AcousticModel, Floats, MelPiece, ProsodicModel, Vocoder, VocoderStream
+from glowtron.synthesis.interfaces import (
+    AcousticModel,
+    CompanyVocoder,
+    Floats,
+    MelPiece,
+    ProsodicModel,
+    Vocoder,
+    VocoderStream,
+)
 from glowtron.synthesis.retry import synthesize_with_retry
 from glowtron.synthesis.trimming import EDGE_S, fade_out, pause, trim_bounds
 from glowtron.synthesis.types import Markup, Samples, Segment, Sentence, Utterance, WordTime, joined, word_times
@@ -168,7 +176,7 @@ class Synthesizer:
 
     def sound(self, utterances: Iterable[Utterance]) -> Iterator[Segment]:
         """The sound of synthesised sentences, in order."""
-        return self._segments(_FinishedMel(utterance, None) for utterance in utterances)
+        return self._segments(self._finished(list(utterances)))
 
     def _segments(self, sources: Iterable[_MelSource], stop: Event | None = None) -> Iterator[Segment]:
         n_samples, rate = 0, self._mel.sample_rate
@@ -178,7 +186,7 @@ class Synthesizer:
                 silence = np.zeros(round(markup.before_s * rate), np.float32)
                 n_samples, before_s = n_samples + len(silence), len(silence) / rate
                 yield Segment(Audio(silence, rate), source.sentence, ())
-            stream = self._vocoder(markup.speaker).stream(self._seed(source.sentence, "wave"))
+            stream = source.made or self._vocoder(markup.speaker).stream(self._seed(source.sentence, "wave"))
             sound = _Sound(stream, self._tempo(source.sentence), rate, EDGE_S if self._monotonic else 0.0)
             start_s, n_words = n_samples / rate, 0
             for mel, last in source.pieces():
@@ -248,9 +256,24 @@ class Synthesizer:
             return
         remaining = iter(sentences)
         while batch := list(islice(remaining, 1 if incremental else BATCH)):
-            for utterances in self.utterances(batch):
-                for utterance in utterances:
-                    yield _FinishedMel(utterance, lookahead if incremental else None)
+            utterances = [utterance for group in self.utterances(batch) for utterance in group]
+            if incremental:
+                yield from (_FinishedMel(utterance, lookahead) for utterance in utterances)
+            else:
+                yield from self._finished(utterances)
+
+    def _finished(self, utterances: Sequence[Utterance]) -> Iterator[_FinishedMel]:
+        """Whole mels, with their sound where the vocoder makes several together."""
+        made: dict[int, _MadeSound] = {}
+        for speaker in dict.fromkeys(utterance.sentence.markup.speaker for utterance in utterances):
+            vocoder = self._vocoder(speaker)
+            places = [i for i, one in enumerate(utterances) if one.sentence.markup.speaker == speaker]
+            if isinstance(vocoder, CompanyVocoder) and len(places) > 1:
+                seeds = [self._seed(utterances[place].sentence, "wave") for place in places]
+                waves = vocoder.together([utterances[place].mel for place in places], seeds)
+                made |= {place: _MadeSound(wave) for place, wave in zip(places, waves, strict=True)}
+        for place, utterance in enumerate(utterances):
+            yield _FinishedMel(utterance, None, made.get(place))
 
     def _words(self, sentence: Sentence, places: NDArray[np.int64], start_s: float, *, ended: bool) -> list[WordTime]:
         step_s = self._steps.step_s / self._tempo(sentence)
@@ -318,6 +341,8 @@ class _MelSource(Protocol):
     """A sentence's mel, in pieces for the vocoder."""
 
     sentence: Sentence
+    made: VocoderStream | None
+    """Its sound, where that is made already."""
 
     def pieces(self) -> Iterator[tuple[Floats, bool]]:
         """Frames (M, T), and whether they are the last."""
@@ -334,9 +359,9 @@ class _MelSource(Protocol):
 class _FinishedMel:
     """A mel that is there, in one piece, or in growing ones so that its sound begins early."""
 
-    def __init__(self, utterance: Utterance, lookahead_frames: int | None) -> None:
+    def __init__(self, utterance: Utterance, lookahead_frames: int | None, made: VocoderStream | None = None) -> None:
         """lookahead_frames: of the vocoder; None: the mel is one piece."""
-        self.utterance, self.sentence = utterance, utterance.sentence
+        self.utterance, self.sentence, self.made = utterance, utterance.sentence, made
         self.places = utterance.alignment.argmax(-1)
         self._lookahead = lookahead_frames
 
@@ -361,7 +386,7 @@ class _DecodedMel:
     def __init__(
         self, synthesizer: Synthesizer, sentence: Sentence, chunks: Iterator[MelPiece], trimmer: MelTrimmer
     ) -> None:
-        self.sentence = sentence
+        self.sentence, self.made = sentence, None
         self._synthesizer, self._chunks, self._trimmer = synthesizer, chunks, trimmer
 
     @property
@@ -385,6 +410,18 @@ class _DecodedMel:
             piece = self._trimmer.push(chunk)
             if piece is not None:
                 yield piece, chunk.ended
+
+
+class _MadeSound:
+    """See `VocoderStream`: of a mel in one piece whose samples are there."""
+
+    def __init__(self, samples: Floats) -> None:
+        self._samples = samples
+
+    def push(self, mel: Floats, last: bool) -> Floats:
+        """See `VocoderStream`."""
+        assert last, "a finished mel is one piece"
+        return self._samples
 
 
 class MelTrimmer:
@@ -475,6 +512,15 @@ class _Sound:
                 n_settled = max(len(samples) - round(self._fade_s * self._sample_rate), 0)
                 samples, self._tail = samples[:n_settled], samples[n_settled:]
         return samples if self._wsola is None else self._wsola.push(samples, is_last=last)
+
+
+def sounds_of(vocoder: Vocoder, mels: Sequence[Floats], seeds: Sequence[int]) -> Iterator[Floats]:
+    """The sound of each whole mel (M, T), made together where the vocoder can."""
+    if isinstance(vocoder, CompanyVocoder) and len(mels) > 1:
+        yield from vocoder.together(mels, seeds)
+        return
+    for mel, seed in zip(mels, seeds, strict=True):
+        yield vocoder.stream(seed).push(mel, True)
 
 
 def _silence(n_mels: int) -> Floats:

@@ -21,6 +21,7 @@ from glowtron.engines.interfaces import AcousticEngine, IncrementalAcousticEngin
 from glowtron.engines.waveglow import WaveGlowEngine
 from glowtron.errors import InputError, nearest
 from glowtron.mel import log_mel
+from glowtron.synthesis.executors import thread_limit
 from glowtron.synthesis.interfaces import AcousticModel, Floats, MelPiece, SpokenMel, Vocoder
 from glowtron.synthesis.vocoders import as_array, make_vocoder, uses_wavenet
 
@@ -35,14 +36,20 @@ PRECISIONS = ("auto", "fp32", "int16", "bf16", "int8", "fp16")
 class TorchRuntime:
     """A `Runtime` on any device of torch's. `acoustic` and `vocoder` are the textbook's models."""
 
-    def __init__(self, stored: StoredVoice, *, device: str = "auto", precision: str = "auto") -> None:
-        """See `Voice.load` for device and precision. Raises InputError for an unknown one."""
+    def __init__(
+        self, stored: StoredVoice, *, device: str = "auto", precision: str = "auto", n_threads: int | None = None
+    ) -> None:
+        """See `Voice.load` for device and precision; n_threads: for clips side by side, None: as many as there are.
+
+        Raises InputError for an unknown device or precision.
+        """
         if precision not in PRECISIONS:
             raise InputError(f"unknown precision '{precision}'{nearest(precision, PRECISIONS)}")
         self.device = find_device(device)
         if precision == "fp16" and self.device.type == "cpu":
             raise InputError("precision fp16 is for CUDA; on a CPU take int8, int16, bf16, fp32 or auto")
         self.precision = precision
+        self.n_threads = thread_limit() if n_threads is None else n_threads
         self.config: VoiceFile = stored.config
         self.mel: MelConfig = stored.mel
         self.acoustic = None if stored.acoustic is None else stored.acoustic.to(self.device).eval()
@@ -128,7 +135,7 @@ class TorchRuntime:
                 )
             from glowtron.synthesis.wavenet import make_wavenet_vocoder
 
-            return make_wavenet_vocoder(self.config, self.wavenet_engine, options)
+            return make_wavenet_vocoder(self.config, self.wavenet_engine, options, self.n_threads)
         there = not self._is_made or self.vocoder is not None
         waveglow = self.vocoder_engine if there and options.vocoder != "griffin-lim" else None
         return make_vocoder(self.config, self.mel, waveglow, options, self.device)
@@ -145,7 +152,7 @@ class TorchRuntime:
         """See `Runtime`."""
         if n_threads is not None:
             torch.set_num_threads(n_threads)
-        return TorchRuntime(self._small_as_stored, device="cpu", precision=self.precision)
+        return TorchRuntime(self._small_as_stored, device="cpu", precision=self.precision, n_threads=n_threads)
 
     def save(self, folder: Path) -> None:
         """See `Runtime`."""
