@@ -34,9 +34,10 @@ bench: .venv/.core
 # Programs that speak through `glowtron serve`, for tests/serve/test_clients.py; they need Python 3.12 or newer.
 clients: .venv-clients/.done
 
-# The page of the voice that ships; DATA names recordings and their speaker as in training: make compare DATA=lj=LJSpeech-1.1
+# The page of the voice that ships, or of the folder VOICE (a copy with a WaveNet, say); DATA names recordings and their
+# speaker as in training: make compare DATA=lj=LJSpeech-1.1
 compare: .venv/.dev
-	$(BIN)/glowtron compare --data "$(DATA)" -o build/compare
+	$(BIN)/glowtron compare $(VOICE) --data "$(DATA)" -o build/compare
 
 clean:
 	rm -rf .venv .venv-clients build dist demo.wav

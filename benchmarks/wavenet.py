@@ -46,6 +46,7 @@ def main() -> None:
         sizes = {"residual_channels": width, "gate_channels": 2 * width, "skip_channels": width}
         torch.manual_seed(0)
         model = WaveNet(WaveNetConfig(n_layers=n_layers, **sizes)).eval()
+        model.fold_weight_norm()
         frame_s = model.config.mel.hop_length / model.config.mel.sample_rate
         mel = torch.randn(1, model.config.mel.n_mels, TEXTBOOK_FRAMES)
         started = time.thread_time()

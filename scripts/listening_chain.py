@@ -13,11 +13,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "listen"))
 
 from listen_material import say, write_systems
-from simulated_raters import QUALITY, take_all
+from simulated_raters import QUALITY, stored, take_all
 
 from glowtron.listen.make import Settings, make_test
 from glowtron.listen.report import Source, report_ratings
-from glowtron.listen.store import Store, sqlite_url
 
 METHODS = ("mushra-no-reference", "mushra", "mos", "ab", "cmos")
 PATIENCE_S = 1800.0
@@ -31,9 +30,7 @@ def run(method: str, folder: Path, n_raters: int, n_items: int) -> bool:
     how = {"headphones": False, "training": 1, **({"reference": "clean"} if method == "mushra" else {})}
     test = make_test(systems, folder / "test", Settings(method=method, raters=n_raters, **how), say)
     take_all(test.folder, n_raters, patience_s=PATIENCE_S)
-    store = Store(sqlite_url(test.folder / "answers.sqlite"), test.file.id)
-    report = report_ratings(Source.of_test(test, store.raters(), store.answers()), folder / "report")
-    store.close()
+    report = report_ratings(Source.of_test(test, *stored(test)), folder / "report")
     main = report["screened"] or report["everyone"]
     order = list(QUALITY)
     pairs = [one for one in main["differences"] if {one.better, one.worse} <= set(order)]

@@ -19,7 +19,7 @@ from glowtron.bench.streaming import Arrival, bench_streaming, least_ahead_s
 from glowtron.bench.training import bench_training
 from glowtron.bench.training_step import TrainingWork, clips, find_run, with_alignment
 from glowtron.bench.vocoder import VocoderWork, bench_vocoder
-from glowtron.bench.weights import realistic_acoustic_weights, realistic_weights
+from glowtron.bench.weights import realistic_acoustic_weights, realistic_wavenet_weights, realistic_weights
 from glowtron.checkpoint import StoredVoice, save_voice
 from glowtron.cli import main
 from glowtron.config import (
@@ -30,12 +30,14 @@ from glowtron.config import (
     Tacotron2Config,
     VoiceFile,
     WaveGlowConfig,
+    WaveNetConfig,
     WNConfig,
     to_dict,
 )
 from glowtron.errors import InputError
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
+from glowtron.models.wavenet import WaveNet
 
 SETTINGS = Settings(runs=2, warm_up=1, threads=1)
 COMMON = {"what", "model", "precision", "why", "threads", "ratio_to_plain", "plain", "peak_memory_gb", "error", "parts"}
@@ -116,6 +118,20 @@ def test_vocoder(published_voice: str) -> None:
     assert result["share_of_limit"] > 0
     assert result["limit"]["matrix_gflops"] > 0
     assert min(result["parts"][name] for name in ("conditioning", "layers")) > 0
+
+
+def test_a_wavenet_beside_its_textbook(tmp_path: Path) -> None:
+    sizes = WaveNetConfig(n_layers=3, residual_channels=8, gate_channels=16, skip_channels=8)
+    torch.manual_seed(0)
+    wavenet = realistic_wavenet_weights(WaveNet(sizes), torch.Generator().manual_seed(0)).eval()
+    save_voice(StoredVoice(VoiceFile(name="tiny", wavenet=sizes), wavenet=wavenet), tmp_path / "v")
+    work = VocoderWork(str(tmp_path / "v"), seconds=0.05, batch=2)
+    result = bench_vocoder(work, SETTINGS._replace(precision="fp32"))
+    assert (result["precision"], result["batch"]) == ("fp32", 2)
+    assert result["khz"] * result["rtf"] == pytest.approx(22.05)
+    assert result["ratio_to_plain"] == pytest.approx(result["plain"]["seconds"]["median"] / result["seconds"]["median"])
+    assert result["error"]["snr_db"] > 60
+    assert bench_vocoder(work, SETTINGS._replace(precision="int8", plain=False))["error"]["snr_db"] > 15
 
 
 def test_acoustic(published_voice: str) -> None:

@@ -14,7 +14,7 @@ from glowtron.bench.limit import gflop_a_second, measure_matrix_rate, share_of_l
 from glowtron.bench.measurement import Settings
 from glowtron.bench.models import find_acoustic, find_vocoder
 from glowtron.bench.vocoder import Vocoder, VocoderWork
-from glowtron.config import GroupingConfig, LappedConfig, MelConfig, WaveGlowConfig, WNConfig
+from glowtron.config import GroupingConfig, LappedConfig, MelConfig, WaveGlowConfig, WaveNetConfig, WNConfig
 from glowtron.engines.cuda_decoder import accelerate_tacotron2_on_cuda
 from glowtron.engines.cuda_info import Card
 from glowtron.engines.cuda_launches import Launches
@@ -84,6 +84,7 @@ def test_work_is_that_of_the_matrices(config: WaveGlowConfig):
 def test_work_of_the_published_network():
     # 87.7 million weights, of which those of the upsampling are used once a frame, all others 2,756 times a second.
     assert gflop_a_second(WaveGlowConfig()) == pytest.approx(448, abs=0.5)
+    assert gflop_a_second(WaveNetConfig()) == pytest.approx(140, abs=0.5)
 
 
 def test_share_of_the_limit():

@@ -7,6 +7,7 @@ import numpy as np
 from browser_rater import PATIENCE_S, BrowserRater, browser, served
 
 from glowtron.listen.listening_test import ListeningTest
+from glowtron.listen.store import Store, sqlite_url
 
 QUALITY = {"clean": 0.9, "hiss": 0.65, "noisy": 0.4, "awful": 0.15}
 """Share of the scale: the true order."""
@@ -35,6 +36,14 @@ class Opinion:
     def _on_scale(self, value: float) -> float:
         method = self._test.method
         return float(np.clip(np.rint(value), method.low, method.high))
+
+
+def stored(test: ListeningTest):
+    """Raters and answers of a test that was served."""
+    store = Store(sqlite_url(test.folder / "answers.sqlite"), test.file.id)
+    raters, answers = store.raters(), store.answers()
+    store.close()
+    return raters, answers
 
 
 def take_all(folder: Path, n_raters: int, at_once: int = 6, patience_s: float = PATIENCE_S) -> list[str]:

@@ -10,15 +10,13 @@ import pytest
 import soundfile
 from browser_rater import BrowserRater, browser, needs_browser, served
 from listen_material import RATE, say, write_systems
-from simulated_raters import Opinion, take_all
+from simulated_raters import Opinion, stored
 
 from glowtron.audio import read_audio
 from glowtron.listen.answers import collect, read_answer_file
 from glowtron.listen.listening_test import ListeningTest
 from glowtron.listen.make import Settings, make_test
 from glowtron.listen.page import write_page
-from glowtron.listen.report import Source, report_ratings
-from glowtron.listen.store import Store, sqlite_url
 
 pytestmark = [needs_browser, pytest.mark.slow]
 METHODS = ("mos", "cmos", "mushra")
@@ -30,13 +28,6 @@ def small(tmp_path, method="mos", **settings) -> ListeningTest:
         settings["reference"] = "clean"
     how = {"headphones": False, "volume": False, "training": 0, "trials": 4, "repeats": 0, **settings}
     return make_test(systems, tmp_path / "test", Settings(method=method, **how), say)
-
-
-def stored(test: ListeningTest):
-    store = Store(sqlite_url(test.folder / "answers.sqlite"), test.file.id)
-    raters, answers = store.raters(), store.answers()
-    store.close()
-    return raters, answers
 
 
 async def faults_of_access(page) -> list[str]:
@@ -214,17 +205,3 @@ def test_a_page_without_a_server_gives_its_answers_as_a_file(tmp_path):
     assert len(answers) == len(test.session(2)) == 7
     value = json.loads((tmp_path / "answers.json").read_text())
     assert set(value) == {"test", "rater", "session", "about", "answers"}
-
-
-def test_the_report_finds_the_true_order_of_four_systems_heard_by_32_raters(tmp_path):
-    systems = write_systems(tmp_path / "systems", n_items=3, seconds=0.15)
-    how = {"headphones": False, "volume": False, "training": 0, "attention": 0, "repeats": 0}
-    test = make_test(systems, tmp_path / "test", Settings(method="mushra-no-reference", **how), say)
-    assert take_all(test.folder, 32) == [test.file.completion_code] * 32
-    raters, answers = stored(test)
-    # Every session of the design was given out once.
-    assert sorted(rater.session for rater in raters) == list(range(32))
-    report = report_ratings(Source.of_test(test, raters, answers), tmp_path / "report")
-    assert report["everyone"]["n_ratings"] == 32 * 3 * 4
-    assert list(report["screened"]["systems"]) == ["clean", "hiss", "noisy", "awful"]
-    assert all(one.decided for one in report["screened"]["differences"])

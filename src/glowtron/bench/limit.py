@@ -10,7 +10,7 @@ import torch
 
 from glowtron.bench.child import Child
 from glowtron.bench.measurement import CLOCKS, Settings
-from glowtron.config import LappedConfig, WaveGlowConfig
+from glowtron.config import LappedConfig, WaveGlowConfig, WaveNetConfig
 from glowtron.engines.hardware import find_capabilities
 from glowtron.models.waveglow import schedule
 
@@ -28,7 +28,9 @@ class MatrixRate(NamedTuple):
     """What was multiplied."""
 
 
-def share_of_limit(config: WaveGlowConfig, audio_s: float, seconds: float, rate: MatrixRate) -> dict[str, Any]:
+def share_of_limit(
+    config: WaveGlowConfig | WaveNetConfig, audio_s: float, seconds: float, rate: MatrixRate
+) -> dict[str, Any]:
     """Share of the rate that so much sound in so many seconds reaches, and the rate itself."""
     work = gflop_a_second(config)
     limit = {"gflop_a_second_of_audio": work, "matrix_gflops": rate.gflops, "of_products": rate.what}
@@ -64,8 +66,10 @@ def _rate(device: str, size: int, dtype: torch.dtype, now: Callable[[], float]) 
     return MatrixRate(2e-9 * size**3 / fastest, f"{size} x {size} in {str(dtype).removeprefix('torch.')}")
 
 
-def gflop_a_second(config: WaveGlowConfig) -> float:
-    """Thousand million operations that a second of a WaveGlow's sound takes in its matrix products."""
+def gflop_a_second(config: WaveGlowConfig | WaveNetConfig) -> float:
+    """Thousand million operations that a second of a vocoder's sound takes in its matrix products."""
+    if isinstance(config, WaveNetConfig):
+        return _gflop_of_wavenet(config)
     net, mel, (_, channels) = config.wavenet, config.mel, schedule(config)
     width, n_layers = net.n_channels, net.n_layers
     if isinstance(config.analysis, LappedConfig):
@@ -78,6 +82,16 @@ def gflop_a_second(config: WaveGlowConfig) -> float:
     outputs = (2 * n_layers - 1) * width * width
     flows = sum(gates + outputs + width * n // 2 + width * n + n * n for n in channels)
     return 2e-9 * (around + flows) * mel.sample_rate / config.n_channels
+
+
+def _gflop_of_wavenet(config: WaveNetConfig) -> float:
+    residual, skip, n_layers = config.residual_channels, config.skip_channels, config.n_layers
+    gates = config.gate_channels
+    layers = n_layers * config.kernel_size * residual * gates
+    outputs = gates // 2 * (n_layers * skip + (n_layers - 1) * residual)
+    head = skip * (skip + config.n_outputs)
+    conditioning = n_layers * gates * config.mel.n_mels / config.mel.hop_length  # At the rate of frames.
+    return 2e-9 * (layers + outputs + head + conditioning) * config.mel.sample_rate
 
 
 def _whole(rate: MatrixRate) -> MatrixRate:

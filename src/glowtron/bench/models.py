@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from glowtron.bench.weights import realistic_acoustic_weights, realistic_weights
+from glowtron.bench.weights import realistic_acoustic_weights, realistic_wavenet_weights, realistic_weights
 from glowtron.checkpoint import StoredVoice, load_voice
 from glowtron.config import (
     AcousticConfig,
@@ -16,11 +16,13 @@ from glowtron.config import (
     Tacotron2Config,
     VoiceFile,
     WaveGlowConfig,
+    WaveNetConfig,
     WNConfig,
 )
 from glowtron.errors import InputError
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WaveGlow
+from glowtron.models.wavenet import WaveNet
 from glowtron.text.frontend import make_frontend
 from glowtron.voices import find_voice
 
@@ -31,6 +33,11 @@ WAVEGLOWS = {
     "waveglow-256": WaveGlowConfig(),
     "waveglow-512": WaveGlowConfig(wavenet=WNConfig(n_channels=512)),
 }
+WAVENETS = {
+    "wavenet-24x128": WaveNetConfig(),
+    "wavenet-12x128": WaveNetConfig(n_layers=12),
+}
+"""The published size, and half as many layers, which the paper of Tacotron 2 finds to sound as good."""
 TACOTRON2 = "tacotron2"
 CHARACTERS_PER_S = 1_308_678 / 86_117
 """Of LJSpeech 1.1, whole."""
@@ -44,7 +51,7 @@ MEL_MEAN, MEL_SPREAD = -5.5, 2.5
 class VocoderModel(NamedTuple):
     """A vocoder and how it is run."""
 
-    model: WaveGlow
+    model: WaveGlow | WaveNet
     sigma: float
     weights: str
     """Where they are from, in words."""
@@ -64,16 +71,24 @@ DRAWN = "drawn at the scale of trained ones"
 
 
 def find_vocoder(name: str, seed: int) -> VocoderModel:
-    """`waveglow-256`, `waveglow-512`, `compact`, or a voice's. Raises InputError if there is none of that name."""
-    if name in WAVEGLOWS:
+    """One of `WAVEGLOWS` or `WAVENETS`, `compact`, or a voice's: its WaveGlow, or else its WaveNet.
+
+    Raises InputError if there is none of that name.
+    """
+    if name in WAVEGLOWS or name in WAVENETS:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = realistic_weights(WaveGlow(WAVEGLOWS[name]), torch.Generator().manual_seed(seed))
-        return VocoderModel(model.eval(), SIGMA, DRAWN)
-    stored = find_stored(name, (*WAVEGLOWS, COMPACT))
-    if stored.vocoder is None:
-        raise InputError(f"voice '{stored.config.name}' has no WaveGlow to measure; choose another")
-    return VocoderModel(stored.vocoder.eval(), stored.config.vocoding.sigma, f"of the voice {stored.config.name}")
+            generator = torch.Generator().manual_seed(seed)
+            if name in WAVENETS:
+                return VocoderModel(realistic_wavenet_weights(WaveNet(WAVENETS[name]), generator).eval(), 1.0, DRAWN)
+            return VocoderModel(realistic_weights(WaveGlow(WAVEGLOWS[name]), generator).eval(), SIGMA, DRAWN)
+    stored = find_stored(name, (*WAVEGLOWS, *WAVENETS, COMPACT))
+    vocoding, weights = stored.config.vocoding, f"of the voice {stored.config.name}"
+    if stored.vocoder is not None:
+        return VocoderModel(stored.vocoder.eval(), vocoding.sigma, weights)
+    if stored.wavenet is not None:
+        return VocoderModel(stored.wavenet.eval(), vocoding.wavenet_sigma, weights)
+    raise InputError(f"voice '{stored.config.name}' has no WaveGlow and no WaveNet to measure; choose another")
 
 
 def find_acoustic(name: str, seed: int) -> AcousticModel:
@@ -103,6 +118,7 @@ def find_stored(name: str, known: tuple[str, ...]) -> StoredVoice:
 def full_size_voice(seed: int) -> StoredVoice:
     """Tacotron 2 and WaveGlow as published, with drawn weights: it speaks noise, as fast as a trained one speaks."""
     acoustic, vocoder = find_acoustic(TACOTRON2, seed), find_vocoder("waveglow-256", seed)
+    assert isinstance(vocoder.model, WaveGlow)
     config = VoiceFile(
         name="full-size", acoustic=acoustic.config, vocoder=vocoder.model.config, decoding=acoustic.decoding, attempts=0
     )

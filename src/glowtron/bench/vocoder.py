@@ -1,4 +1,4 @@
-"""`glowtron bench vocoder`: mels to sound, against the textbook's WaveGlow."""
+"""`glowtron bench vocoder`: mels to sound, against the textbook's WaveGlow or WaveNet."""
 
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ from glowtron.bench.limit import ask_matrix_rate, share_of_limit
 from glowtron.bench.measurement import PLAIN, Parts, Settings, Subject, measure
 from glowtron.bench.models import VocoderModel, drawn_mel, find_vocoder, n_frames_of
 from glowtron.bench.result import compared, figures, sound_rates
-from glowtron.config import MelConfig, WaveGlowConfig
+from glowtron.config import MelConfig, WaveGlowConfig, WaveNetConfig
+from glowtron.engines import cpu_wavenet
+from glowtron.engines.choose import wavenet_engine
 from glowtron.engines.cpu_waveglow import WaveStream, accelerate_waveglow
 from glowtron.engines.cpu_wn import FastWaveNet
 from glowtron.engines.cpu_wn_native import NativeWN
 from glowtron.engines.cuda_waveglow import accelerate_waveglow_on_cuda
 from glowtron.engines.hardware import find_device
-from glowtron.models.waveglow import draw_noise
+from glowtron.errors import InputError
+from glowtron.models import waveglow, wavenet
 
 
 class VocoderWork(NamedTuple):
     """The work of one run."""
 
     model: str
-    """`waveglow-256`, `waveglow-512`, `compact`, or a voice."""
+    """As of `find_vocoder`."""
     seconds: float = 5.0
     """Of sound, each."""
     batch: int = 1
@@ -49,10 +52,13 @@ class Vocoder(Subject):
         self.work, self.device = work, find_device(work.device)
         found = find_vocoder(work.model, work.seed)
         found.model.to(self.device)
-        self.config, self.sigma = found.model.config, found.sigma
+        self.config: WaveGlowConfig | WaveNetConfig = found.model.config
+        self.sigma = found.sigma
         n_frames = n_frames_of(work.seconds, self.mel_config)
         self.mel = drawn_mel(self.mel_config, work.batch, n_frames, work.seed).to(self.device)
-        self.speaker = torch.zeros(1, dtype=torch.int64, device=self.device)
+        self.speaker: Tensor | None = torch.zeros(1, dtype=torch.int64, device=self.device)
+        if isinstance(self.config, WaveNetConfig) and not self.config.speakers:
+            self.speaker = None
         self.parts: Parts = {}
         self.facts: dict[str, Any] = {
             "weights": found.weights,
@@ -67,7 +73,9 @@ class Vocoder(Subject):
         """Of the mels."""
         return self.config.mel
 
-    def _fast(self, found: VocoderModel, precision: str) -> Callable[[list[Tensor]], Tensor]:
+    def _fast(self, found: VocoderModel, precision: str) -> Callable[[Any], Tensor]:
+        if isinstance(found.model, wavenet.WaveNet):
+            return self._fast_wavenet(found.model, precision)
         if self.device.type != "cpu":
             return self._on_cuda(found, precision)
         fast = accelerate_waveglow(found.model, precision)
@@ -78,7 +86,19 @@ class Vocoder(Subject):
         }
         return lambda noise: fast.generate(self.mel, self.sigma, noise=noise, speaker=self.speaker)
 
-    def _on_cuda(self, found: VocoderModel, precision: str) -> Callable[[list[Tensor]], Tensor]:
+    def _fast_wavenet(self, model: wavenet.WaveNet, precision: str) -> Callable[[Any], Tensor]:
+        if self.device.type != "cpu":
+            raise InputError("a WaveNet speaks on a CPU; leave the device out")
+        engine, n_threads = wavenet_engine(model, precision), torch.get_num_threads()
+        if not isinstance(engine, cpu_wavenet.FastWaveNet):
+            raise InputError("there is no kernel of WaveNet here; install again with a C compiler")
+        self.facts |= {"precision": engine.kind, "why": engine.why}
+        return lambda noise: engine.generate(
+            self.mel, self.sigma, noise=noise, speaker=self.speaker, n_threads=n_threads
+        )
+
+    def _on_cuda(self, found: VocoderModel, precision: str) -> Callable[[Any], Tensor]:
+        assert isinstance(found.model, waveglow.WaveGlow)
         fast = accelerate_waveglow_on_cuda(found.model, precision)
         fast.generate(
             self.mel, self.sigma, self._generator(), speaker=self.speaker
@@ -86,7 +106,7 @@ class Vocoder(Subject):
         self.facts |= {"precision": fast.precision, "why": fast.why}
         return lambda noise: fast.generate(self.mel, self.sigma, noise=noise, speaker=self.speaker)
 
-    def _plain(self, found: VocoderModel) -> Callable[[list[Tensor]], Tensor]:
+    def _plain(self, found: VocoderModel) -> Callable[[Any], Tensor]:
         model = found.model
         model.fold_weight_norm()
         self.facts |= PLAIN
@@ -95,10 +115,16 @@ class Vocoder(Subject):
     @torch.inference_mode()
     def run(self) -> NDArray[np.float32]:
         """Sound (B, L)."""
-        wave = self.generate(draw_noise(self.config, self.mel, self._generator()))
+        wave = self.generate(self._noise())
         wave = wave.float().cpu()  # Which waits until a GPU has done it.
         self.facts |= card_facts(self.device)
         return np.asarray(wave.numpy())
+
+    def _noise(self) -> list[Tensor] | wavenet.Noise:
+        if isinstance(self.config, WaveGlowConfig):
+            return waveglow.draw_noise(self.config, self.mel, self._generator())
+        n_samples = self.mel.shape[2] * self.mel_config.hop_length
+        return wavenet.draw_noise(self.config, self.work.batch, n_samples, self._generator(), self.device)
 
     def _generator(self) -> torch.Generator:
         return torch.Generator(self.device).manual_seed(self.work.seed)
@@ -118,5 +144,5 @@ def bench_vocoder(work: VocoderWork, settings: Settings) -> dict[str, Any]:
     return {"what": "vocoder", "model": work.model, "batch": work.batch, **own, **limit, "error": error}
 
 
-def _config(vocoder: Vocoder) -> WaveGlowConfig:
+def _config(vocoder: Vocoder) -> WaveGlowConfig | WaveNetConfig:
     return vocoder.config

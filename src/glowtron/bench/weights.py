@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from glowtron.models.convolution import WeightNormConv
 from glowtron.models.tacotron2 import Tacotron2
 from glowtron.models.waveglow import WN, Squeeze, WaveGlow
+from glowtron.models.wavenet import WaveNet
 
 MEL_RMS = 6.0
 """Root mean square of a log-mel of speech."""
@@ -39,6 +40,21 @@ def realistic_weights(model: WaveGlow, generator: torch.Generator) -> WaveGlow:
         model.analysis.bias.zero_()
     else:
         model.analysis.scale_out.weight.normal_(std=0.02, generator=generator)
+    return model
+
+
+@torch.no_grad()
+def realistic_wavenet_weights(model: WaveNet, generator: torch.Generator) -> WaveNet:
+    """Give the model's last layer the scale of a trained one, and return it.
+
+    The other layers begin with the variance that keeps a signal's; a last one such as theirs would draw samples from
+    all over the scale, each clipped. Here components lie within a tenth of full scale and are a hundredth wide.
+    """
+    last = model.last[1]
+    assert isinstance(last, WeightNormConv)
+    _draw(last, 0.1, generator)
+    last.bias.zero_()
+    last.bias[2 * model.config.n_mixtures :] = math.log(0.01)
     return model
 
 

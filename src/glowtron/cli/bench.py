@@ -95,6 +95,7 @@ def bench() -> None:
     \b
     Examples:
       glowtron bench vocoder --model waveglow-256 --seconds 5 --json vocoder.json
+      glowtron bench vocoder --model wavenet-24x128 --batch 8 --seconds 0.05
       glowtron bench acoustic --model tacotron2 --batch 16
       glowtron bench train --model waveglow-256 --batch 2 --segment 8000
       glowtron bench say
@@ -168,13 +169,19 @@ def batch(model: str, texts: int, seconds: float, workers: int, seed: int) -> Be
 
 
 @bench.command()
-@model_option("waveglow-256", "waveglow-256, waveglow-512, compact (the voice that ships), or a voice.")
+@model_option(
+    "waveglow-256",
+    "waveglow-256, waveglow-512, wavenet-24x128, wavenet-12x128, compact (the voice that ships), or a voice.",
+)
 @seconds_option
 @batch_option
 @device_option
 @measuring
 def vocoder(model: str, seconds: float, batch: int, device: str, seed: int) -> Bench:
-    """Measure mels to sound, and what share it reaches of the rate at which this machine multiplies large matrices."""
+    """Measure mels to sound, and what share it reaches of the rate at which this machine multiplies large matrices.
+
+    The textbook's WaveNet takes some hundred seconds for one of sound: --seconds 0.05 are enough for it.
+    """
     from glowtron.bench.vocoder import VocoderWork, bench_vocoder
 
     return partial(bench_vocoder, VocoderWork(model, seconds, batch, seed, device))

@@ -18,9 +18,6 @@ from glowtron.voice import Voice
 _TITLES = {"griffin-lim": "Griffin-Lim", "wavenet": "WaveNet", "waveglow": "WaveGlow"}
 _ORDER = ("griffin-lim", "wavenet", "waveglow")
 """As on the demonstration page of the WaveGlow paper; vocoders that are not named here follow."""
-_ROUNDS = 3
-"""Times that each vocoder is timed, in turns; the least counts, as other work on the machine only adds."""
-
 Progress = Callable[[int], object]
 
 
@@ -67,9 +64,12 @@ def unseen_clips(voice: Voice, data: Sequence[tuple[str, Path]], root: Path | No
 
 
 def vocoder_columns(
-    voice: Voice, clips: Sequence[Clip], seed: int, progress: Progress | None = None
+    voice: Voice, clips: Sequence[Clip], seed: int, n_turns: int, progress: Progress | None = None
 ) -> tuple[list[Column], Column]:
-    """A column for each vocoder that the voice can speak with, and the recordings'."""
+    """A column for each vocoder that the voice can speak with, and the recordings'.
+
+    n_turns: Times that each vocoder is timed, in turns; the least counts, as other work on the machine only adds.
+    """
     rate = voice.mel.sample_rate
     recordings = [read_clip(clip, rate) for clip in clips]
     real = Column("real", "Recording", "The recording itself.", recordings)
@@ -87,7 +87,7 @@ def vocoder_columns(
         columns.append(Column(name, title, f"The recording's mel through {title}.", []))
     for column in columns:
         column.seconds = [float("inf")] * len(clips)
-    for turn in range(_ROUNDS):
+    for turn in range(n_turns):
         for place, (clip, audio) in enumerate(zip(clips, recordings, strict=True)):
             for column in columns:
                 options = _by_vocoder(voice, column.name, clip.speaker, seed)
@@ -101,9 +101,9 @@ def vocoder_columns(
     return columns, real
 
 
-def n_steps(voice: Voice, n_clips: int) -> int:
+def n_steps(n_clips: int, n_turns: int) -> int:
     """Progress that `vocoder_columns` tells, at most."""
-    return _ROUNDS * n_clips * len(VOCODERS)
+    return n_turns * n_clips * len(VOCODERS)
 
 
 def _short(audio: Audio) -> Audio:

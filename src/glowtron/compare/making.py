@@ -44,6 +44,8 @@ class Settings:
 
     title: str = "Side by side"
     n_clips: int = 10
+    n_turns: int = 3
+    """Times that each vocoder is timed."""
     spoken: bool = False
     """Whether the voice speaks the texts, too."""
     measures: bool = True
@@ -54,8 +56,9 @@ class Settings:
     """Where the paths in lists begin."""
 
     def __post_init__(self) -> None:
-        if self.n_clips < 1:
-            raise InputError(f"n_clips must be 1 or more, got {self.n_clips}")
+        for name in ("n_clips", "n_turns"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be 1 or more, got {getattr(self, name)}")
 
 
 Bar = Callable[[int, str], Callable[[int], object]]
@@ -81,7 +84,9 @@ def compare(
     ids = [clip.id for clip in clips]
     given = folder_columns(folders, ids)
     instruments = Instruments(settings.recogniser, p835=True, processes=1) if settings.measures else None
-    columns, real = vocoder_columns(voice, clips, settings.seed, bar(n_steps(voice, len(clips)), "clip"))
+    columns, real = vocoder_columns(
+        voice, clips, settings.seed, settings.n_turns, bar(n_steps(len(clips), settings.n_turns), "clip")
+    )
     if settings.spoken:
         columns.append(spoken_column(voice, clips, settings.seed))
     columns += [*given, real]

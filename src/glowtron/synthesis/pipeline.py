@@ -386,7 +386,8 @@ class _DecodedMel:
     def __init__(
         self, synthesizer: Synthesizer, sentence: Sentence, chunks: Iterator[MelPiece], trimmer: MelTrimmer
     ) -> None:
-        self.sentence, self.made = sentence, None
+        self.sentence = sentence
+        self.made: VocoderStream | None = None
         self._synthesizer, self._chunks, self._trimmer = synthesizer, chunks, trimmer
 
     @property
