@@ -43,6 +43,8 @@ LARGEST = {"int16": 127, "int8": 63}
 """Of rounded weights."""
 TOGETHER = {"int16": 2, "int8": 4}
 """Of how many neighbouring inputs a row's weights lie side by side."""
+LAYOUT = 2
+"""Of packed weights, as `wavenet_step.c` numbers it."""
 OUTPUTS = ("logistic", "gaussian", "softmax")
 AHEAD = 16
 """Samples at most for which past taps are multiplied at once."""
@@ -113,8 +115,8 @@ class Found(NamedTuple):
 @cache
 def find_kernel(path: Path = LIBRARY, level: int | None = None) -> Found:
     """Load the library once; level: see `Kernel`."""
-    sizes = [ctypes.sizeof(one) for one in (NativeNet, NativeLayer, NativeMatrix)]
-    library, why_not = load_library(path, lambda found: [found.glowtron_wavenet_sizes(i) for i in range(3)] == sizes)
+    sizes = [*(ctypes.sizeof(one) for one in (NativeNet, NativeLayer, NativeMatrix)), LAYOUT]
+    library, why_not = load_library(path, lambda found: [found.glowtron_wavenet_sizes(i) for i in range(4)] == sizes)
     return Found(None, why_not) if library is None else Found(Kernel(library, level))
 
 

@@ -27,7 +27,7 @@
 #define UNROLL _Pragma("GCC unroll 8") /* Or GCC 12 writes sums in arrays to memory in every round. */
 #endif
 
-enum { ROWS = 32, MOST_COLUMNS = 64 };
+enum { ROWS = 32, MOST_COLUMNS = 64, LAYOUT = 2 /* of packed weights: another one gets another number */ };
 enum { FP32, INT16, INT8 };
 enum { LARGEST_INT16 = 8191, LARGEST_INT8 = 63 }; /* of rounded inputs */
 enum { LOGISTIC, GAUSSIAN, SOFTMAX };
@@ -64,7 +64,8 @@ typedef struct {
 } Net;
 
 int32_t glowtron_wavenet_sizes(int32_t which) {
-    return which == 0 ? (int32_t)sizeof(Net) : which == 1 ? (int32_t)sizeof(Layer) : (int32_t)sizeof(Matrix);
+    const int32_t sizes[] = {sizeof(Net), sizeof(Layer), sizeof(Matrix), LAYOUT};
+    return sizes[which];
 }
 
 /* A column is what a product reads: floats, or a scale and whole numbers of 16 or 8 bits. */
