@@ -1,4 +1,6 @@
-"""Compile the kernels in C when the package is built or installed; without a compiler, they are done without."""
+"""What is made when the package is built or installed: the kernels in C, which are done without where there is no
+compiler, and the dictionary, the two files that are needed of a package of nineteen megabytes.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Sequence
+from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,14 @@ OF_ONE_SOURCE = {"decoder_step": (), "wavenet_step": ("-fno-tree-pre",)}
 registers, which takes a quarter less time."""
 
 
+DICTIONARY = Path("src/glowtron/text/dictionary")
+DICTIONARY_FILES = ("us_gold.json", "us_silver.json")
+DICTIONARY_NOTICE = """us_gold.json and us_silver.json are data files of misaki {version}
+(https://github.com/hexgrad/misaki), unchanged, under the Apache License, Version 2.0,
+which Glowtron is under, too.
+"""
+
+
 class KernelHook(BuildHookInterface[Any]):
     """Adds the compiled kernels to a wheel, or puts them beside their sources for an installation in place."""
 
@@ -44,6 +55,8 @@ class KernelHook(BuildHookInterface[Any]):
         """Called by hatchling before it collects the files."""
         if self.target_name != "wheel":
             return
+        copy_dictionary(Path(self.root) / DICTIONARY)
+        build_data["artifacts"].append(f"/{DICTIONARY}/*")
         engines = Path(self.root) / ENGINES
         layers = engines / "wn.so"
         compiled = {
@@ -64,6 +77,17 @@ class KernelHook(BuildHookInterface[Any]):
         build_data["pure_python"] = False
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["tag"] = f"py3-none-{platform}"
+
+
+def copy_dictionary(folder: Path) -> None:
+    """Put misaki's American English beside the sources; each file is there whole or not at all."""
+    folder.mkdir(exist_ok=True)
+    contents = {name: resources.files("misaki.data").joinpath(name).read_bytes() for name in DICTIONARY_FILES}
+    contents["NOTICE"] = DICTIONARY_NOTICE.format(version=metadata.version("misaki")).encode()
+    for name, data in contents.items():
+        partly = folder / f"{name}.{os.getpid()}.tmp"
+        partly.write_bytes(data)
+        partly.replace(folder / name)
 
 
 def compile_library(source: Path, library: Path, more_arguments: Sequence[str] = ()) -> bool:

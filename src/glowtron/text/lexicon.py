@@ -1,7 +1,7 @@
 """Words and how they are said: the dictionary, and the user's own additions to it.
 
-The dictionary is the American English one of the `misaki` package (Apache-2.0, 180,000 words), read from its two data
-files without importing its code. It writes pronunciations in an IPA of one character a phone; here they become the
+The dictionary is the American English one of the `misaki` package (Apache-2.0, 180,000 words): its two data files, which
+are put beside this module when Glowtron is built or installed. It writes pronunciations in an IPA of one character a phone; here they become the
 ARPAbet of the published symbol table, every vowel with its stress digit (0 none, 1 primary, 2 secondary).
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import mmap
 import re
 from collections.abc import Iterable, Mapping, Set
 from importlib.resources import files
@@ -27,6 +28,8 @@ PHONES = frozenset(CONSONANTS) | {vowel + digit for vowel in VOWELS for digit in
 OWN_WORDS = Path(__file__).with_name("names.txt")
 """Words that the dictionary lacks or gets wrong."""
 
+DICTIONARY = Path(__file__).with_name("dictionary")
+"""Where the build puts the dictionary's files."""
 ACCENTS = Path(__file__).with_name("accents.txt")
 """Words that sound otherwise with their accents."""
 _NO_NAMES = frozenset("ok os orange secession recollect jubilate portage rukh testudines hidalgo rom sol dene".split())
@@ -144,10 +147,10 @@ class Dictionary:
 
     _LINE = b'\n  "'
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | mmap.mmap) -> None:
         self._data = data
         # A later version of the package may have another layout.
-        self._read: dict[str, Any] | None = None if self._is_sorted() else json.loads(data)
+        self._read: dict[str, Any] | None = None if self._is_sorted() else json.loads(bytes(data))
 
     def get(self, word: str) -> Any:
         """Pronunciation of a word: IPA, or IPA by part of speech; None for an unknown word."""
@@ -171,7 +174,7 @@ class Dictionary:
 
     def items(self) -> Iterable[tuple[str, Any]]:
         """All of it."""
-        read: dict[str, Any] = json.loads(self._data) if self._read is None else self._read
+        read: dict[str, Any] = json.loads(bytes(self._data)) if self._read is None else self._read
         return read.items()
 
     @functools.cached_property
@@ -185,11 +188,11 @@ class Dictionary:
 
     def _key(self, start: int) -> bytes:
         start += len(self._LINE)
-        return self._data[start : self._data.index(b'"', start)]
+        return self._data[start : self._data.find(b'"', start)]
 
     def _value(self, start: int) -> Any:
         nested = self._data[start : start + 2] == b" {"
-        stop = self._data.index(b"}" if nested else b"\n", start) + nested
+        stop = self._data.find(b"}" if nested else b"\n", start) + nested
         return json.loads(self._data[start:stop].strip().rstrip(b","))
 
     def _is_sorted(self) -> bool:
@@ -202,8 +205,13 @@ class Dictionary:
 
 @functools.lru_cache(maxsize=2)
 def dictionary(half: Literal["gold", "silver"]) -> Dictionary:
-    """The checked half (gold) or the other; its file is read when it is first asked for."""
-    return Dictionary(files("misaki.data").joinpath(f"us_{half}.json").read_bytes())
+    """The checked half (gold) or the other; its file is mapped when it is first asked for."""
+    name = f"us_{half}.json"
+    path = DICTIONARY / name
+    if not path.exists():  # A checkout that was not installed.
+        path = Path(str(files("misaki.data").joinpath(name)))
+    with path.open("rb") as file:
+        return Dictionary(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def read_pronunciations(path: Path) -> dict[str, Phones]:
