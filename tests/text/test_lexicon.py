@@ -13,6 +13,7 @@ from glowtron.config import AcousticConfig, AcousticRun, Tacotron2Config, TextCo
 from glowtron.data.cache import Cache
 from glowtron.data.manifest import read_manifest
 from glowtron.errors import InputError
+from glowtron.text import lexicon as words
 from glowtron.text.frontend import Frontend, make_frontend
 from glowtron.text.lexicon import PHONES, read_pronunciations
 
@@ -137,3 +138,15 @@ def test_training_reads_by_it_and_remembers_it(
     assert own.dataset.ids != plain.dataset.ids
     assert own.data()["lexicon"] == {"number": "N AH1"}
     assert "lexicon" not in plain.data()
+
+
+def test_the_dictionary_that_is_built_in_is_found_first(tmp_path, monkeypatch):
+    """Without it, in a checkout that was not installed, the package it is taken from has it."""
+    as_packaged = words.dictionary.__wrapped__("gold")
+    assert as_packaged.get("house") is not None
+    for name in ("us_gold.json", "us_silver.json"):
+        (tmp_path / name).write_text('{\n  "abba": "ˈæbə",\n  "house": "hˈWs"\n}\n', "utf-8")
+    monkeypatch.setattr(words, "DICTIONARY", tmp_path)
+    assert words.dictionary.__wrapped__("gold").get("abba") == "ˈæbə"
+    monkeypatch.setattr(words, "DICTIONARY", tmp_path / "nothing")
+    assert words.dictionary.__wrapped__("gold").get("house") == as_packaged.get("house")

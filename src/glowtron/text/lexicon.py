@@ -1,8 +1,9 @@
 """Words and how they are said: the dictionary, and the user's own additions to it.
 
-The dictionary is the American English one of the `misaki` package (Apache-2.0, 180,000 words): its two data files, which
-are put beside this module when Glowtron is built or installed. It writes pronunciations in an IPA of one character a phone; here they become the
-ARPAbet of the published symbol table, every vowel with its stress digit (0 none, 1 primary, 2 secondary).
+The dictionary is the American English one of the `misaki` package (Apache-2.0, 180,000 words): its two data files,
+which are put beside this module when Glowtron is built or installed. It writes pronunciations in an IPA of one
+character a phone; here they become the ARPAbet of the published symbol table, every vowel with its stress digit (0
+none, 1 primary, 2 secondary).
 """
 
 from __future__ import annotations
