@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from glowtron.text.tracing import substitute
+from glowtron.text.tracing import CAPITALS, substitute
 
 # Always before a name or figure, so their stop never ends a sentence.
 TITLES = {
@@ -349,31 +349,31 @@ WINDOW = 40
 
 def expand(text: str) -> str:
     """`text` with abbreviations written out; a stop that also ends a sentence stays."""
-    text = substitute(_IRREGULAR, lambda match: IRREGULAR[match[1]], text)
-    text = substitute(_TITLE, _title, text)
+    text = substitute(_IRREGULAR, lambda match: IRREGULAR[match[1]], text, "./WDVSH")
+    text = substitute(_TITLE, _title, text, CAPITALS)
     if _FIGURE.search(text):
-        text = substitute(_HIGHWAY, "Highway", text)
-        text = substitute(_SIDE, lambda match: match[1] + _SIDES[match[2]], text)
-        text = substitute(_WAY, lambda match: (match[1] or "") + _WAYS[match[2] or match[4]], text)
+        text = substitute(_HIGHWAY, "Highway", text, "H")
+        text = substitute(_SIDE, lambda match: match[1] + _SIDES[match[2]], text, "NSEW")
+        text = substitute(_WAY, lambda match: (match[1] or "") + _WAYS[match[2] or match[4]], text, CAPITALS)
     if _ANY_POINT.search(text):
         for pattern in _COMPASS:
             text = substitute(pattern, lambda match: match[1] + _POINTS[match[2]].lower(), text)
         if _WIND.search(text):
             text = substitute(_THIRDS, lambda match: _POINTS[match[1]], text)
-    text = substitute(_STATE, lambda match: STATES[match[1]], text)
-    text = substitute(_VERSUS, _versus, text)
-    text = substitute(_BEFORE_FIGURES, _before_figures, text)
-    text = substitute(_STREET_OR_SAINT, _street_or_saint, text)
-    text = substitute(_DRIVE_OR_DOCTOR, _drive_or_doctor, text)
-    text = substitute(_CIRCA, "circa ", text)
-    text = substitute(_CENTURY, lambda match: "century" + ending_stop(match), text)
-    text = substitute(_SPAN, lambda match: f"{_NAMED[match[1]]} to {_NAMED[match[2]]}", text)
-    text = substitute(_DAY_LIST, lambda days: _DAY_NAME.sub(lambda day: DAYS[day[1]], days[0]), text)
-    text = substitute(_MONTH, lambda match: MONTHS[match[1]], text)
-    text = substitute(_MONTH_AFTER_DAY, _month_after_day, text)
-    text = substitute(_MONTH_ALONE, lambda match: MONTHS[match[1]], text)
-    text = substitute(_DAY, lambda match: DAYS[match[1]], text)
-    return substitute(_OTHER, _other, text)
+    text = substitute(_STATE, lambda match: STATES[match[1]], text, ",")
+    text = substitute(_VERSUS, _versus, text, "vV")
+    text = substitute(_BEFORE_FIGURES, _before_figures, text, ".")
+    text = substitute(_STREET_OR_SAINT, _street_or_saint, text, "S")
+    text = substitute(_DRIVE_OR_DOCTOR, _drive_or_doctor, text, "D")
+    text = substitute(_CIRCA, "circa ", text, ".")
+    text = substitute(_CENTURY, lambda match: "century" + ending_stop(match), text, ".")
+    text = substitute(_SPAN, lambda match: f"{_NAMED[match[1]]} to {_NAMED[match[2]]}", text, "-–")
+    text = substitute(_DAY_LIST, lambda days: _DAY_NAME.sub(lambda day: DAYS[day[1]], days[0]), text, CAPITALS)
+    text = substitute(_MONTH, lambda match: MONTHS[match[1]], text, "JFMASOND")
+    text = substitute(_MONTH_AFTER_DAY, _month_after_day, text, "JFMASOND")
+    text = substitute(_MONTH_ALONE, lambda match: MONTHS[match[1]], text, ".")
+    text = substitute(_DAY, lambda match: DAYS[match[1]], text, "MTWFS")
+    return substitute(_OTHER, _other, text, ".")
 
 
 def ends_before_figure(word: str, before: str) -> bool:

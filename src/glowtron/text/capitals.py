@@ -11,7 +11,7 @@ from collections.abc import Container
 from glowtron.text.abbreviations import STARTERS, WINDOW, ending_stop, word_before
 from glowtron.text.lexicon import is_common, is_word
 from glowtron.text.numbers import cardinal, ordinal, pairs
-from glowtron.text.tracing import substitute
+from glowtron.text.tracing import CAPITALS, substitute
 
 # Words of two to three letters that are not letters' names when in capitals.
 _WORDS = frozenset(
@@ -78,7 +78,10 @@ _DOTTED = re.compile(r"(?<![\w.])((?:[A-Za-z]\.){2,8}|(?:[A-Za-z]\.){1,8}[A-Za-z
 _INITIAL = re.compile(r"(?<![\w.'])([A-Z])\.(?=[ ]?[A-Z])[ ]?")
 _SPECIES = re.compile(r"(?<![\w.'])([A-Z])\.(?=[ ][a-z]{3})")  # E. coli: no sentence begins in small letters.
 _NAMED = re.compile(NAMED)
+_CAPITALISED = re.compile(r"[A-Z][a-z]*")
 _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
+# All other words stay as they are.
+_WORD_WITH_CAPITAL = re.compile(rf"(?<![A-Za-z])(?<![A-Za-z]')(?=[a-z]*(?:'[a-z]+)*'?[A-Z]){_WORD.pattern}")
 _SHOUTED_RUN = re.compile(r"(?<![\w'])[A-Z][A-Z']*(?:[ ,;:.!?\"()0-9-]+[A-Z][A-Z']*)+(?![a-z])")
 _BEFORE_PRONOUN = frozenset(
     """TO FOR WITH OF LET TELL GIVE JOIN CONTACT CALL VISIT HELP FOLLOW ABOUT ASK TEACH SEND SHOW LEAVE SAVE MAKE MAKES
@@ -173,7 +176,7 @@ def calm(text: str) -> str:
 
     A run of three and more words in capitals is shouted when most of them are words and not letters' names.
     """
-    return substitute(_SHOUTED_RUN, _calmed, text)
+    return substitute(_SHOUTED_RUN, _calmed, text, CAPITALS)
 
 
 def _calmed(run: re.Match[str]) -> str:
@@ -207,8 +210,8 @@ def parted(text: str) -> str:
 
     A ticker after its stock exchange is spelt.
     """
-    text = substitute(_TICKER, lambda match: match[1] + spell(match[2]), text)
-    return substitute(_MIXED, _mixed, text)
+    text = substitute(_TICKER, lambda match: match[1] + spell(match[2]), text, ":")
+    return substitute(_MIXED, _mixed, text, CAPITALS)
 
 
 def _mixed(match: re.Match[str]) -> str:
@@ -238,10 +241,10 @@ def _joined(match: re.Match[str]) -> str:
 
 def roman(text: str) -> str:
     """`text` with Roman numerals in words, where a name or a heading says that they are some."""
-    text = substitute(_LISTED_ROMAN, _listed_roman, text)
-    text = substitute(_HEADING_ROMAN, _heading_roman, text)
+    text = substitute(_LISTED_ROMAN, _listed_roman, text, "(")
+    text = substitute(_HEADING_ROMAN, _heading_roman, text, ".")
     text = substitute(_SMALL_ROMAN, _small_roman, text)
-    return substitute(_ROMAN, _roman, text)
+    return substitute(_ROMAN, _roman, text, "IVXLCDM")
 
 
 def _roman(match: re.Match[str]) -> str:
@@ -338,8 +341,8 @@ def initials(text: str, words: Container[str] = ()) -> str:
         text = substitute(_DOTTED, _dotted, text)
         text = substitute(_INITIAL, _initial, text)
         text = substitute(_SPECIES, r"\1", text)
-    text = substitute(_WORD, lambda match: _word(match, words), text)
-    return substitute(_NAMED, "", text)
+    text = substitute(_WORD_WITH_CAPITAL, lambda match: _word(match, words), text, CAPITALS)
+    return substitute(_NAMED, "", text, NAMED)
 
 
 def _dotted(match: re.Match[str]) -> str:
@@ -349,7 +352,7 @@ def _dotted(match: re.Match[str]) -> str:
 
 
 def _initial(match: re.Match[str]) -> str:
-    following = re.compile(r"[A-Z][a-z]*").match(match.string, match.end())
+    following = _CAPITALISED.match(match.string, match.end())
     before = word_before(match)
     if (
         following

@@ -102,7 +102,7 @@ _SIGN_RUN = re.compile(r"([*#_=~^+<>/\\|@-])\1{3,}")
 
 def plain(text: str) -> str:
     """`text` in ASCII and KEPT signs, lines kept, everything unspeakable gone."""
-    text = substitute(_SHRUG, " ", text)
+    text = substitute(_SHRUG, " ", text, "\\")
     if "==" in text:
         text = substitute(_HIGHLIGHT, r"\1", text)
     if "](" in text:
@@ -112,9 +112,9 @@ def plain(text: str) -> str:
     if "<" in text:
         text = substitute(_TAG, " ", text)
     if not text.isascii() or not text.isprintable():
-        text = substitute(_FACE, " ", text)
+        text = substitute(_FACE, " ", text, "(")
         text = substitute(_THIN_SPACE, ",", text)  # The thousands of 10 000.
-        text = substitute(_SOFT_BREAK, "", text)
+        text = substitute(_SOFT_BREAK, "", text, "\u00ad")
         # Alone, Ω is an ohm and the others are letters' names.
         text = (
             substitute(_OMEGA, "O", text) if _GREEK_WORD.search(text) else substitute(_GREEK_LETTER, _letter_name, text)
@@ -122,8 +122,8 @@ def plain(text: str) -> str:
         text = substitute(_OTHER, lambda match: _plain(match[0]), text)
     if "\n" in text:
         text = _without_drawings(text)
-    text = substitute(_EMOTICON, " ", text)
-    return substitute(_SIGN_RUN, " ", text)
+    text = substitute(_EMOTICON, " ", text, ":;=D<")
+    return substitute(_SIGN_RUN, " ", text, "*#_=~^+<>/\\|@-")
 
 
 def _letter_name(match: re.Match[str]) -> str:

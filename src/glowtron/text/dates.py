@@ -11,6 +11,7 @@ from glowtron.text.tracing import substitute
 
 MONTHS = ("January February March April May June July August September October November December").split()
 _MONTH = "|".join(MONTHS)
+_BEGINNINGS = tuple(month[:3].lower() for month in MONTHS)
 _YEAR = r"[12][0-9]{3}(?![0-9]|[.,:/-][0-9])"
 _EDGE = r"(?<![\w./:-])(?<![0-9],)"
 
@@ -93,7 +94,7 @@ _YEAR_NEAR = re.compile(r"(?:st|nd|rd|th)?(?:,?[ -]{1,2}|, )?(?:1[0-9]|20)[0-9]{
 
 def _loose(text: str) -> str:
     """`text` with months before and after days, however cased, in full and capitalised."""
-    text = substitute(_DASHED, lambda match: f"{_month(match[1])} {match[2]}, {match[3]}", text)
+    text = substitute(_DASHED, lambda match: f"{_month(match[1])} {match[2]}, {match[3]}", text, "-")
     text = substitute(_GLUED, lambda match: f"{match[1]} {_month(match[2])} {match[3]}", text)
     text = substitute(_LOOSE_MONTH_DAY, _loose_month_day, text)
     text = substitute(_LOOSE_DAY_MONTH, _loose_day_month, text)
@@ -128,17 +129,28 @@ def _month(name: str) -> str:
 
 def dates(text: str) -> str:
     """`text` with its dates in words. Of 5/11/2020 the month comes first, unless that is impossible."""
-    text = substitute(_SPLIT_DECADE, r"\1s", text)
-    text = substitute(_QUARTER, _quarter, text)
-    text = _loose(text)
-    text = substitute(_ISO, _iso, text)
-    text = substitute(_NUMERIC, _numeric, text)
-    text = substitute(_MONTH_DAY_ONLY, _month_day_only, text)
-    text = substitute(_BARE_MONTH_DAY, _bare_month_day, text)
-    text = substitute(_MONTH_DAY, _month_day, text)
-    text = substitute(_DAY_MONTH, _day_month, text)
-    text = substitute(_MONTH_OF_YEAR, lambda match: f"{MONTHS[int(match[1]) - 1]} {pairs(int(match[2]))}", text)
-    return substitute(_MONTH_YEAR, lambda match: f"{match[1]}{pairs(int(match[2]))}", text)
+    text = substitute(_SPLIT_DECADE, r"\1s", text, "s")
+    text = substitute(_QUARTER, _quarter, text, "Q")
+    if _names_month(text):
+        text = _loose(text)
+    text = substitute(_ISO, _iso, text, "-/.")
+    text = substitute(_NUMERIC, _numeric, text, "-/.")
+    text = substitute(_MONTH_DAY_ONLY, _month_day_only, text, "/")
+    text = substitute(_BARE_MONTH_DAY, _bare_month_day, text, "/")
+    if _names_month(text):
+        text = substitute(_MONTH_DAY, _month_day, text)
+        text = substitute(_DAY_MONTH, _day_month, text)
+        text = substitute(_MONTH_YEAR, lambda match: f"{match[1]}{pairs(int(match[2]))}", text)
+    return substitute(_MONTH_OF_YEAR, _month_of_year, text, "/")
+
+
+def _names_month(text: str) -> bool:
+    """True if the letters of a month stand somewhere in `text`."""
+    return any(map(text.lower().__contains__, _BEGINNINGS))
+
+
+def _month_of_year(match: re.Match[str]) -> str:
+    return f"{MONTHS[int(match[1]) - 1]} {pairs(int(match[2]))}"
 
 
 def _quarter(match: re.Match[str]) -> str:
@@ -148,14 +160,14 @@ def _quarter(match: re.Match[str]) -> str:
 
 def times(text: str) -> str:
     """`text` with its times of day in words. A ratio such as 3:1 is none."""
-    text = substitute(_RUN, _run, text)
-    text = substitute(_LAP, lambda match: f"{_clock(match[1], match[2], None, False)} point {digits(match[3])}", text)
-    text = substitute(_SPAN, r"\1 to ", text)
-    text = substitute(_HOUR_TO_TIME, r"\1 to ", text)
-    text = substitute(_VERSES, r"\1:\2 to \3", text)
-    text = substitute(_TIME, _time, text)
-    text = substitute(_HOUR, _hour, text)
-    return substitute(_CLOCK, lambda match: cardinal(match[1]) + " o'clock", text)
+    text = substitute(_RUN, _run, text, ":")
+    text = substitute(_LAP, lambda match: f"{_clock(match[1], match[2], None, False)} point {digits(match[3])}", text, ":")
+    text = substitute(_SPAN, r"\1 to ", text, "-–")
+    text = substitute(_HOUR_TO_TIME, r"\1 to ", text, ":")
+    text = substitute(_VERSES, r"\1:\2 to \3", text, ":")
+    text = substitute(_TIME, _time, text, ":.")
+    text = substitute(_HOUR, _hour, text, "mM")
+    return substitute(_CLOCK, lambda match: cardinal(match[1]) + " o'clock", text, "k")
 
 
 def _iso(match: re.Match[str]) -> str:

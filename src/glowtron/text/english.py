@@ -8,14 +8,14 @@ and `{ARPAbet}`; no digit is ever left outside braces. A single capital is a let
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container
-from typing import NamedTuple
+from collections.abc import Callable, Container, Iterable
+from typing import NamedTuple, TypeAlias
 
 from glowtron.errors import InputError
 from glowtron.text import abbreviations, capitals, characters, dates, money, numerals, references, units, web
 from glowtron.text.characters import HELD
 from glowtron.text.symbols import MARKUP, is_phones, parse_markup
-from glowtron.text.tracing import Edit, Span, TracedText, begin, stripped, substitute
+from glowtron.text.tracing import Edit, Replacement, Span, TracedText, begin, stripped, substitute
 
 Examples = tuple[tuple[str, str], ...]
 
@@ -48,95 +48,94 @@ class Normalized(NamedTuple):
     """Which pass wrote which words in place of which characters, in the order in which it was done."""
 
 
-_SIGN_WORDS = (
+_Rule: TypeAlias = tuple[re.Pattern[str], Replacement, Iterable[str]]
+"""What is replaced by what, and what it needs (`substitute`)."""
+
+# There is no other white space once `characters.plain` has run.
+_ONE_SPACE: _Rule = (re.compile(r"[ \n]{2,}|\n"), " ", ("  ", "\n"))
+_SIGN_WORDS: tuple[_Rule, ...] = (
     (
         re.compile(r"(?<!\w)([A-Z]{1,4})&([A-Z]{1,4})(s?)(?!\w)"),  # AT&T, M&Ms
         lambda match: f"{capitals.spell(match[1])} and {capitals.spell(match[2])}" + ("'s" if match[3] else ""),
+        "&",
     ),
-    (re.compile(r"(?<=[\w)])[ ]?!=[ ]?(?=[\w(-])"), " is not equal to "),
-    (re.compile(r"(?<=[\w)])[ ]?==[ ]?(?=[\w(-])"), " equals "),
-    (re.compile(r"(?<=[\w)])[ ]?<=[ ]?(?=[\w(-])"), " is at most "),
-    (re.compile(r"(?<=[\w)])[ ]?>=[ ]?(?=[\w(-])"), " is at least "),
-    (re.compile(r"\b(UTC|GMT)-(?=[0-9])"), r"\1 minus "),
-    (re.compile(r"(?<=[0-9)])[ ]/[ ](?=[0-9(])"), " divided by "),
-    (re.compile(r"(?<=[0-9])/(?=[0-9.]{1,9}[ ]?=)"), " divided by "),
-    (re.compile(r"(?<=[\w.)])[ ]?&[ ]?(?=[\w(])|&"), " and "),
-    (re.compile(r"(?<=\w)\+\+"), " plus plus "),
-    (re.compile(r"(?<![0-9][eE])(?<=[\w)])[ ]?\+[ ]?(?=[\w(])|(?<!\S)\+(?=\w)"), " plus "),
-    (re.compile(r"(?<=\w)\+(?!\w)"), " plus "),
-    (re.compile(r"(?<=[\w)])[ ]?=[ ]?(?=[\w(-])"), " equals "),
-    (re.compile(r"(?<=[\w)])[ ]?<[ ]?(?=\w)|(?<!\S)<(?=[0-9$])"), " less than "),
-    (re.compile(r"(?<=[\w)])[ ]>[ ]?(?=\w)|(?<!\S)>(?=[0-9$])"), " greater than "),
-    (re.compile(r"(?<=\b[A-G])#(?!\w)"), " sharp "),
-    (re.compile(r"#(?=[ ]?[0-9])"), " number "),
-    (re.compile(r"(?<![\w~])~[ ]?(?=[$£€]?[0-9])"), " about "),
-    (re.compile(r"(?<=[0-9a-z)])[ ]?\*[ ]?(?=[0-9])"), " times "),
-    (re.compile(r"@"), " at "),
+    (re.compile(r"(?<=[\w)])[ ]?!=[ ]?(?=[\w(-])"), " is not equal to ", "="),
+    (re.compile(r"(?<=[\w)])[ ]?==[ ]?(?=[\w(-])"), " equals ", "="),
+    (re.compile(r"(?<=[\w)])[ ]?<=[ ]?(?=[\w(-])"), " is at most ", "="),
+    (re.compile(r"(?<=[\w)])[ ]?>=[ ]?(?=[\w(-])"), " is at least ", "="),
+    (re.compile(r"\b(UTC|GMT)-(?=[0-9])"), r"\1 minus ", ("UTC", "GMT")),
+    (re.compile(r"(?<=[0-9)])[ ]/[ ](?=[0-9(])"), " divided by ", ("/ ",)),
+    (re.compile(r"(?<=[0-9])/(?=[0-9.]{1,9}[ ]?=)"), " divided by ", "="),
+    (re.compile(r"(?<=[\w.)])[ ]?&[ ]?(?=[\w(])|&"), " and ", "&"),
+    (re.compile(r"(?<=\w)\+\+"), " plus plus ", "+"),
+    (re.compile(r"(?<![0-9][eE])(?<=[\w)])[ ]?\+[ ]?(?=[\w(])|(?<!\S)\+(?=\w)"), " plus ", "+"),
+    (re.compile(r"(?<=\w)\+(?!\w)"), " plus ", "+"),
+    (re.compile(r"(?<=[\w)])[ ]?=[ ]?(?=[\w(-])"), " equals ", "="),
+    (re.compile(r"(?<=[\w)])[ ]?<[ ]?(?=\w)|(?<!\S)<(?=[0-9$])"), " less than ", "<"),
+    (re.compile(r"(?<=[\w)])[ ]>[ ]?(?=\w)|(?<!\S)>(?=[0-9$])"), " greater than ", ">"),
+    (re.compile(r"(?<=\b[A-G])#(?!\w)"), " sharp ", "#"),
+    (re.compile(r"#(?=[ ]?[0-9])"), " number ", "#"),
+    (re.compile(r"(?<![\w~])~[ ]?(?=[$£€]?[0-9])"), " about ", "~"),
+    (re.compile(r"(?<=[0-9a-z)])[ ]?\*[ ]?(?=[0-9])"), " times ", "*"),
+    (re.compile(r"@"), " at ", "@"),
 )
-_LEFT_OVER = (
-    (re.compile("%"), " percent "),
-    (re.compile(r"(?<=[\w)])[ ]?°|°(?=[CFK]\b)"), " degrees "),
-    (re.compile("°"), " "),
-    (re.compile("×"), " by "),
+_LEFT_OVER: tuple[_Rule, ...] = (
+    (re.compile("%"), " percent ", "%"),
+    (re.compile(r"(?<=[\w)])[ ]?°|°(?=[CFK]\b)"), " degrees ", "°"),
+    (re.compile("°"), " ", "°"),
+    (re.compile("×"), " by ", "×"),
 )
 
 # What punctuation the symbol table lacks, and what a voice has never seen, becomes what it knows. \ue000 is HELD.
-_PUNCTUATION = (
-    (re.compile(r"[\[{]"), " ("),
-    (re.compile(r"[\]}]"), ") "),
-    (re.compile(r"[\"|<>\\^~`_*#=+/$%&@⁰¹²³⁴⁵⁶⁷⁸⁹⁻]"), " "),
-    (re.compile(r"[–]|--+"), " - "),
-    (re.compile(r"(?<![a-zA-Z\ue000])'(?!(?:tis|twas|twere|twill|em|cause|til|till|bout|round|n)\b)"), ""),
-    (re.compile(r"(?<=[^s\W])'(?![a-zA-Z])(?<!in')(?<!\bo')(?<!'n')"), ""),
-    (re.compile(r"(?<![\w\ue000])-(?=[\w\ue000])|(?<=[\w\ue000])-(?![\w\ue000])"), " "),
-    (re.compile(r"\([\s,.;:!?-]*\)"), " "),
-    (re.compile(r"\.{3,}(?:[ ]?\.)*"), "..."),
-    (re.compile(r"(?<!\.)\.\.(?!\.)"), "."),
-    (re.compile(r"([,;:!?])(?:[ ]?\1)+"), r"\1"),
-    (re.compile(r"\s+"), " "),
-    (re.compile(r"[ ](?=[,.;:!?)])|(?<=\()[ ]"), ""),
-    (re.compile(r"[,;:](?=[.!?])"), ""),
-    (re.compile(r"(?<=[,;:])[,;:]+"), ""),
-    (re.compile(r"(?:(?<=\s)|^)-(?:\s+-)+(?=\s|$)"), "-"),
-    (re.compile(r"(?<=[.!?,;:])(?=[A-Za-z\ue000])(?<!\.\.\.)"), " "),
-    (re.compile(r"[^A-Za-z!'(),.:;? \ue000-]+"), " "),
-    (re.compile(r"\s+"), " "),
+_PUNCTUATION: tuple[_Rule, ...] = (
+    (re.compile(r"[\[{]"), " (", "[{"),
+    (re.compile(r"[\]}]"), ") ", "]}"),
+    (re.compile(r"[\"|<>\\^~`_*#=+/$%&@⁰¹²³⁴⁵⁶⁷⁸⁹⁻]"), " ", ()),
+    (re.compile(r"[–]|--+"), " - ", "–-"),
+    (re.compile(r"(?<![a-zA-Z\ue000])'(?!(?:tis|twas|twere|twill|em|cause|til|till|bout|round|n)\b)"), "", "'"),
+    (re.compile(r"(?<=[^s\W])'(?![a-zA-Z])(?<!in')(?<!\bo')(?<!'n')"), "", "'"),
+    (re.compile(r"(?<![\w\ue000])-(?=[\w\ue000])|(?<=[\w\ue000])-(?![\w\ue000])"), " ", "-"),
+    (re.compile(r"\([\s,.;:!?-]*\)"), " ", "("),
+    (re.compile(r"\.{3,}(?:[ ]?\.)*"), "...", "."),
+    (re.compile(r"(?<!\.)\.\.(?!\.)"), ".", "."),
+    (re.compile(r"([,;:!?])(?:[ ]?\1)+"), r"\1", ",;:!?"),
+    _ONE_SPACE,
+    (re.compile(r"[ ](?=[,.;:!?)])|(?<=\()[ ]"), "", ",.;:!?)("),
+    (re.compile(r"[,;:](?=[.!?])"), "", ",;:"),
+    (re.compile(r"(?<=[,;:])[,;:]+"), "", ",;:"),
+    (re.compile(r"(?:(?<=\s)|^)-(?:\s+-)+(?=\s|$)"), "-", "-"),
+    (re.compile(r"(?<=[.!?,;:])(?=[A-Za-z\ue000])(?<!\.\.\.)"), " ", ".!?,;:"),
+    (re.compile(r"[^A-Za-z!'(),.:;? \ue000-]+"), " ", ()),
+    _ONE_SPACE,
 )
 _SPEAKABLE = re.compile(r"[A-Za-z\ue000]|\{[^{}]*[A-Z]")
 _PRIVATE = re.compile("[\ue000\ue001]")
 _HELD = re.compile(HELD)
-_ANY_SIGN = re.compile(r"[&=<>/+#~*@]|UTC|GMT")
-_ANY_LEFT = re.compile("[%°×]")
-_SPACE = re.compile(r"\s+")
-_SPOKEN = re.compile(r"(?:\{[^{}]*\}|\S)+")
+_SPOKEN = re.compile(r"(?:[^\s{]+|\{[^{}]*\}|\{)+")
 _HAS_LETTER = re.compile(r"[A-Za-z]")
 _HAS_FIGURE = re.compile("[0-9⁰¹²³⁴⁵⁶⁷⁸⁹]")
 
 
-def _signs(text: str) -> str:
-    if not _ANY_SIGN.search(text):
-        return text
-    for pattern, name in _SIGN_WORDS:
-        text = substitute(pattern, name, text)
+def _applied(rules: Iterable[_Rule], text: str) -> str:
+    for pattern, replacement, needs in rules:
+        text = substitute(pattern, replacement, text, needs)
     return text
+
+
+def _signs(text: str) -> str:
+    return _applied(_SIGN_WORDS, text)
 
 
 def _left_over(text: str) -> str:
-    if not _ANY_LEFT.search(text):
-        return text
-    for pattern, name in _LEFT_OVER:
-        text = substitute(pattern, name, text)
-    return text
+    return _applied(_LEFT_OVER, text)
 
 
 def _punctuation(text: str) -> str:
-    for pattern, replacement in _PUNCTUATION:
-        text = substitute(pattern, replacement, text)
-    return stripped(text, " ,.;:!?)-", " (-")
+    return stripped(_applied(_PUNCTUATION, text), " ,.;:!?)-", " (-")
 
 
 def _lines(text: str) -> str:
-    return stripped(substitute(_SPACE, " ", capitals.joined_lines(text)))
+    return stripped(_applied([_ONE_SPACE], capitals.joined_lines(text)))
 
 
 PASSES: tuple[Pass, ...] = (
@@ -194,8 +193,8 @@ def normalize(text: str, words: Container[str] = ()) -> str:
         return HELD
 
     begin("phones", text)
-    text = substitute(_PRIVATE, "", text)
-    text = substitute(MARKUP, hold, text)
+    text = substitute(_PRIVATE, "", text, "\ue000\ue001")
+    text = substitute(MARKUP, hold, text, "{")
     for step in PASSES:
         if step.figures and not _HAS_FIGURE.search(text):
             continue
@@ -204,7 +203,7 @@ def normalize(text: str, words: Container[str] = ()) -> str:
     assert text.count(HELD) == len(held), f"a rule lost or made markup: {text!r}"
     begin("phones", text)
     phones = iter(held)
-    return substitute(_HELD, lambda match: next(phones), text)
+    return substitute(_HELD, lambda match: next(phones), text, HELD)
 
 
 def trace(text: str, words: Container[str] = ()) -> TracedText:

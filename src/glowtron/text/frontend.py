@@ -7,6 +7,7 @@ into ids.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -253,11 +254,10 @@ class EnglishFrontend(Frontend):
         words = english.trace(piece.text, self._words)
         if not english.says_something(words):
             return []
-        if len(words) <= 1.2 * max_chars or len(piece.text) <= MIN_CHARS:
+        most = 1.2 * max_chars
+        if len(words) <= most or len(piece.text) <= MIN_CHARS:
             return [NormalizedSentence(piece.text, words, piece.ending)]
-        halves = list(split_pieces(piece.text, max(MIN_CHARS, (len(piece.text) + 1) // 2)))
-        halves[-1] = halves[-1]._replace(ending=piece.ending)
-        return [shorter for half in halves for shorter in self._shorten(half, max_chars)]
+        return [shorter for part in _halved(piece, words, most) for shorter in self._shorten(part, max_chars)]
 
 
 def is_speakable(ids: list[int]) -> bool:
@@ -275,6 +275,24 @@ def _originals(text: str, normalized: TracedText) -> Callable[[int, int], str]:
     return written
 
 
+def _halved(piece: Piece, words: TracedText, most: float, start: int = 0) -> Iterator[Piece]:
+    """`piece` in halves, and these again where clearly more than `most` characters of `words` are of one.
+
+    words: of a text in which the piece begins at `start` or after it.
+    """
+    halves = list(split_pieces(piece.text, max(MIN_CHARS, (len(piece.text) + 1) // 2)))
+    halves[-1] = halves[-1]._replace(ending=piece.ending)
+    position = 0
+    for half in halves:
+        position = max(position, piece.text.find(half.text, position))  # Not found: phones in braces that were cut.
+        first, last = (bisect_left(words.starts, start + place) for place in (position, position + len(half.text)))
+        if last - first > 1.5 * most and len(half.text) > MIN_CHARS:
+            yield from _halved(half, words, most, start + position)
+        else:
+            yield half
+        position += len(half.text)
+
+
 def _located(words: tuple[EncodedWord, ...], normalized: TracedText) -> tuple[EncodedWord, ...]:
     """`words` of a normalised sentence with their places in the written one."""
     lowered = normalized.lower()
@@ -283,7 +301,7 @@ def _located(words: tuple[EncodedWord, ...], normalized: TracedText) -> tuple[En
         start = lowered.find(word.text.lower(), position)
         assert start >= 0, f"{word.text!r} is not among the words of {normalized!r}"
         position = start + len(word.text)
-        found.append(word._replace(span=normalized.span(start, position)))
+        found.append(EncodedWord(word.text, word.symbols, normalized.span(start, position), word.pronunciation))
     return tuple(found)
 
 

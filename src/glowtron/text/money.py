@@ -144,19 +144,19 @@ def sums(text: str) -> str:
         text = substitute(_TICKER, lambda match: " ".join(match[1]) if match[1] else "", text)
     had = any(sign in text for sign in SIGNS)
     if had:
-        text = substitute(_OLD_ENGLISH, _old_english, text)
-        text = substitute(_COMMA_EURO, r"€\1.\2", text)
+        text = substitute(_OLD_ENGLISH, _old_english, text, "s")
+        text = substitute(_COMMA_EURO, r"€\1.\2", text, "€")
         text = substitute(_SUM, _sum, text)
     if _LONE.search(text) or any(code in text for code in CODES):
         text = substitute(
             _SUM_AFTER, lambda match: _amount(match, match[1], match[2], SIGNS.get(match[3]) or CODES[match[4]]), text
         )
         text = substitute(_SUM_WITH_CODE, lambda match: _amount(match, match[2], match[3], CODES[match[1]]), text)
-        text = substitute(_CENTS, lambda match: spoken(match[1]) + (" cent" if match[1] == "1" else " cents"), text)
+        text = substitute(_CENTS, lambda match: spoken(match[1]) + (" cent" if match[1] == "1" else " cents"), text, "¢")
         text = substitute(_LONE, lambda match: f" {SIGNS[match[0]].many} ", text)
     if had and "/" in text:
         text = substitute(_PER, lambda match: " per " + _PER_NAMES.get(match[1], match[1]), text)
-    return substitute(_CENT_SIGN, " cents ", text)
+    return substitute(_CENT_SIGN, " cents ", text, "¢")
 
 
 def _sum(match: re.Match[str]) -> str:

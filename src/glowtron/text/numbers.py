@@ -126,6 +126,7 @@ def spoken(number: str) -> str:
     return f"{sign}{cardinal(whole) if whole else 'zero'} point {digits(decimals)}"
 
 
+@functools.lru_cache(maxsize=1024)
 def fraction(numerator: str, denominator: str) -> str:
     """`("3", "4")` as "three quarters"; parts that have no everyday name are read "three over one hundred one"."""
     top, bottom = int(numerator), int(denominator)

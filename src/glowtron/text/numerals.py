@@ -7,7 +7,7 @@ import re
 from glowtron.text.abbreviations import STATES
 from glowtron.text.capitals import NAMED
 from glowtron.text.numbers import NUMBER, SCALES, SIGN, START, cardinal, decade, digits, ordinal, pairs, plural, spoken
-from glowtron.text.tracing import substitute
+from glowtron.text.tracing import CAPITALS, FIGURES, substitute
 from glowtron.text.units import UNITS
 
 # With these before it, a number of four figures is a year: "in 1895", "summer of 1914".
@@ -56,6 +56,7 @@ _HOUSE = re.compile(
     r"(?:[NSEW]\.?|North|South|East|West)[ ][A-Z0-9]|(?:[A-Z][a-z]{1,20}[ ]|[0-9]{1,3}(?:st|nd|rd|th)[ ]){1,3}"
     r"(?:[Ss]treet|[Aa]venue|[Rr]oad|[Bb]oulevard|[Ll]ane|[Dd]rive|Place|Court|Way|[Hh]ighway|[Ss]quare)\b))"
 )
+_OF_STREETS = (*"NSEWPC", "treet", "venue", "oad", "oulevard", "ane", "rive", "ighway", "quare")
 _ORDINAL = re.compile(rf"{START}([0-9]{{1,3}}(?:,[0-9]{{3}})+|[0-9]+)(?:st|nd|rd|th|ST|ND|RD|TH)\b")
 _ZIP_AFTER = "|".join(re.escape(state) for state in (*STATES, *STATES.values(), "DC", "D.C."))
 _ZIP = re.compile(rf"\b({_ZIP_AFTER}),? ([0-9]{{5}}(?:-[0-9]{{4}})?)(?![\w-]|[.,][0-9])")
@@ -121,12 +122,12 @@ _COMMA_MEASURE = re.compile(
 
 def thousands(text: str) -> str:
     """`text` with the thousands of its numbers as in English, or not set apart."""
-    text = substitute(_COMMA_MEASURE, r"\1.\2", text)
-    text = substitute(_CONTINENTAL, lambda match: f"{match[1].replace('.', '')}.{match[2]}", text)
-    text = substitute(_GROUPED, _ungrouped, text)
-    text = substitute(_APOSTROPHES, lambda match: match[1].replace("'", ","), text)
-    text = substitute(_UNDERSCORES, lambda match: match[1].replace("_", ","), text)
-    return substitute(_SPACED_THOUSANDS, _spaced_thousands, text)
+    text = substitute(_COMMA_MEASURE, r"\1.\2", text, ",")
+    text = substitute(_CONTINENTAL, lambda match: f"{match[1].replace('.', '')}.{match[2]}", text, ",")
+    text = substitute(_GROUPED, _ungrouped, text, ",. ")
+    text = substitute(_APOSTROPHES, lambda match: match[1].replace("'", ","), text, "'")
+    text = substitute(_UNDERSCORES, lambda match: match[1].replace("_", ","), text, "_")
+    return substitute(_SPACED_THOUSANDS, _spaced_thousands, text, " ")
 
 
 def _spaced_thousands(match: re.Match[str]) -> str:
@@ -171,12 +172,12 @@ _ENDING_IN = re.compile(
 
 def telephones(text: str) -> str:
     """`text` with its telephone numbers in words, figure by figure."""
-    text = substitute(_VANITY, _vanity, text)
-    text = substitute(_ENDING_IN, lambda match: f"{match[1]} {digits(match[3])}", text)
-    text = substitute(_ABROAD, _abroad, text)
-    text = substitute(_CALLED, lambda match: match[1] + ", ".join(map(digits, re.split("[ -]", match[2]))), text)
-    text = substitute(_PHONE, _phone, text)
-    text = substitute(_SPACED, lambda match: ", ".join(digits(group) for group in match[1].split()), text)
+    text = substitute(_VANITY, _vanity, text, "-")
+    text = substitute(_ENDING_IN, lambda match: f"{match[1]} {digits(match[3])}", text, ("end", "ast ", "PIN", "ccount", "asscode", "OTP", "ode is"))
+    text = substitute(_ABROAD, _abroad, text, "0")
+    text = substitute(_CALLED, lambda match: match[1] + ", ".join(map(digits, re.split("[ -]", match[2]))), text, ("all", "ial", "el", "hone", "ax", "obile", "ext", "App", "otline"))
+    text = substitute(_PHONE, _phone, text, " .-")
+    text = substitute(_SPACED, lambda match: ", ".join(digits(group) for group in match[1].split()), text, " ")
     return substitute(_LONG, lambda match: digits(match[1]), text)  # Ten figures without commas count nothing.
 
 
@@ -220,20 +221,18 @@ _KILO = re.compile(
 
 def names(text: str) -> str:
     """`text` with the figures of models, roads and forms, of early years, and of internet addresses in words."""
-    text = substitute(_IP, _ip, text)
-    text = substitute(_KILO, lambda match: f"{spoken(match[1])} thousand", text)
-    text = substitute(_PLAN, _plan, text)
-    text = substitute(_MODEL, lambda match: f"{_code_name(match[1])} {pairs(int(match[2]))}", text)
-    text = substitute(_EMERGENCY, lambda match: digits(match[1]), text)
-    text = substitute(_CODES_PLURAL, lambda match: f"{match[1]} {plural(_code_figures(match[2]))}", text)
-    text = substitute(_WORD_DASH_FIGURES, lambda match: f"{match[1]} {_code_figures(match[2])}", text)
-    text = substitute(_NAMED_FIGURES, _named_figures, text)
-    text = substitute(_THE_NAMED, _the_named, text)
-    text = substitute(
-        _YEAR_IN_BRACKETS, lambda m: _SPOKEN_OF.get(m[1], f"{m[1]} " if m[1] else "") + pairs(int(m[2] or m[3])), text
-    )
-    text = substitute(_IN_YEAR, _in_year, text)
-    return substitute(_EARLY_YEAR, _early_year, text)
+    text = substitute(_IP, _ip, text, ".")
+    text = substitute(_KILO, lambda match: f"{spoken(match[1])} thousand", text, "kK")
+    text = substitute(_PLAN, _plan, text, "(")
+    text = substitute(_MODEL, lambda match: f"{_code_name(match[1])} {pairs(int(match[2]))}", text, "-")
+    text = substitute(_EMERGENCY, lambda match: digits(match[1]), text, ("911", "999"))
+    text = substitute(_CODES_PLURAL, lambda match: f"{match[1]} {plural(_code_figures(match[2]))}", text, "s")
+    text = substitute(_WORD_DASH_FIGURES, lambda match: f"{match[1]} {_code_figures(match[2])}", text, "-")
+    text = substitute(_NAMED_FIGURES, _named_figures, text, CAPITALS)
+    text = substitute(_THE_NAMED, _the_named, text, CAPITALS)
+    text = substitute(_YEAR_IN_BRACKETS, _year_in_brackets, text, "(,")
+    text = substitute(_IN_YEAR, _in_year, text, (" in ",))
+    return substitute(_EARLY_YEAR, _early_year, text, ("10",))
 
 
 def _code_name(code: str) -> str:
@@ -283,6 +282,11 @@ def _the_named(match: re.Match[str]) -> str:
     return match[1] + (plural(words) if match[3] else words)
 
 
+def _year_in_brackets(match: re.Match[str]) -> str:
+    spoken_of = _SPOKEN_OF.get(match[1], f"{match[1]} ") if match[1] else ""
+    return spoken_of + pairs(int(match[2] or match[3]))
+
+
 def _in_year(match: re.Match[str]) -> str:
     before = match.string[max(0, match.start() - 12) : match.start() - 4]
     return (
@@ -304,29 +308,27 @@ _ROAD_BEFORE = re.compile(r"\b(?:[Tt]ake|[Oo]n|[Oo]ff|[Vv]ia|along|from|to|[Ee]x
 
 def figures(text: str) -> str:
     """`text` with every figure in words."""
-    text = substitute(_VERSION, _version, text)
-    text = substitute(_NAMED_VERSION, _named_version, text)
-    text = substitute(
-        _GLUED_VERSION, lambda match: f"{match[1]} {' point '.join(map(spoken, match[2].split('.')))}", text
-    )
-    text = substitute(_LINES, lambda match: f"{pairs(int(match[1]))} {match[2].upper()}", text)
-    text = substitute(_SCALED, _scaled, text)
-    text = substitute(_YEAR_RANGE, _year_range, text)
-    text = substitute(_GROUPS, lambda match: ", ".join(digits(group) for group in match[1].split("-")), text)
-    text = substitute(_DECADE, lambda match: decade(match[1]), text)
-    text = substitute(_SHORT_YEAR, lambda match: _two_figures(match[1]), text)
-    text = substitute(_ERA, lambda match: pairs(int(match[1] or match[2])), text)
-    text = substitute(_YEAR_NAMED, lambda match: (match[1] or match[3]) + pairs(int(match[2] or match[4])), text)
-    text = substitute(_ZIP, lambda match: f"{match[1]} {digits(match[2])}", text)
-    text = substitute(_HOUSE, lambda match: _house(match[0]), text)
-    text = substitute(_ORDINAL, lambda match: _ordinal(match[1].replace(",", "")), text)
-    text = substitute(_LETTER_DASH_FIGURES, lambda match: f"{match[1]} {_code_figures(match[2])}", text)
-    text = substitute(_FIGURES_DASH_LETTER, lambda match: f"{_code_figures(match[1])} {match[2]}", text)
+    text = substitute(_VERSION, _version, text, ".")
+    text = substitute(_NAMED_VERSION, _named_version, text, ("v", "V", "ython"))
+    text = substitute(_GLUED_VERSION, _glued_version, text, ".")
+    text = substitute(_LINES, lambda match: f"{pairs(int(match[1]))} {match[2].upper()}", text, "pi")
+    text = substitute(_SCALED, _scaled, text, "nKMB")
+    text = substitute(_YEAR_RANGE, _year_range, text, "-–/")
+    text = substitute(_GROUPS, lambda match: ", ".join(digits(group) for group in match[1].split("-")), text, "-")
+    text = substitute(_DECADE, lambda match: decade(match[1]), text, "s")
+    text = substitute(_SHORT_YEAR, lambda match: _two_figures(match[1]), text, "'")
+    text = substitute(_ERA, lambda match: pairs(int(match[1] or match[2])), text, "BAC")
+    text = substitute(_YEAR_NAMED, lambda match: (match[1] or match[3]) + pairs(int(match[2] or match[4])), text, ("ear", "In ", "in "))
+    text = substitute(_ZIP, lambda match: f"{match[1]} {digits(match[2])}", text, CAPITALS)
+    text = substitute(_HOUSE, lambda match: _house(match[0]), text, _OF_STREETS)
+    text = substitute(_ORDINAL, lambda match: _ordinal(match[1].replace(",", "")), text, "tdTD")
+    text = substitute(_LETTER_DASH_FIGURES, lambda match: f"{match[1]} {_code_figures(match[2])}", text, "-")
+    text = substitute(_FIGURES_DASH_LETTER, lambda match: f"{_code_figures(match[1])} {match[2]}", text, "-")
     text = substitute(_CODE, _code, text)
-    text = substitute(_RATIO, lambda match: f"{spoken(match[1])} to {spoken(match[2])}", text)
-    text = substitute(_MINUS, r"\1 minus \2", text)
-    text = substitute(_RANGE, lambda match: f"{spoken(match[1])} to {spoken(match[2])}", text)
-    text = substitute(_ANY, _number, text)
+    text = substitute(_RATIO, lambda match: f"{spoken(match[1])} to {spoken(match[2])}", text, ":")
+    text = substitute(_MINUS, r"\1 minus \2", text, ("equals",))
+    text = substitute(_RANGE, lambda match: f"{spoken(match[1])} to {spoken(match[2])}", text, "-–")
+    text = substitute(_ANY, _number, text, FIGURES)
     return substitute(_LEFT, lambda match: f" {digits(match[0])} ", text)
 
 
@@ -376,6 +378,10 @@ def _version(match: re.Match[str]) -> str:
 def _named_version(match: re.Match[str]) -> str:
     minor = f" point {spoken(match[3])}" if match[3] else ""
     return f"{match[1] or 'version'} {spoken(match[2])}{minor}"
+
+
+def _glued_version(match: re.Match[str]) -> str:
+    return f"{match[1]} {' point '.join(map(spoken, match[2].split('.')))}"
 
 
 def _scaled(match: re.Match[str]) -> str:

@@ -79,6 +79,7 @@ class Phonemizer:
         self._letters = LetterToSound()
         self._derivation = Derivation(self._default, self._alone, WEAK_FORMS)
         self._known: dict[str, _Entry] = {}
+        self._fixed: dict[str, Word] = {}  # Words that sound alike wherever they stand.
 
     @property
     def users_words(self) -> Set[str]:
@@ -117,15 +118,20 @@ class Phonemizer:
         originals = _originals(tokens, places, written) if written else {}
         found: list[Word | str] = [token for _, token in tokens]
         past = homographs.tells_of_past([token for kind, token in tokens if kind == "word"])
+        befores = _words_before(tokens)
         next_sound, after = "", ""
         # From the end, since a word's sound may hang on how the next one begins.
         for i in range(len(tokens) - 1, -1, -1):
             kind, token = tokens[i]
             if kind == "word":
-                before, before_that = _words_before(tokens, i)
                 original = originals.get(i, "")
-                context = Context(before, before_that, after, next_sound, original[:1].isupper(), past)
-                word = self._as_written(token, context, original) or self._word(token, context)
+                capital = original[:1].isupper()
+                fixed = self._fixed.get(token) if original.isascii() and not capital else None
+                if fixed is None:
+                    context = Context(*befores[i], after, next_sound, capital, past)
+                    word = self._as_written(token, context, original) or self._word(token, context)
+                else:
+                    word = fixed
             elif kind == "inline":
                 word = Word(token, tuple(token[1:-1].split()), "inline")
             else:
@@ -142,9 +148,9 @@ class Phonemizer:
         if not written.isascii():
             accented = self._lexicon.find_accented(word)
             if accented is None and unicodedata.normalize("NFC", written.lower()).endswith(("\u00e9", "\u00e9e")):
-                entry = self._entry(word)
-                if entry.source == "guessed":
-                    accented = (*self._entry(word.rstrip("e")).parts["DEFAULT"], "EY1")
+                stem = word.rstrip("e")
+                if stem and self._entry(word).source == "guessed":
+                    accented = (*self._entry(stem).parts["DEFAULT"], "EY1")
             if accented is not None:
                 return Word(word, accented, "dictionary")
         if context.name:
@@ -157,6 +163,8 @@ class Phonemizer:
         if len(word) == 1 and word.isupper():
             return Word(word, LETTER_NAMES[word.lower()], "letter")
         word = word.lower()
+        if word in self._fixed:
+            return self._fixed[word]
         if word not in self._lexicon.users_words:
             if word == "a" and (_is_letter(context.before) or _is_letter(context.after)):
                 return Word(word, LETTER_NAMES[word], "letter")
@@ -167,7 +175,10 @@ class Phonemizer:
         part = homographs.choose(word, entry.parts, context)
         if entry.source == "dictionary" and not entry.parts.keys() <= homographs.REDUCED:
             return Word(word, entry.parts[part], "homograph", homographs.NAMES.get(part, ""))
-        return Word(word, entry.parts[part], entry.source, "", entry.made_of, entry.guessed)
+        said = Word(word, entry.parts[part], entry.source, "", entry.made_of, entry.guessed)
+        if len(entry.parts) == 1 and word not in WEAK_FORMS:
+            self._fixed[word] = said
+        return said
 
     def _entry(self, word: str) -> _Entry:
         if word not in self._known:
@@ -228,10 +239,10 @@ def _originals(tokens: list[tuple[str, str]], places: list[int], written: Callab
     found = {i: written(places[i], places[i] + len(tokens[i][1])) for i in words}
     capitals = sum(original[:1].isupper() for original in found.values())
     heading = len(words) > 2 and 3 * capitals > 2 * len(words)  # How To Polish Silver.
+    following = dict(zip(words, [tokens[i][1] for i in words[1:]], strict=False))
     for i, original in found.items():
         opens = i == words[0] or (tokens[i - 1][1] == " " and i > 1 and tokens[i - 2][1] in ".?!:")
-        after = next((tokens[j][1] for j in words if j > i), "")
-        is_verb = after in homographs.OPENING or tokens[i][1] != "polish"
+        is_verb = following.get(i) in homographs.OPENING or tokens[i][1] != "polish"
         if original.isupper() or heading or (opens and is_verb and not _is_only_name(tokens[i][1])):
             found[i] = original.lower()
         elif " " in original:  # A year, a sum: nothing of a word.
@@ -271,16 +282,17 @@ def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
 _ELIDED = frozenset("'tis 'twas 'em 'cause 'til 'till 'bout 'round 'twill 'twere 'twould 'neath 'gainst 'n'".split())
 
 
-def _words_before(tokens: list[tuple[str, str]], i: int) -> tuple[str, str]:
-    """The two words before token i in its phrase, nearest first; empty where there is none."""
-    found: list[str] = []
-    for j in range(i - 1, -1, -1):
-        kind, token = tokens[j]
-        if token in _PHRASE_ENDS or len(found) == 2:
-            break
-        if kind == "word":
-            found.append(token)
-    return (*found, "", "")[:2]  # type: ignore[return-value]
+def _words_before(tokens: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Of each token the two words before it in its phrase, nearest first; empty where there is none."""
+    found: list[tuple[str, str]] = []
+    before = before_that = ""
+    for kind, token in tokens:
+        found.append((before, before_that))
+        if token in _PHRASE_ENDS:
+            before = before_that = ""
+        elif kind == "word":
+            before, before_that = token, before
+    return found
 
 
 def _is_letter(word: str) -> bool:

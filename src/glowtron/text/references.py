@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from glowtron.text.numbers import cardinal, pairs
-from glowtron.text.tracing import substitute
+from glowtron.text.tracing import CAPITALS, substitute
 
 _BOOKS = """Genesis Exodus Leviticus Numbers Deuteronomy Joshua Judges Ruth Samuel Kings Chronicles Ezra Nehemiah Esther
     Job Psalm Psalms Proverbs Ecclesiastes Isaiah Jeremiah Lamentations Ezekiel Daniel Hosea Joel Amos Obadiah Jonah
@@ -117,16 +117,12 @@ def notes(text: str) -> str:
 
 def places(text: str) -> str:
     """`text` with chapter and verse, the numbers of headings, and moves of chess in words."""
-    text = substitute(_VERSE, _verse, text)
-    text = substitute(_CHAPTER, lambda match: f"{_book(match[1], match[2])} {pairs(int(match[3]))}", text)
-    text = substitute(_GAME, _game, text)
-    text = substitute(_HEADING_ZERO, r"\1", text)
-    text = substitute(_EPISODE, lambda match: f"season {cardinal(match[1])} episode {cardinal(match[2])}", text)
-    return substitute(
-        _LETTER_POINT,
-        lambda match: f"{_letter(match[1])} point " + " point ".join(map(cardinal, match[2].split("."))),
-        text,
-    )
+    text = substitute(_VERSE, _verse, text, ":.")
+    text = substitute(_CHAPTER, lambda match: f"{_book(match[1], match[2])} {pairs(int(match[3]))}", text, ".")
+    text = substitute(_GAME, _game, text, ".")
+    text = substitute(_HEADING_ZERO, r"\1", text, "0")
+    text = substitute(_EPISODE, lambda match: f"season {cardinal(match[1])} episode {cardinal(match[2])}", text, "Ee")
+    return substitute(_LETTER_POINT, _letter_point, text, CAPITALS) if "." in text else text
 
 
 def _book(number: str | None, name: str) -> str:
@@ -145,6 +141,10 @@ def _verse(match: re.Match[str]) -> str:
     more = _NUMBERS_OF_VERSES.sub(lambda found: pairs(int(found[0])), more.replace(":", " "))
     more = more.replace("-", " to ").replace("–", " to ")
     return f"{_book(number, name)} {words}{more}"
+
+
+def _letter_point(match: re.Match[str]) -> str:
+    return f"{_letter(match[1])} point " + " point ".join(map(cardinal, match[2].split(".")))
 
 
 def _game(match: re.Match[str]) -> str:

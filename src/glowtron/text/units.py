@@ -6,7 +6,7 @@ import re
 
 from glowtron.text.abbreviations import ends_sentence
 from glowtron.text.numbers import NUMBER, SIGN, START, cardinal, fraction, mixed, pairs, plural, spoken
-from glowtron.text.tracing import substitute
+from glowtron.text.tracing import FIGURES, substitute
 
 # Symbol: one, many. What is also a word or a letter (in, a, N) is not read as a unit.
 UNITS = {
@@ -315,8 +315,7 @@ _PRESSURE = re.compile(r"\b(?:[Bb]lood pressure|BP|[Pp]ressure|systolic|hyperten
 _VERSION_BEFORE = re.compile(r"\b(?:Windows|iOS|Python|Android|versions?|grades?|Grades?)[ ]$")
 _TIME_SIGNATURE = re.compile(r"[ -](?:time|meter|metre|signature|beat|measure|bars?|rhythm|vision|hindsight)\b")
 _PAGE_BEFORE = re.compile(
-    r"(?:\b(?:[Pp]ages?|[Ss]lide|[Pp]art|[Ss]tep|[Cc]hapter|[Ee]pisode|[Tt]hread|[Pp]hase|[Dd]ay|[Tt]rack"
-    r"|[Pp]hoto)[ ]|^\()$"
+    r"\b(?:[Pp]ages?|[Ss]lide|[Pp]art|[Ss]tep|[Cc]hapter|[Ee]pisode|[Tt]hread|[Pp]hase|[Dd]ay|[Tt]rack|[Pp]hoto)[ ]$"
 )
 _RATED = re.compile(
     r"\b(?:[Rr]at(?:e[sd]?|ing)|[Ss]cor(?:e[sd]?|ing)|[Gg]ave|[Gg]ives?|[Gg]iven|[Gg]ot|[Gg]ets?|[Rr]eview|[Gg]rade[sd]?|"
@@ -334,21 +333,19 @@ _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 def quantities(text: str) -> str:
     """`text` with its quantities in words."""
     text = _marks(text)
-    text = substitute(_COMPASS, lambda match: _COMPASS_NAMES[match[1]], text)
-    text = substitute(_ANGLE, _angle, text)
-    text = substitute(_FEET_INCHES, _feet_inches, text)
-    text = substitute(_HEIGHT, lambda match: f"{spoken(match[1])} feet {_counted(match[2], 'inch', 'inches')}", text)
-    text = substitute(_DURATION, _duration, text)
-    text = substitute(_INCHES, _inches, text)
-    text = substitute(
-        _SCIENTIFIC, lambda m: f"{spoken(m[1])} times ten to the power of {spoken(m[2].lstrip('+'))}", text
-    )
-    text = substitute(_TIMES, lambda match: _counted(match[1], "time", "times"), text)
-    text = substitute(_DIMENSION, _dimension, text)
+    text = substitute(_COMPASS, lambda match: _COMPASS_NAMES[match[1]], text, "NSEW")
+    text = substitute(_ANGLE, _angle, text, "°")
+    text = substitute(_FEET_INCHES, _feet_inches, text, ("'", "ft"))
+    text = substitute(_HEIGHT, lambda match: f"{spoken(match[1])} feet {_counted(match[2], 'inch', 'inches')}", text, "'")
+    text = substitute(_DURATION, _duration, text, "h")
+    text = substitute(_INCHES, _inches, text, ("in", '"'))
+    text = substitute(_SCIENTIFIC, _scientific, text, "eE")
+    text = substitute(_TIMES, lambda match: _counted(match[1], "time", "times"), text, "xX×")
+    text = substitute(_DIMENSION, _dimension, text, "x×*")
     if "/" in text:
         text = substitute(_FRACTION_UNIT, _fraction, text)
-    text = substitute(_QUANTITY, _quantity, text)
-    text = substitute(_FIGURES_PLURAL, _plural_figures, text)
+    text = substitute(_QUANTITY, _quantity, text, FIGURES)
+    text = substitute(_FIGURES_PLURAL, _plural_figures, text, "s")
     if "/" in text:
         text = substitute(_PER_LETTERS, lambda match: " per " + _PER.get(match[1], match[1]), text)
     return text
@@ -366,9 +363,9 @@ def powers(text: str) -> str:
 
 def ranges(text: str) -> str:
     """`text` with "to" between figures that have a unit each, and without it where figures are no range."""
-    text = substitute(_UNIT_TWICE, r"\1 to ", text)
-    text = substitute(_MONEY_TWICE, r"\1 to ", text)
-    return substitute(_HYPHENED, _hyphened, text)
+    text = substitute(_UNIT_TWICE, r"\1 to ", text, "-–")
+    text = substitute(_MONEY_TWICE, r"\1 to ", text, "-–")
+    return substitute(_HYPHENED, _hyphened, text, "-")
 
 
 def _hyphened(match: re.Match[str]) -> str:
@@ -403,8 +400,8 @@ def _marks(text: str) -> str:
 
     opening = _OPEN_QUOTE.search(text)
     opened = opening.start() if opening else None
-    text = substitute(_INCH_MARK, inches, text)
-    return substitute(_FOOT_MARK, feet, text)
+    text = substitute(_INCH_MARK, inches, text, '"')
+    return substitute(_FOOT_MARK, feet, text, "'")
 
 
 def is_adjective(match: re.Match[str]) -> bool:
@@ -496,7 +493,7 @@ def _slashed(match: re.Match[str], top: str, bottom: str) -> str | None:
         60 <= int(top) <= 260 and 30 <= int(bottom) <= 160 and int(top) > int(bottom) + 9 and int(bottom) % 10 != 0
     ):
         return f"{spoken(top)} over {spoken(bottom)}"
-    if _PAGE_BEFORE.search(before) and int(top) <= int(bottom):
+    if (before == "(" or (worded and _PAGE_BEFORE.search(before))) and int(top) <= int(bottom):
         return f"{spoken(top)} of {spoken(bottom)}"
     of = match.string.startswith((" of", "ths", "th"), match.end()) or match[0][-1].isalpha()
     rated = (worded and _RATED.search(before)) or _POINTS.match(match.string, match.end())
@@ -535,6 +532,10 @@ def _fraction(match: re.Match[str]) -> str:
 
 def _inches(match: re.Match[str]) -> str:
     return spoken(match[1]) + (" inch" if match[1] == "1" or is_adjective(match) else " inches")
+
+
+def _scientific(match: re.Match[str]) -> str:
+    return f"{spoken(match[1])} times ten to the power of {spoken(match[2].lstrip('+'))}"
 
 
 def _feet_inches(match: re.Match[str]) -> str:
