@@ -2,9 +2,9 @@
 
 import datetime
 import re
-import time
 
 import pytest
+from growing import growth
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +34,7 @@ CHARACTERS = st.text(st.characters(min_codepoint=0x80), max_size=60)
 @example("$" + "9" * 5000)
 @example("1/" + "9" * 5000)
 @example("{" * 100 + "AA1" + "}" * 100)
+@example("\u00e9\u00e9")
 def test_any_text_has_known_symbols_or_a_clear_error(name: str, text: str) -> None:
     frontend = FRONTENDS[name]
     try:
@@ -125,7 +126,4 @@ def test_initials_with_stops_are_letters(letters: str) -> None:
 @pytest.mark.parametrize("name", ["letters", "phones"])
 def test_time_is_linear(name: str, piece: str) -> None:
     frontend: Frontend = FRONTENDS[name]
-    text = "a " + piece * (6_000 // len(piece))
-    started = time.process_time()
-    frontend.ids(text)
-    assert time.process_time() - started < 4
+    assert growth(lambda n: frontend.ids("a " + (piece * n)[:n]), 2_000) < 9, "sixteen is quadratic"

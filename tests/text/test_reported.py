@@ -37,6 +37,61 @@ REPORTED = [
     ("the $20 he gave me", "the twenty dollars he gave me"),
     ("3x the price and 2x faster", "three times the price and two times faster"),
     ("it grew 10x.", "it grew ten X."),
+    # rates, points, scales before units
+    ("Fed hikes rates 25bps; Dow sheds 40 pts", "fed hikes rates twenty-five basis points; dow sheds forty points"),
+    ("a 300 bps modem", "a three hundred bit per second modem"),
+    ("13.5bn ly away, 2m km", "thirteen point five billion light years away, two million kilometers"),
+    ("a $10k-15k range", "a ten to fifteen thousand dollar range"),
+    ("Rs. 500 or Rs 1,00,000", "five hundred rupees or one hundred thousand rupees"),
+    ("+0.3% q/q in Q1'23", "plus zero point three percent quarter on quarter in Q one twenty twenty-three"),
+    # bills
+    ("Acct. #00123-45, Inv. No. 77", "account number zero zero one two three, four five, invoice number seventy-seven"),
+    (
+        "3 @ $4.99 ea. = $14.97",
+        "three at four dollars and ninety-nine cents each equals fourteen dollars and ninety-seven cents",
+    ),
+    ("Tel: +1 (212) 555-0147", "telephone: plus one, two one two, five five five, zero one four seven"),
+    ("Dial 112 or 999 in the UK.", "dial one one two or nine nine nine in the U K."),
+    # measures at a slash, and by one another
+    ("at 180°C/350°F", "at one hundred eighty degrees celsius or three hundred fifty degrees fahrenheit"),
+    ("250mg/5mL", "two hundred fifty milligrams per five milliliters"),
+    ("5 l/100 km", "five liters per one hundred kilometers"),
+    ("10^6 cells/mL", "ten to the power of six cells per milliliter"),
+    ("19mm x 89mm x 2.4m", "nineteen millimeters by eighty-nine millimeters by two point four meters"),
+    ('8.5" x 11" paper', "eight point five inches by eleven inches paper"),
+    ('a 27" 4K monitor', "a twenty-seven inch four K monitor"),
+    ("She is 5 ft 7 in and slim.", "she is five feet seven inches and slim."),
+    ('2x4s and 3/8" bolts', "two by fours and three eighths of an inch bolts"),
+    ("a 1/2 marathon", "a half marathon"),
+    (
+        "Lat. 48.9° N, long. 2.4° E",
+        "latitude forty-eight point nine degrees north, longitude two point four degrees east",
+    ),
+    ("It was too long. 5 left.", "it was too long. five left."),
+    # recipes and doses
+    ("2 1/2 c. flour, 3 lg. eggs", "two and a half cups flour, three large eggs"),
+    ("1 tsp q8h for 7 d", "one teaspoon every eight hours for seven days"),
+    ("10 mg s.c. daily", "ten milligrams S C daily"),
+    # verses, pages, law
+    ("2 Tim. 3:16f.", "second timothy three sixteen and following."),
+    ("pp. 33ff. are lost", "pages thirty-three and following are lost"),
+    ("Rule 12(b)(6), Sect. IV(b)(2)", "rule twelve B six, section four B two"),
+    ("Art. 5(1)(a) and §§ 12-14", "article five one A and sections twelve to fourteen"),
+    ("Act III, sc. ii", "act three, scene two"),
+    ("an M.Sc. and a Ph.D.", "an M S C and a P H D"),
+    # sums and code
+    ("f(x) = 3x² - 2x + 1", "f(x) equals three X squared minus two X plus one"),
+    ("m = -1/2 and 5! = 120", "m equals minus one half and five factorial equals one hundred twenty"),
+    ("a && b || c; y += 2", "a and b or c; y plus equals two"),
+    ("Node 18.x", "node eighteen point X"),
+    ("HTTP 404, error 500", "H T T P four oh four, error five hundred"),
+    # scores, teams, grades, odds, jets
+    ("won 6-4, 7-6(5)", "won six to four, seven to six, five"),
+    ("the '49ers and the 76ers", "the forty-niners and the seventy-sixers"),
+    ("Grade: A+, B- or C", "grade: A plus, B minus or C"),
+    ("odds of 5/1", "odds of five to one"),
+    ("a 737 MAX and 747 people", "a seven thirty-seven max and seven hundred forty-seven people"),
+    ("W/ 2 dogs. Temp. dropped.", "with two dogs. temperature dropped."),
     # viruses
     ("SARS-CoV-2 spread.", "sars-co V two spread."),
     # capital-words-spelt

@@ -61,6 +61,11 @@ OTHERS = {
     "Natl": "national",
     "avg": "average",
     "temp": "temperature",
+    "Temp": "temperature",
+    "acct": "account",
+    "Acct": "account",
+    "Inv": "invoice",
+    "ea": "each",
     "Co": "company",
     "Corp": "corporation",
     "Inc": "incorporated",
@@ -106,11 +111,25 @@ IRREGULAR = {
     "CoV": "co V",  # Coronavirus, as in SARS-CoV-2.
     "MSc": "M S C",
     "BSc": "B S C",
+    "M.Sc.": "M S C",
+    "B.Sc.": "B S C",
+    "B.Ed.": "B ed",
+    "M.Ed.": "M ed",
+    "D.Phil.": "D phil",
+    "M.Phil.": "M phil",
+    "LL.B.": "L L B",
+    "LL.M.": "L L M",
+    "LL.D.": "L L D",
     "pH": "P H",
     "TL;DR": "T L D R",
     "c/o": "care of",
     "w/o": "without",
     "w/": "with ",
+    "W/o": "Without",
+    "W/": "With ",
+    "q/q": "quarter on quarter",
+    "y/y": "year on year",
+    "m/m": "month on month",
 }
 # Only before a figure (or Roman numeral), where nothing else could be meant.
 BEFORE_FIGURES = {
@@ -133,6 +152,10 @@ BEFORE_FIGURES = {
     "pp": "pages",
     "Sec": "section",
     "sec": "section",
+    "Sect": "section",
+    "sect": "section",
+    "Sc": "scene",
+    "sc": "scene",
     "Art": "article",
     "art": "article",
     "Pt": "part",
@@ -327,6 +350,12 @@ _CIRCA = re.compile(r"(?<![\w.])c\.[ ]?(?=[1-9][0-9]{3}\b|[1-9][0-9]{2}[ ](?:BC|
 _CENTURY = re.compile(r"(?<=[0-9](?:th|st|nd|rd)[ ])c\.(?!\w)")
 _MONTH = re.compile(rf"(?<![\w.])({_either(MONTHS)})(?:\.(?=[ ]?[0-9,])|(?=[ ][0-9]))")
 _MONTH_ALONE = re.compile(r"(?<![\w.])(Jan|Feb|Aug|Sept|Oct|Nov|Dec)\.(?=[ ][a-z]|[,;:)])")
+_POSITION = re.compile(r"(?<![\w.])([Ll]at|[Ll]ong?)\.(?=[ ]-?[0-9]{1,3}(?:\.[0-9]{1,8})?[ ]?°)")
+_POSITIONS = {"lat": "latitude", "lon": "longitude", "long": "longitude"}
+_TELEPHONE = re.compile(r"\b[Tt]el(?=:[ ]?[+(0-9])")
+# In recipes: "3 lg. eggs".
+_SIZE = re.compile(r"(?<=[0-9][ ])(lg|sm|med|pkgs?|pkt)\.(?=[ ][a-z(])")
+_SIZES = {"lg": "large", "sm": "small", "med": "medium", "pkg": "package", "pkgs": "packages", "pkt": "packet"}
 _MONTH_AFTER_DAY = re.compile(rf"(?:(?<=[0-9][ -])|(?<=[0-9](?:st|nd|rd|th)[ ]))({_either(MONTHS)})\b\.?(?![a-z])")
 _NAMED = DAYS | MONTHS
 _A_DAY = rf"(?:{_either(DAYS)})\b"
@@ -365,6 +394,9 @@ def expand(text: str) -> str:
     text = substitute(_BEFORE_FIGURES, _before_figures, text, ".")
     text = substitute(_STREET_OR_SAINT, _street_or_saint, text, "S")
     text = substitute(_DRIVE_OR_DOCTOR, _drive_or_doctor, text, "D")
+    text = substitute(_POSITION, lambda match: _POSITIONS[match[1].lower()], text, "°")
+    text = substitute(_TELEPHONE, "telephone", text, ":")
+    text = substitute(_SIZE, lambda match: _SIZES[match[1]], text, ".")
     text = substitute(_CIRCA, "circa ", text, ".")
     text = substitute(_CENTURY, lambda match: "century" + ending_stop(match), text, ".")
     text = substitute(_SPAN, lambda match: f"{_NAMED[match[1]]} to {_NAMED[match[2]]}", text, "-–")
@@ -406,7 +438,7 @@ def _versus(match: re.Match[str]) -> str:
 # What ends with their stop is seldom a sentence, even before a capital: "Warner Bros. Pictures".
 _PARTS_OF_NAMES = frozenset(
     """Jr Sr Bros Co Corp Inc Ltd Ave Rd Blvd Ln Sq Hwy Pkwy Apt Dept Hosp Univ Assn Mfg Bldg Cir Ct Expy Fwy Tpke Govt
-    Intl Natl cf vs viz approx ca est avg temp""".split()
+    Intl Natl cf vs viz approx ca est avg temp Acct acct Inv""".split()
 )
 
 

@@ -58,7 +58,7 @@ _HEADINGS = frozenset(
 )
 _ROMAN = re.compile(r"(?<![\w'.-])(?:([IVXLCDM]+)(?:(?![\w'])|(?='s))(\.(?!\w))?|([IVXL]+)(?:th|st|nd|rd)\b)")
 _SMALL_ROMAN = re.compile(r"(?<=[a-z] )([ivxl]{2,6}|[vx])(?:[-–]([ivxl]{1,6}))?(?![\w'])")
-_LISTED_ROMAN = re.compile(r"\((i{2,3}|iv|vi{1,3}|ix|xi{0,3}|xiv|xv)\)")
+_LISTED_ROMAN = re.compile(r"(?<!\w)\((i{2,3}|iv|vi{1,3}|ix|xi{0,3}|xiv|xv)\)")
 # At the beginning of a text.
 _HEADING_ROMAN = re.compile(r"^([IVX]{1,5})\.[ ]([A-Z][a-z]+)(?![\w.'])")
 _AMBIGUOUS = frozenset({"IV", "VI", "XX", "XXX"})  # A drip, an editor, kisses.

@@ -92,6 +92,7 @@ _TAG = re.compile(
 _HIGHLIGHT = re.compile(r"(?<![\w=])==(?=[^\s=])([^=\n\ue000]{1,400})(?<=[^\s=])==(?![\w=])")
 _LINK = re.compile(r"!?\[([^][\n\ue000]{1,200})\]\((?:https?://|www\.|/|#)[^\s()\ue000]{0,300}\)")
 _THIN_SPACE = re.compile("(?<=[0-9])[\u00a0\u2007\u2009\u202f](?=[0-9]{3}(?![0-9]))")
+_SECTIONS = re.compile("§{2,}")
 _SOFT_BREAK = re.compile("\u00ad\\s*\n\\s*")
 _DRAWN = re.compile(r"[/\\_|<>^~=*#+@`]")
 _WORD = re.compile(r"[^\W_]{2}|[0-9]")
@@ -113,6 +114,7 @@ def plain(text: str) -> str:
         text = substitute(_TAG, " ", text)
     if not text.isascii() or not text.isprintable():
         text = substitute(_FACE, " ", text, "(")
+        text = substitute(_SECTIONS, " sections ", text, "§")
         text = substitute(_THIN_SPACE, ",", text)  # The thousands of 10 000.
         text = substitute(_SOFT_BREAK, "", text, "\u00ad")
         # Alone, Ω is an ohm and the others are letters' names.

@@ -87,6 +87,7 @@ _GLUED = re.compile(rf"(?<!\w)([0-3]?[0-9])({'|'.join(SHORT_MONTHS)})((?:19|20)[
 _DASHED = re.compile(rf"(?<![\w.-])({_ANY_MONTH})-([0-3]?[0-9])-((?:19|20)[0-9]{{2}})(?![\w-])", re.IGNORECASE)
 _MONTH_OF_YEAR = re.compile(r"(?<![\w./:-])(?<![0-9],)(1[0-2]|0?[1-9])/((?:19|20)[0-9]{2})(?![\w/]|[.,-][0-9])")
 _QUARTER = re.compile(r"(?<!\w)([1-4])Q[ ]?'?((?:20|19)?[0-9]{2})(?!\w)")
+_QUARTER_OF = re.compile(r"(?<!\w)(Q[1-4])[ ]?'([0-9]{2})(?!\w)")
 _ORDINALS = ("first", "second", "third", "fourth")
 _SPLIT_DECADE = re.compile(r"(?<![\w.,])((?:1[5-9]|20)[0-9]0)[ ]s\b(?!\.)")
 _YEAR_NEAR = re.compile(r"(?:st|nd|rd|th)?(?:,?[ -]{1,2}|, )?(?:1[0-9]|20)[0-9]{2}(?![0-9])")
@@ -131,6 +132,7 @@ def dates(text: str) -> str:
     """`text` with its dates in words. Of 5/11/2020 the month comes first, unless that is impossible."""
     text = substitute(_SPLIT_DECADE, r"\1s", text, "s")
     text = substitute(_QUARTER, _quarter, text, "Q")
+    text = substitute(_QUARTER_OF, r"\1 20\2", text, "Q")
     if _names_month(text):
         text = _loose(text)
     text = substitute(_ISO, _iso, text, "-/.")
@@ -161,7 +163,9 @@ def _quarter(match: re.Match[str]) -> str:
 def times(text: str) -> str:
     """`text` with its times of day in words. A ratio such as 3:1 is none."""
     text = substitute(_RUN, _run, text, ":")
-    text = substitute(_LAP, lambda match: f"{_clock(match[1], match[2], None, False)} point {digits(match[3])}", text, ":")
+    text = substitute(
+        _LAP, lambda match: f"{_clock(match[1], match[2], None, False)} point {digits(match[3])}", text, ":"
+    )
     text = substitute(_SPAN, r"\1 to ", text, "-–")
     text = substitute(_HOUR_TO_TIME, r"\1 to ", text, ":")
     text = substitute(_VERSES, r"\1:\2 to \3", text, ":")

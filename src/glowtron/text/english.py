@@ -63,14 +63,19 @@ _SIGN_WORDS: tuple[_Rule, ...] = (
     (re.compile(r"(?<=[\w)])[ ]?==[ ]?(?=[\w(-])"), " equals ", "="),
     (re.compile(r"(?<=[\w)])[ ]?<=[ ]?(?=[\w(-])"), " is at most ", "="),
     (re.compile(r"(?<=[\w)])[ ]?>=[ ]?(?=[\w(-])"), " is at least ", "="),
+    (re.compile(r"(?<=\w)[ ]?\+=[ ]?(?=\w)"), " plus equals ", "="),
+    (re.compile(r"(?<=\w)[ ]?-=[ ]?(?=\w)"), " minus equals ", "="),
+    (re.compile(r"(?<=[0-9n])!(?=[ ]?[=/*+])"), " factorial", "!"),
+    (re.compile(r"(?<=[\w)])[ ]?\|\|[ ]?(?=[\w(!-])"), " or ", "|"),
     (re.compile(r"\b(UTC|GMT)-(?=[0-9])"), r"\1 minus ", ("UTC", "GMT")),
     (re.compile(r"(?<=[0-9)])[ ]/[ ](?=[0-9(])"), " divided by ", ("/ ",)),
     (re.compile(r"(?<=[0-9])/(?=[0-9.]{1,9}[ ]?=)"), " divided by ", "="),
-    (re.compile(r"(?<=[\w.)])[ ]?&[ ]?(?=[\w(])|&"), " and ", "&"),
+    (re.compile(r"(?<=[\w.)])[ ]?&&?[ ]?(?=[\w(])|&&?"), " and ", "&"),
+    (re.compile(r"(?<![\w'.])A\+(?![\w+])"), "A\ue001 plus ", "+"),
     (re.compile(r"(?<=\w)\+\+"), " plus plus ", "+"),
     (re.compile(r"(?<![0-9][eE])(?<=[\w)])[ ]?\+[ ]?(?=[\w(])|(?<!\S)\+(?=\w)"), " plus ", "+"),
     (re.compile(r"(?<=\w)\+(?!\w)"), " plus ", "+"),
-    (re.compile(r"(?<=[\w)])[ ]?=[ ]?(?=[\w(-])"), " equals ", "="),
+    (re.compile(r"(?<=[\w)\].%°²³])[ ]?=[ ]?(?=[\w($£€¥₹-]|\.[0-9])"), " equals ", "="),
     (re.compile(r"(?<=[\w)])[ ]?<[ ]?(?=\w)|(?<!\S)<(?=[0-9$])"), " less than ", "<"),
     (re.compile(r"(?<=[\w)])[ ]>[ ]?(?=\w)|(?<!\S)>(?=[0-9$])"), " greater than ", ">"),
     (re.compile(r"(?<=\b[A-G])#(?!\w)"), " sharp ", "#"),
@@ -79,6 +84,9 @@ _SIGN_WORDS: tuple[_Rule, ...] = (
     (re.compile(r"(?<=[0-9a-z)])[ ]?\*[ ]?(?=[0-9])"), " times ", "*"),
     (re.compile(r"@"), " at ", "@"),
 )
+_MINUS = re.compile(r"(?:(?<=[0-9)²³])|(?<=\b[a-z])|(?<=[0-9][a-z]))[ ]-[ ](?=[0-9(]|[a-z]\b)")
+_GRADE = re.compile(r"(?<![\w'.-])([A-DF])-(?=[ ,.;:)]|$)")
+_GRADED = re.compile(r"\b[Gg]rade[ds]?\b|\b[A-DF]\+(?!\w)|\bGPA\b|\b(?:an? )[A-DF]-(?=[ ,.;:)]|$)")
 _LEFT_OVER: tuple[_Rule, ...] = (
     (re.compile("%"), " percent ", "%"),
     (re.compile(r"(?<=[\w)])[ ]?°|°(?=[CFK]\b)"), " degrees ", "°"),
@@ -123,7 +131,17 @@ def _applied(rules: Iterable[_Rule], text: str) -> str:
 
 
 def _signs(text: str) -> str:
+    if "=" in text:
+        text = substitute(_MINUS, _minus, text, "-")
+    if _GRADED.search(text):
+        text = substitute(_GRADE, lambda match: match[1] + ("\ue001 minus" if match[1] == "A" else " minus"), text, "-")
     return _applied(_SIGN_WORDS, text)
+
+
+def _minus(match: re.Match[str]) -> str:
+    """A minus between numbers or letters with an equals sign beside them."""
+    near = match.string[max(0, match.start() - 30) : match.end() + 30]
+    return " minus " if "=" in near else match[0]
 
 
 def _left_over(text: str) -> str:

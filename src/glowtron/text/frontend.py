@@ -275,22 +275,26 @@ def _originals(text: str, normalized: TracedText) -> Callable[[int, int], str]:
     return written
 
 
-def _halved(piece: Piece, words: TracedText, most: float, start: int = 0) -> Iterator[Piece]:
-    """`piece` in halves, and these again where clearly more than `most` characters of `words` are of one.
+def _halved(piece: Piece, words: TracedText, most: float) -> Iterator[Piece]:
+    """`piece` in halves, and these again where clearly more than `most` characters of its `words` are of one."""
+    density = len(words) / len(piece.text)
 
-    words: of a text in which the piece begins at `start` or after it.
-    """
-    halves = list(split_pieces(piece.text, max(MIN_CHARS, (len(piece.text) + 1) // 2)))
-    halves[-1] = halves[-1]._replace(ending=piece.ending)
-    position = 0
-    for half in halves:
-        position = max(position, piece.text.find(half.text, position))  # Not found: phones in braces that were cut.
-        first, last = (bisect_left(words.starts, start + place) for place in (position, position + len(half.text)))
-        if last - first > 1.5 * most and len(half.text) > MIN_CHARS:
-            yield from _halved(half, words, most, start + position)
-        else:
-            yield half
-        position += len(half.text)
+    def halved(piece: Piece, start: int) -> Iterator[Piece]:
+        halves = list(split_pieces(piece.text, max(MIN_CHARS, (len(piece.text) + 1) // 2)))
+        halves[-1] = halves[-1]._replace(ending=piece.ending)
+        position = 0
+        for half in halves:
+            length = len(half.text)
+            position = max(position, piece.text.find(half.text, position))  # Not found: phones in braces that were cut.
+            first, last = (bisect_left(words.starts, start + place) for place in (position, position + length))
+            # What many characters are read as together begins with the first of them.
+            if min(last - first, density * length) > 1.5 * most and length > MIN_CHARS:
+                yield from halved(half, start + position)
+            else:
+                yield half
+            position += length
+
+    return halved(piece, 0)
 
 
 def _located(words: tuple[EncodedWord, ...], normalized: TracedText) -> tuple[EncodedWord, ...]:

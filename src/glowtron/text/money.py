@@ -96,6 +96,7 @@ _SUM = re.compile(
 _SUM_AFTER = re.compile(rf"{START}({NUMBER}){_SCALE}[ ]?(?:({_SIGN})(?![0-9])|({'|'.join(CODES)})(?!\w))")
 _SUM_WITH_CODE = re.compile(rf"(?<!\w)({'|'.join(CODES)})[ ]?({NUMBER}){_SCALE}")
 _COMMA_EURO = re.compile(r"€[ ]?([0-9]{1,9}),([0-9]{2})(?![0-9]|[,.][0-9])")
+_RUPEES = re.compile(r"(?<!\w)Rs\.?[ ]?(?=[0-9])")
 _CENTS = re.compile(rf"{START}({NUMBER})[ ]?¢")
 _OLD_ENGLISH = re.compile(
     r"£([0-9,]{1,12})[ ]?([0-9]{1,2})s\.?(?:[ ]?([0-9]{1,2})d\b\.?)?|(?<![\w.])([0-9]{1,2})s\.[ ]?([0-9]{1,2})d\b\.?"
@@ -142,6 +143,7 @@ def sums(text: str) -> str:
     """`text` with its sums of money in words."""
     if "$" in text:
         text = substitute(_TICKER, lambda match: " ".join(match[1]) if match[1] else "", text)
+    text = substitute(_RUPEES, "₹", text, ("Rs",))
     had = any(sign in text for sign in SIGNS)
     if had:
         text = substitute(_OLD_ENGLISH, _old_english, text, "s")
@@ -152,7 +154,9 @@ def sums(text: str) -> str:
             _SUM_AFTER, lambda match: _amount(match, match[1], match[2], SIGNS.get(match[3]) or CODES[match[4]]), text
         )
         text = substitute(_SUM_WITH_CODE, lambda match: _amount(match, match[2], match[3], CODES[match[1]]), text)
-        text = substitute(_CENTS, lambda match: spoken(match[1]) + (" cent" if match[1] == "1" else " cents"), text, "¢")
+        text = substitute(
+            _CENTS, lambda match: spoken(match[1]) + (" cent" if match[1] == "1" else " cents"), text, "¢"
+        )
         text = substitute(_LONE, lambda match: f" {SIGNS[match[0]].many} ", text)
     if had and "/" in text:
         text = substitute(_PER, lambda match: " per " + _PER_NAMES.get(match[1], match[1]), text)

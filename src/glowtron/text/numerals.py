@@ -34,12 +34,13 @@ _NO_PLURALS = frozenset(
 )
 # What follows is a name made of figures, read in pairs or one by one.
 _CODE_BEFORE = frozenset(
-    """box number no flight route room zip extension serial exhibit apartment suite code pin interstate highway
-    hotline channel model""".split()
+    """box number no flight error http status route room zip extension serial exhibit apartment suite code pin
+    interstate highway hotline channel model""".split()
 )
 _CALIBERS = frozenset(
     "caliber calibre special rifle pistol revolver cartridge ammunition gun bullet automatic magnum".split()
 )
+_TEAM = re.compile(r"(?<!\w)'?([1-9][0-9])ers\b")  # The '49ers.
 _DECADE = re.compile(r"(?<![\w.,])'?([12][0-9]{2}0|[1-9]0)'?s\b")
 _YEAR_RANGE = re.compile(r"(?<![\w.,:/-])(1[0-9]{3}|20[0-9]{2})[ ]?[-–/][ ]?([0-9]{4}|[0-9]{1,2})(?![\w/]|[.,-][0-9])")
 _SHORT_YEAR = re.compile(r"(?<!\w)'([0-9]{2})(?![\w'])")
@@ -159,8 +160,8 @@ _ABROAD = re.compile(
 _CALLED = re.compile(
     r"(\b(?:[Cc]all|[Dd]ial|[Tt]el|[Tt]elephone|[Pp]hone|[Ff]ax|[Mm]obile|[Cc]ell|[Tt]ext|WhatsApp"
     r"|[Hh]otline)(?:ed|ing| us| me)?(?: at| on| number)?[.:]?[ ])"
-    r"([0-9]{3,5}(?:[ -][0-9]{3,5}){0,3})(?![\w/%]|[.,:-][0-9]|[ ](?:times|people|men|women|of|minutes|days"
-    r"|years|witnesses|voters)\b)"
+    r"([0-9]{3,5}(?:[ -][0-9]{3,5}){0,3})(?:([ ]or[ ])([0-9]{3}))?(?![\w/%]|[.,:-][0-9]"
+    r"|[ ](?:times|people|men|women|of|minutes|days|years|witnesses|voters)\b)"
 )
 _VANITY = re.compile(r"(?<![\w-])(1-)?(800|888|877|866|855|900)-(?=[A-Z0-9-]*[A-Z])([A-Z0-9]+(?:-[A-Z0-9]+)?)(?!\w)")
 _ENDING_IN = re.compile(
@@ -169,13 +170,20 @@ _ENDING_IN = re.compile(
     r"[Pp]asscode(?: is|:)?|OTP(?: is|:)?|[Cc]ode is)([ ]#?)([0-9]{3,12})(?![\w%]|[.,:/-][0-9])"
 )
 
+_OF_CALLS = ("all", "ial", "el", "hone", "ax", "obile", "ext", "App", "otline")
+
 
 def telephones(text: str) -> str:
     """`text` with its telephone numbers in words, figure by figure."""
     text = substitute(_VANITY, _vanity, text, "-")
-    text = substitute(_ENDING_IN, lambda match: f"{match[1]} {digits(match[3])}", text, ("end", "ast ", "PIN", "ccount", "asscode", "OTP", "ode is"))
+    text = substitute(
+        _ENDING_IN,
+        lambda match: f"{match[1]} {digits(match[3])}",
+        text,
+        ("end", "ast ", "PIN", "ccount", "asscode", "OTP", "ode is"),
+    )
     text = substitute(_ABROAD, _abroad, text, "0")
-    text = substitute(_CALLED, lambda match: match[1] + ", ".join(map(digits, re.split("[ -]", match[2]))), text, ("all", "ial", "el", "hone", "ax", "obile", "ext", "App", "otline"))
+    text = substitute(_CALLED, _called, text, _OF_CALLS)
     text = substitute(_PHONE, _phone, text, " .-")
     text = substitute(_SPACED, lambda match: ", ".join(digits(group) for group in match[1].split()), text, " ")
     return substitute(_LONG, lambda match: digits(match[1]), text)  # Ten figures without commas count nothing.
@@ -200,6 +208,16 @@ _THE_NAMED = re.compile(
     r"(?![\w%]|[.,:/-][0-9]|-[A-Za-z])"
 )
 _PLAN = re.compile(r"(?<![\w.,])([1-9][0-9]{2,3})[ ]?\(([a-z])\)(?:\(([0-9])\))?")
+# "12(b)(6)", "IV(b)(2)", "5(1)(a)".
+_SUBSECTIONS = re.compile(r"(?<=[0-9IVX])(?:(?:\((?:[0-9]{1,3}|[A-Za-z])\)){2,6}|(?<=[0-9])\([a-z]\))(?!\w)")
+_IN_BRACKETS = re.compile(r"\((\w+)\)")
+_ANY_MINOR = re.compile(r"(?<![\w.])([0-9]{1,3}(?:\.[0-9]{1,3})?)\.x(?!\w)")
+_JET = re.compile(
+    r"(?<![\w.,$£€])(7[0-8]7)(?=[ ](?:MAX|Max|Dreamliner|jet|plane|airliner|jetliner|freighter|flight|pilot|crash"
+    r"|landed|took|flew)\b)"
+)
+# Doses: every eight hours.
+_EVERY = re.compile(r"(?<!\w)q([0-9]{1,2})h(?:rs?)?(?!\w)")
 _MODEL = re.compile(r"(?<![\w.,-])(7[0-9]7|A3[0-9]0)-([0-9]{2,3})(?![\w-])")
 _EMERGENCY = re.compile(r"(?<![\w.,])(911|999)(?=[ ](?:calls?|operators?|dispatch\w*|center|emergency|tapes?)\b)")
 _CODES_PLURAL = re.compile(r"(?<![\w.])([A-Z]{1,3})-?([0-9]{1,3})s\b")
@@ -224,6 +242,10 @@ def names(text: str) -> str:
     text = substitute(_IP, _ip, text, ".")
     text = substitute(_KILO, lambda match: f"{spoken(match[1])} thousand", text, "kK")
     text = substitute(_PLAN, _plan, text, "(")
+    text = substitute(_SUBSECTIONS, _subsections, text, "(")
+    text = substitute(_ANY_MINOR, r"\1 point X", text, (".x",))
+    text = substitute(_JET, lambda match: pairs(int(match[1])), text, "7")
+    text = substitute(_EVERY, lambda match: f"every {cardinal(match[1])} hours", text, "q")
     text = substitute(_MODEL, lambda match: f"{_code_name(match[1])} {pairs(int(match[2]))}", text, "-")
     text = substitute(_EMERGENCY, lambda match: digits(match[1]), text, ("911", "999"))
     text = substitute(_CODES_PLURAL, lambda match: f"{match[1]} {plural(_code_figures(match[2]))}", text, "s")
@@ -254,6 +276,13 @@ def _plan(match: re.Match[str]) -> str:
         + (NAMED if match[2] == "a" else "")
         + (f" {cardinal(match[3])}" if match[3] else "")
     )
+
+
+def _subsections(match: re.Match[str]) -> str:
+    said = ""
+    for part in _IN_BRACKETS.findall(match[0]):
+        said += f" {cardinal(part)}" if part.isdigit() else f" {part.upper()}" + (NAMED if part in "aA" else "")
+    return said
 
 
 def _named_figures(match: re.Match[str]) -> str:
@@ -315,10 +344,16 @@ def figures(text: str) -> str:
     text = substitute(_SCALED, _scaled, text, "nKMB")
     text = substitute(_YEAR_RANGE, _year_range, text, "-–/")
     text = substitute(_GROUPS, lambda match: ", ".join(digits(group) for group in match[1].split("-")), text, "-")
+    text = substitute(_TEAM, _team, text, ("ers",))
     text = substitute(_DECADE, lambda match: decade(match[1]), text, "s")
     text = substitute(_SHORT_YEAR, lambda match: _two_figures(match[1]), text, "'")
     text = substitute(_ERA, lambda match: pairs(int(match[1] or match[2])), text, "BAC")
-    text = substitute(_YEAR_NAMED, lambda match: (match[1] or match[3]) + pairs(int(match[2] or match[4])), text, ("ear", "In ", "in "))
+    text = substitute(
+        _YEAR_NAMED,
+        lambda match: (match[1] or match[3]) + pairs(int(match[2] or match[4])),
+        text,
+        ("ear", "In ", "in "),
+    )
     text = substitute(_ZIP, lambda match: f"{match[1]} {digits(match[2])}", text, CAPITALS)
     text = substitute(_HOUSE, lambda match: _house(match[0]), text, _OF_STREETS)
     text = substitute(_ORDINAL, lambda match: _ordinal(match[1].replace(",", "")), text, "tdTD")
@@ -327,9 +362,14 @@ def figures(text: str) -> str:
     text = substitute(_CODE, _code, text)
     text = substitute(_RATIO, lambda match: f"{spoken(match[1])} to {spoken(match[2])}", text, ":")
     text = substitute(_MINUS, r"\1 minus \2", text, ("equals",))
-    text = substitute(_RANGE, lambda match: f"{spoken(match[1])} to {spoken(match[2])}", text, "-–")
+    text = substitute(_RANGE, _range, text, "-–")
     text = substitute(_ANY, _number, text, FIGURES)
     return substitute(_LEFT, lambda match: f" {digits(match[0])} ", text)
+
+
+def _called(match: re.Match[str]) -> str:
+    other = f"{match[3]}{digits(match[4])}" if match[4] else ""
+    return match[1] + ", ".join(map(digits, re.split("[ -]", match[2]))) + other
 
 
 def _vanity(match: re.Match[str]) -> str:
@@ -393,6 +433,18 @@ def _year_range(match: re.Match[str]) -> str:
     if len(last) == 4 and not first <= last:
         return match[0]
     return f"{pairs(int(first))} to {pairs(int(last)) if len(last) == 4 else _two_figures(last)}"
+
+
+def _team(match: re.Match[str]) -> str:
+    words = cardinal(match[1])
+    return words + ("rs" if words.endswith("e") else "ers")
+
+
+def _range(match: re.Match[str]) -> str:
+    first, last = match.groups()
+    if first.isdigit() and len(first) > 2 and first.startswith("0"):  # A number that counts nothing: 00123-45.
+        return f"{digits(first)}, {digits(last)}"
+    return f"{spoken(first)} to {spoken(last)}"
 
 
 def _two_figures(figures: str) -> str:

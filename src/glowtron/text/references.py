@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from glowtron.text.abbreviations import ending_stop
 from glowtron.text.numbers import cardinal, pairs
 from glowtron.text.tracing import CAPITALS, substitute
 
@@ -83,6 +84,8 @@ _CHAPTER = re.compile(
     r"(?<![\w.])(?:(1|2|3)[ ])?(Gen|Exod|Lev|Deut|Josh|Judg|Kgs|Chron|Neh|Esth|Pss?|Prov|Eccles|Eccl|Isa|Jer|Ezek|Hos|"
     r"Obad|Zeph|Zech|Matt|Cor|Eph|Thess|Philem|Heb|Macc)\.[ ]([0-9]{1,3})(?![\w:]|[.,][0-9]|[ ]?[-–][0-9])"
 )
+# "pp. 33ff.", "John 3:16f."
+_FOLLOWING = re.compile(r"(?<=[0-9])[ ]?ff?\.(?=[ ,;:)]|$)")
 _NUMBERS_OF_VERSES = re.compile(r"[0-9]+")
 _MOVE = (
     r"(?:(?:[KQRBN][a-h]?[1-8]?x?[a-h][1-8]|[a-h](?:x[a-h])?[1-8](?:=[QRBN])?|[O0]-[O0](?:-[O0])?)[+#]?[!?]{0,2})(?!\w)"
@@ -117,6 +120,7 @@ def notes(text: str) -> str:
 
 def places(text: str) -> str:
     """`text` with chapter and verse, the numbers of headings, and moves of chess in words."""
+    text = substitute(_FOLLOWING, lambda match: " and following" + ending_stop(match), text, ("f.",))
     text = substitute(_VERSE, _verse, text, ":.")
     text = substitute(_CHAPTER, lambda match: f"{_book(match[1], match[2])} {pairs(int(match[3]))}", text, ".")
     text = substitute(_GAME, _game, text, ".")

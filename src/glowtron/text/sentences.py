@@ -36,7 +36,7 @@ _NEVER_LAST = frozenset(
 _SELDOM_LAST = frozenset(
     word.lower() for word in (*OTHERS, *MONTHS, "u.s", "u.k", "u.n", "a.m", "p.m", "b.c", "a.d", "d.c", "ph.d")
 )
-_BEFORE_NUMBERS = frozenset(word.lower() for word in (*BEFORE_FIGURES, *BOOKS))
+_BEFORE_NUMBERS = frozenset(word.lower() for word in (*BEFORE_FIGURES, *BOOKS, "Rs"))
 _MEASURES = frozenset("lbs lb oz hrs hr mins min secs sec ft in yds yd mi pt qt gal".split())
 _NEVER_DOTTED = frozenset(word.rstrip(".").lower() for word in IRREGULAR if word.endswith(".")) - {"ph.d"}
 _BACK = 40

@@ -107,9 +107,7 @@ def substitute(pattern: re.Pattern[str], replacement: Replacement, text: str, ne
     return TracedText.of("".join(pieces), starts, ends, text.edits, text.name)
 
 
-def _trace(
-    text: TracedText, before: str, after: str, start: int, end: int, starts: list[int], ends: list[int]
-) -> None:
+def _trace(text: TracedText, before: str, after: str, start: int, end: int, starts: list[int], ends: list[int]) -> None:
     """Add what the characters of `after`, put in place of `before` at `start` to `end`, stand for; note the edit."""
     if len(before) == len(after):  # A change of case, a sign for a sign.
         starts += text.starts[start:end]

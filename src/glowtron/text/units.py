@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from glowtron.text.abbreviations import ends_sentence
-from glowtron.text.numbers import NUMBER, SIGN, START, cardinal, fraction, mixed, pairs, plural, spoken
+from glowtron.text.numbers import NUMBER, SCALES, SIGN, START, cardinal, fraction, mixed, pairs, plural, spoken
 from glowtron.text.tracing import FIGURES, substitute
 
 # Symbol: one, many. What is also a word or a letter (in, a, N) is not read as a unit.
@@ -72,6 +72,8 @@ UNITS = {
     "h": ("hour", "hours"),
     "hr": ("hour", "hours"),
     "hrs": ("hour", "hours"),
+    "pts": ("point", "points"),
+    "c.": ("cup", "cups"),
     "yr": ("year", "years"),
     "yrs": ("year", "years"),
     "Hz": ("hertz", "hertz"),
@@ -224,15 +226,18 @@ _UNIT = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True
 _FRACTION = r"([0-9]{1,6}|[0-9]{1,3}\.[0-9]{1,2})/([0-9]{1,6})(?:(?:rd|th|nd|st)s?\b)?(?![0-9/]|[.,][0-9])"
 _QUANTITY = re.compile(
     rf"{START}(?:(?P<from>{NUMBER})[ ]?[-–][ ]?)?(?P<number>{SIGN}{NUMBER})"
-    r"(?P<scale>[ ](?:hundred|thousand|million|billion|trillion))?"
+    r"(?P<scale>[ ](?:hundred|thousand|million|billion|trillion)|[ ]?(?:bn|mn|tn)(?=[ ])"
+    r"|[kKmMB](?=[ ](?!in\b)[A-Za-z]{2}))?"
     rf"(?P<joint>[ -]?)(?P<unit>{_UNIT})(?P<power>[²³]|\^?[23](?![0-9]))?"
     rf"(?:(?:/|[ ]/[ ]|[ ]per[ ])(?P<per>{_UNIT})(?P<per_power>[²³]|\^?[23])?)?"
     r"(?![\w%°]|/(?![a-z]))(?P<stop>\.(?!\w))?"
 )
-_FRACTION_UNIT = re.compile(rf"{START}(?:({NUMBER})[ -])?{_FRACTION}(?:([ -]?)({_UNIT})(?![\w/])(?:\.(?=[ ][a-z&]))?)?")
+_FRACTION_UNIT = re.compile(
+    rf"{START}((?<![^\s(])-)?(?:({NUMBER})[ -])?{_FRACTION}(?:([ -]?)({_UNIT})(?![\w/])(?:\.(?=[ ][a-z&]))?)?"
+)
 _FEET_INCHES = re.compile(
     r"(?<![\w.])([0-9]{1,3})(?:(')|[ ]?ft\b\.?)[ ]?([0-9]{1,2}(?:\.[0-9])?)"
-    r"(?:\"|''?|in\b|[ ]in(?:\.(?=[ ][a-z])|(?=[,.;:)]|$)))"
+    r"(?:\"|''?|in\b|[ ]in(?:\.(?=[ ][a-z])|(?=[,.;:)]|$|[ ](?:and|or|tall|by|x|long|wide|high|deep)\b)))"
 )
 # A person of 5'11.
 _HEIGHT = re.compile(r"(?<![\w.'])([3-8])'(1[01]|[0-9])(?![\w'\"/]|[.,:-][0-9])")
@@ -253,9 +258,11 @@ _TIMES = re.compile(
 )
 _ARITHMETIC = re.compile(r"[ ]?[0-9.,]{1,12}[ ]?(?:=|equals|\^|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻])")
 _PER_LETTERS = re.compile(
-    r"(?<=[a-z])[ ]?/[ ]?(hour|hr|h|day|week|wk|month|mo|year|yr|kg|km|mile|person|night|min|minute|second|sec|s)\b"
+    r"(?<=[a-z])[ ]?/[ ]?(hour|hr|h|day|week|wk|month|mo|year|yr|kg|km|mile|person|night|min|minute|second|sec|s"
+    r"|m[lL]|d[lL]|liter|litre|gallon|acre|hectare|capita|game|match|lb|oz|unit|item|share|user|seat|dose|page)\b"
 )
 _PER = {"hr": "hour", "h": "hour", "wk": "week", "mo": "month", "yr": "year", "kg": "kilogram", "km": "kilometer"}
+_PER |= {"ml": "milliliter", "mL": "milliliter", "dl": "deciliter", "dL": "deciliter", "lb": "pound", "oz": "ounce"}
 _PER |= {"min": "minute", "sec": "second", "s": "second"}
 _EXPONENT = re.compile(r"(?<=[0-9])(⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)|(?<=[\w)])\^(-?[0-9]{1,3})(?![0-9])")
 _SUPERSCRIPT = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]|\^")
@@ -264,8 +271,21 @@ _PER_AREA = re.compile(rf"(per|square)[ ]({_UNIT})([²³])(?!\w)")
 _SPELT_BASE = re.compile(
     r"(?<![\w])([b-df-hj-np-tv-xz]{2,3})(?=[²³⁴⁵⁶⁷⁸⁹])(?<!km)(?<!cm)(?<!mm)(?<!ft)(?<!yd)(?<!dm)(?<!nm)"
 )
+# "180°C/350°F", "250mg/5mL", "5 l/100 km".
+_AT_SLASH = re.compile(rf"{START}((?:{NUMBER})[ ]?({_UNIT}))[ ]?/[ ]?(?=(?:{NUMBER})[ ]?({_UNIT})(?![\w/]))")
+_DIMENSIONS = (
+    frozenset("km m cm mm mi ft in. yd yds".split()),
+    frozenset("kg g mg mcg ug ng lb lbs oz".split()),
+    frozenset(["ml", "mL", "l", "L", "dl", "dL", "cl", "cL", "gal", "qt", "oz", "fl oz", "fl. oz."]),
+    frozenset(["°C", "°F", "°"]),
+    frozenset("mph kph kmh kmph kn kt kts".split()),
+)
+_SIZE = re.compile(rf"{START}((?:{NUMBER})[ ]?(?:mm|cm|m|km|ft|px|yd|mi))[ ]?[x×][ ]?(?=[0-9])")
+_DAYS = re.compile(r"\b([Ff]or|x)[ ]([0-9]{1,3})[ ]?d(?!\w)")
+_LUMBER = re.compile(r"(?<![\w.])([1-9])x([1-9][0-9]?)s\b")
+_TIEBREAK = re.compile(r"(?<![\w.,-])([0-7]-[0-7])\(([0-9]{1,2})\)(?!\w)")
 _UNIT_TWICE = re.compile(
-    rf"(?<![\w.,-])((?:{NUMBER})[ ]?(?:{_UNIT}|st|nd|rd|th|'|\"|[kKMxX]))[ ]?[-–][ ]?"
+    rf"(?<![\w.,$£€¥-])((?:{NUMBER})[ ]?(?:{_UNIT}|st|nd|rd|th|'|\"|[kKMxX]))[ ]?[-–][ ]?"
     rf"(?=(?:{NUMBER})[ ]?(?:{_UNIT}|st|nd|rd|th|'|\"|[kKMxX])(?!\w))"
 )
 _MONEY_TWICE = re.compile(r"([$£€¥][0-9][0-9,]{0,12}\.[0-9]{2})[ ]?[-–][ ]?(?=[$£€¥]?[0-9])")
@@ -275,10 +295,10 @@ _SHARES = re.compile(r"[ ](?:split|rule|mix|chance|share|blend|deal|partnership|
 _MEASURE = re.compile(r"[ ]?(?:%|percent|per cent|degrees|years|people|minutes|miles|hours|days)")
 _OPEN_QUOTE = re.compile(r"(?<!\w)'(?=[A-Za-z])(?!(?:tis|twas|twere|twill|em|cause|til|till|bout|round|n)\b)")
 _INCH_MARK = re.compile(
-    rf"(?<![\w.,:°'])({NUMBER}|[0-9]{{1,3}} [0-9]/[0-9]{{1,2}})(\")(?:[ ]?([x×])[ ]?(?=[0-9]))?(?![\w])"
+    rf"(?<![\w.,:°'])({NUMBER}|[0-9]{{1,3}} [0-9]/[0-9]{{1,2}})(\")(?:[ ]?([x×])[ ]?(?=[0-9])|(?!\w))"
 )
 _FOOT_MARK = re.compile(rf"(?<![\w.,:°])({NUMBER})'(?=[ ](?![0-9])|[,.;:)-](?![0-9])|$|[ ]?[x×][ ]?[0-9])")
-_NOUN_AFTER = re.compile(r"\.?[ ]([a-z]{3,}|TV|PC|SSD|DVD|CD|RAM|USB|LCD|LED)(?![\w'])")
+_NOUN_AFTER = re.compile(r"\.?[ ]([a-z]{3,}|[48]K|HD|UHD|TV|PC|SSD|DVD|CD|RAM|USB|LCD|LED)(?![\w'])")
 _ARTICLE_BEFORE = re.compile(
     r"\b(?:[Aa]n?(?:[ ][a-z]{2,12})?|[Tt]he|[Tt]his|[Tt]hat|[Ee]ach|[Ee]very|[Mm]y|[Yy]our|[Hh]is|[Hh]er|[Oo]ur"
     r"|[Tt]heir)[ ][~$£€]?$"
@@ -313,6 +333,7 @@ _FIGURES_PLURAL = re.compile(
 )
 _PRESSURE = re.compile(r"\b(?:[Bb]lood pressure|BP|[Pp]ressure|systolic|hypertension)\b")
 _VERSION_BEFORE = re.compile(r"\b(?:Windows|iOS|Python|Android|versions?|grades?|Grades?)[ ]$")
+_ODDS = re.compile(r"\b[Oo]dds (?:of |are |were |at |is |on )?$")
 _TIME_SIGNATURE = re.compile(r"[ -](?:time|meter|metre|signature|beat|measure|bars?|rhythm|vision|hindsight)\b")
 _PAGE_BEFORE = re.compile(
     r"\b(?:[Pp]ages?|[Ss]lide|[Pp]art|[Ss]tep|[Cc]hapter|[Ee]pisode|[Tt]hread|[Pp]hase|[Dd]ay|[Tt]rack|[Pp]hoto)[ ]$"
@@ -330,13 +351,21 @@ _SQUARED = {"²": " squared", "³": " cubed"}
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
 
+# Twenty-five bps of a rate of interest are no bits.
+_OF_RATES = re.compile(
+    r"\b(?:[Rr]ates?|[Yy]ields?|[Ss]preads?|Fed|ECB|[Hh]ike[sd]?|[Mm]argins?|[Bb]onds?|[Mm]ortgages?|[Cc]oupons?|[Ii]nterest)\b"
+)
+
+
 def quantities(text: str) -> str:
     """`text` with its quantities in words."""
     text = _marks(text)
     text = substitute(_COMPASS, lambda match: _COMPASS_NAMES[match[1]], text, "NSEW")
     text = substitute(_ANGLE, _angle, text, "°")
     text = substitute(_FEET_INCHES, _feet_inches, text, ("'", "ft"))
-    text = substitute(_HEIGHT, lambda match: f"{spoken(match[1])} feet {_counted(match[2], 'inch', 'inches')}", text, "'")
+    text = substitute(
+        _HEIGHT, lambda match: f"{spoken(match[1])} feet {_counted(match[2], 'inch', 'inches')}", text, "'"
+    )
     text = substitute(_DURATION, _duration, text, "h")
     text = substitute(_INCHES, _inches, text, ("in", '"'))
     text = substitute(_SCIENTIFIC, _scientific, text, "eE")
@@ -363,9 +392,23 @@ def powers(text: str) -> str:
 
 def ranges(text: str) -> str:
     """`text` with "to" between figures that have a unit each, and without it where figures are no range."""
+    text = substitute(_AT_SLASH, _at_slash, text, "/")
+    text = substitute(_SIZE, r"\1 by ", text, "x×")
+    text = substitute(_LUMBER, lambda match: f"{cardinal(match[1])} by {plural(cardinal(match[2]))}", text, "x")
+    text = substitute(_DAYS, lambda match: f"{match[1]} {_counted(match[2], 'day', 'days')}", text, "d")
+    text = substitute(_TIEBREAK, r"\1, \2", text, "(")
     text = substitute(_UNIT_TWICE, r"\1 to ", text, "-–")
     text = substitute(_MONEY_TWICE, r"\1 to ", text, "-–")
     return substitute(_HYPHENED, _hyphened, text, "-")
+
+
+def _at_slash(match: re.Match[str]) -> str:
+    """Two measures: the same one twice, or one of the other."""
+    first, last = match[2], match[3]
+    if any(first in units and last in units for units in _DIMENSIONS):
+        return f"{match[1]} or "
+    of = any(first in units for units in _DIMENSIONS) and any(last in units for units in _DIMENSIONS[:3])
+    return f"{match[1]} per " if of else match[0]
 
 
 def _hyphened(match: re.Match[str]) -> str:
@@ -436,6 +479,8 @@ def _quantity(match: re.Match[str]) -> str:
     ):
         lower = f"{spoken(match['from'])} to " if match["from"] else ""
         return f"{lower}{spoken(number)} million"
+    if unit == "bps" and _OF_RATES.search(match.string, max(0, match.start() - 60), match.end() + 40):
+        one, many = "basis point", "basis points"
     name = one if singular else many
     if match["power"]:
         name = f"{_POWERS[match['power']]} {name}"
@@ -446,8 +491,10 @@ def _quantity(match: re.Match[str]) -> str:
         power = _POWERS[match["per_power"]] if match["per_power"] else ""
         name += f" per {per} {power}d" if power and timed else f" per {power} {per}".replace("  ", " ")
     words = f"{spoken(match['from'])} to " if match["from"] else ""
+    scale = (match["scale"] or "").strip()
+    scale = f" {SCALES.get(scale.lower(), scale)}" if scale else ""
     stop = "." if (match["stop"] or unit.endswith(".")) and ends_sentence(match) else ""
-    return f"{words}{spoken(number)}{match['scale'] or ''}{'-' if match['joint'] == '-' else ' '}{name}{stop}"
+    return f"{words}{spoken(number)}{scale}{'-' if match['joint'] == '-' else ' '}{name}{stop}"
 
 
 def _counts_figures(match: re.Match[str]) -> bool:
@@ -475,6 +522,8 @@ def _slashed(match: re.Match[str], top: str, bottom: str) -> str | None:
     """Reading of two numbers at a slash that are no fraction: a pressure, a rating, a score, a page."""
     before = match.string[max(0, match.start() - 40) : match.start()]
     worded = before.lower() != before.upper()  # Looked for first: most rules ask for a word before.
+    if worded and _ODDS.search(before):
+        return f"{spoken(top)} to {spoken(bottom)}"
     if (top, bottom) in (("24", "7"), ("9", "11"), ("7", "11")) and not before.endswith(("=", "+ ", "- ")):
         return f"{spoken(top)} {spoken(bottom)}"
     if _TIME_SIGNATURE.match(match.string, match.end()) or (top == bottom and bottom in ("2", "3", "4", "20", "50")):
@@ -509,7 +558,9 @@ def _slashed(match: re.Match[str], top: str, bottom: str) -> str | None:
 
 
 def _fraction(match: re.Match[str]) -> str:
-    whole, top, bottom, _, unit = match.groups()
+    minus, whole, top, bottom, _, unit = match.groups()
+    if minus:
+        return f"minus {mixed(whole, top, bottom) if whole else fraction(top, bottom)}" + (f" {unit}" if unit else "")
     if whole is None and not unit:
         slashed = _slashed(match, top, bottom)
         if slashed is not None:
@@ -522,7 +573,9 @@ def _fraction(match: re.Match[str]) -> str:
         return match[0]
     words = mixed(whole, top, bottom) if whole else fraction(top, bottom)
     if not unit:
-        return words
+        # "a 1/2 marathon"
+        article = match.string[max(0, match.start() - 3) : match.start()].lstrip() == "a "
+        return "half" if article and words == "one half" else words
     one, many = UNITS[unit]
     if whole:
         return f"{words} {many}"

@@ -78,6 +78,8 @@ def _any_domain(match: re.Match[str]) -> str:
 
 def _file(match: re.Match[str]) -> str:
     *names, extension = match[1].split(".")
+    if len(names) == 1 and len(names[0]) == len(extension) == 1:  # s.c. and b.c., not files of C.
+        return match[0]
     stem = " dot ".join(_CAMEL.sub(" ", name) for name in names)
     return f"{stem} dot {extension if extension in _SAID else spell(extension) + NAMED}"
 
