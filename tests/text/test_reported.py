@@ -81,6 +81,7 @@ REPORTED = [
     ("an M.Sc. and a Ph.D.", "an M S C and a P H D"),
     # sums and code
     ("f(x) = 3x² - 2x + 1", "f(x) equals three X squared minus two X plus one"),
+    ("at -1/2 kg", "at minus one half of a kilogram"),
     ("m = -1/2 and 5! = 120", "m equals minus one half and five factorial equals one hundred twenty"),
     ("a && b || c; y += 2", "a and b or c; y plus equals two"),
     ("Node 18.x", "node eighteen point X"),

@@ -85,7 +85,7 @@ _CHAPTER = re.compile(
     r"Obad|Zeph|Zech|Matt|Cor|Eph|Thess|Philem|Heb|Macc)\.[ ]([0-9]{1,3})(?![\w:]|[.,][0-9]|[ ]?[-–][0-9])"
 )
 # "pp. 33ff.", "John 3:16f."
-_FOLLOWING = re.compile(r"(?<=[0-9])[ ]?ff?\.(?=[ ,;:)]|$)")
+_FOLLOWING = re.compile(r"(?:(?<=[0-9])[ ]?ff|(?<=:[0-9])f|(?<=:[0-9][0-9])f)\.(?=[ ,;:)]|$)")
 _NUMBERS_OF_VERSES = re.compile(r"[0-9]+")
 _MOVE = (
     r"(?:(?:[KQRBN][a-h]?[1-8]?x?[a-h][1-8]|[a-h](?:x[a-h])?[1-8](?:=[QRBN])?|[O0]-[O0](?:-[O0])?)[+#]?[!?]{0,2})(?!\w)"

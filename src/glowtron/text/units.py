@@ -559,23 +559,21 @@ def _slashed(match: re.Match[str], top: str, bottom: str) -> str | None:
 
 def _fraction(match: re.Match[str]) -> str:
     minus, whole, top, bottom, _, unit = match.groups()
-    if minus:
-        return f"minus {mixed(whole, top, bottom) if whole else fraction(top, bottom)}" + (f" {unit}" if unit else "")
-    if whole is None and not unit:
+    sign = "minus " if minus else ""
+    if whole is None and not unit and not minus:
         slashed = _slashed(match, top, bottom)
         if slashed is not None:
             return slashed
     if "." in top:
-        return f"{spoken(whole) + ' ' if whole else ''}{spoken(top)} over {spoken(bottom)}" + (
-            f" {unit}" if unit else ""
-        )
+        first = f"{spoken(whole)} " if whole else ""
+        return f"{sign}{first}{spoken(top)} over {spoken(bottom)}" + (f" {unit}" if unit else "")
     if whole and (int(bottom) == 0 or int(top) == int(bottom)):
         return match[0]
-    words = mixed(whole, top, bottom) if whole else fraction(top, bottom)
+    words = sign + (mixed(whole, top, bottom) if whole else fraction(top, bottom))
     if not unit:
         # "a 1/2 marathon"
-        article = match.string[max(0, match.start() - 3) : match.start()].lstrip() == "a "
-        return "half" if article and words == "one half" else words
+        counted_once = match.string[max(0, match.start() - 3) : match.start()].lstrip() == "a "
+        return "half" if counted_once and words == "one half" else words
     one, many = UNITS[unit]
     if whole:
         return f"{words} {many}"
