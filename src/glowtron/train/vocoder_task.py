@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from glowtron.audio import Audio
-from glowtron.config import VocoderRun
-from glowtron.data.cache import Cache
-from glowtron.data.dataset import VocoderBatch, VocoderDataset, collate_vocoder, speaker_index
-from glowtron.data.manifest import Clip
+from glowtron.config import VocoderRun, WaveGlowConfig
+from glowtron.data.dataset import VocoderBatch
 from glowtron.data.precomputed_mels import PrecomputedMels
-from glowtron.data.sampler import Key
 from glowtron.mel import log_mel
 from glowtron.models.adversarial import adversarial_losses, idle
 from glowtron.models.spectral_discriminator import SpectralDiscriminator, multi_resolution_stft_loss
 from glowtron.models.waveglow import FlowOutput, WaveGlow, flow_loss
 from glowtron.train.distributed import Shard
 from glowtron.train.init_from import InitFrom
-from glowtron.train.log import Picture, ValidationSamples
-from glowtron.train.task import Batch, ClipTask, Corpora
+from glowtron.train.log import ValidationSamples
+from glowtron.train.segment_task import SegmentTask, read_clips
+from glowtron.train.task import Batch, Corpora
 
-SEGMENTS_A_CLIP = 4
-"""Segments of each validation clip, at places that never change, so that losses can be compared."""
 SAMPLE_SIGMA = 0.6
 """Standard deviation of the noise that samples are made from (0.6 in the paper's released code)."""
-SAMPLE_CLIPS = 3
-"""Validation clips that are vocoded at each validation."""
 
 
 def vocoder_task(
@@ -49,11 +40,7 @@ def vocoder_task(
     Raises:
         InputError: Data that cannot be used, and speakers that the configuration does not name.
     """
-    clips = corpora.clips(needs_text=False)
-    if config.vocoder.speakers:
-        for clip in clips:  # Before they are decoded, which takes time.
-            speaker_index(clip, config.vocoder.speakers)
-    cache = corpora.decode(clips, config.vocoder.mel)
+    clips, cache = read_clips(corpora, config.vocoder)
     task = VocoderTask(config, clips, cache, PrecomputedMels(mels, config.vocoder.mel) if mels else None)
     task.init_from = init_from
     return task
@@ -101,45 +88,18 @@ class SoundLosses(NamedTuple):
     """Mean absolute difference of the discriminator's features."""
 
 
-class LearntMels(ClipTask):
-    """Shared by tasks of vocoders: the mels that they learn from, the recordings' own or given ones."""
+class VocoderTask(SegmentTask):
+    """WaveGlow on segments of recordings."""
 
-    mels: PrecomputedMels | None
-
-    def fault(self, clip: Clip) -> str:
-        if self.mels is None:
-            return ""
-        if clip not in self.mels:
-            return "no mel of it is given"
-        self.mel(clip)  # A file that does not fit is named now, not after an hour.
-        return ""
-
-    def mel(self, clip: Clip) -> NDArray[np.float32]:
-        """The mel (T, M) that the model learns from."""
-        own = self.cache.entry(clip).mel
-        return own if self.mels is None else self.mels.mel(clip, len(own))
-
-    def data(self) -> Mapping[str, Any]:
-        if self.mels is None:
-            return super().data()
-        digest = self.mels.sha256([*self.clips, *self.validation_clips])
-        return {**super().data(), "left_out": self.left_out, "mels": digest}
-
-
-class VocoderTask(LearntMels):
-    """WaveGlow on segments of recordings.
-
-    `mels` replaces the recordings' own mels, in validation too. Clips that have none there are left out.
-    """
-
-    unit = "samples"
     config: VocoderRun
 
-    def __init__(
-        self, config: VocoderRun, clips: Sequence[Clip], cache: Cache, mels: PrecomputedMels | None = None
-    ) -> None:
-        self.mels = mels
-        super().__init__(config, clips, cache)
+    @property
+    def vocoder_config(self) -> WaveGlowConfig:
+        return self.config.vocoder
+
+    @property
+    def segment_length(self) -> int:
+        return self.config.segment_length
 
     def make_model(self) -> WaveGlow | AdversarialWaveGlow:
         vocoder, sound = WaveGlow(self.config.vocoder), self.config.sound
@@ -149,27 +109,6 @@ class VocoderTask(LearntMels):
     def pretrained_part(self) -> nn.Module:
         """The flow; a discriminator begins anew."""
         return self.model.vocoder if isinstance(self.model, AdversarialWaveGlow) else self.model
-
-    def make_dataset(self, clips: Sequence[Clip], *, validation: bool = False) -> VocoderDataset:
-        config = self.config
-        return VocoderDataset(
-            clips,
-            self.cache,
-            segment_length=config.segment_length,
-            seed=config.training.seed,
-            dither=config.dither,
-            mels=self.mels,
-            speakers=config.vocoder.speakers,
-        )
-
-    def collate(self, items: Sequence[VocoderBatch]) -> VocoderBatch:
-        return collate_vocoder(items)
-
-    def validation_order(self) -> Iterable[list[Key]]:
-        """The same segments of every clip each time."""
-        keys = [Key(i, index) for index in range(len(self.validation_clips)) for i in range(SEGMENTS_A_CLIP)]
-        size = self.config.training.batch_size
-        return [keys[start : start + size] for start in range(0, len(keys), size)]
 
     def batches(self, first_step: int, shard: Shard) -> Iterator[Batch]:
         """As of all tasks; with a stage on sound the content also tells whether the step is of that stage."""
@@ -221,21 +160,12 @@ class VocoderTask(LearntMels):
 
     def samples(self, model: nn.Module) -> ValidationSamples:
         """Validation clips, vocoded from their mels, and the distance of the result's mels from these."""
-        model = model.vocoder if isinstance(model, AdversarialWaveGlow) else model
-        assert isinstance(model, WaveGlow)
-        audio: dict[str, Audio] = {}
-        pictures: dict[str, Picture] = {}
-        distances = []
-        device = next(model.parameters()).device
-        speakers = self.config.vocoder.speakers
-        for clip in self.validation_clips[:SAMPLE_CLIPS]:
-            speaker = torch.tensor([speaker_index(clip, speakers) if speakers else 0], device=device)
-            mel = torch.tensor(np.array(self.mel(clip).T[None], np.float32), device=device)
+        vocoder = model.vocoder if isinstance(model, AdversarialWaveGlow) else model
+        assert isinstance(vocoder, WaveGlow)
+        device = next(vocoder.parameters()).device
+
+        def vocode(mel: Tensor, speaker: Tensor) -> Tensor:
             generator = torch.Generator(device).manual_seed(0)
-            wave = model.generate(mel, SAMPLE_SIGMA, generator, speaker=speaker)
-            again = log_mel(wave, self.cache.mel)[..., : mel.shape[-1]]
-            distances.append((again - mel).abs().mean().item())
-            audio[clip.id] = Audio(wave[0].cpu().numpy(), self.cache.mel.sample_rate)
-            pictures[f"{clip.id}_real"] = Picture(mel[0].cpu().numpy(), "frame", "mel band")
-            pictures[f"{clip.id}_vocoded"] = Picture(again[0].cpu().numpy(), "frame", "mel band")
-        return ValidationSamples(audio, pictures, {"mel_l1": sum(distances) / max(1, len(distances))})
+            return vocoder.generate(mel.to(device), SAMPLE_SIGMA, generator, speaker=speaker.to(device))
+
+        return self.vocoded_samples(vocode)

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from glowtron.audio import Audio
-from glowtron.config import WaveNetRun
+from glowtron.config import WaveNetConfig, WaveNetRun
 from glowtron.data.cache import Cache
-from glowtron.data.dataset import VocoderBatch, VocoderDataset, collate_vocoder, speaker_index
+from glowtron.data.dataset import VocoderBatch
 from glowtron.data.manifest import Clip
 from glowtron.data.precomputed_mels import PrecomputedMels
-from glowtron.data.sampler import Key
 from glowtron.engines.cpu_wavenet import FastWaveNet, find_kernel
-from glowtron.mel import log_mel
 from glowtron.models.wavenet import WaveNet, wavenet_nll
 from glowtron.train.init_from import InitFrom
-from glowtron.train.log import Picture, ValidationSamples
+from glowtron.train.log import ValidationSamples
+from glowtron.train.segment_task import SegmentTask, read_clips
 from glowtron.train.task import Batch, Corpora
-from glowtron.train.vocoder_task import SAMPLE_CLIPS, SEGMENTS_A_CLIP, LearntMels
 
 STATISTICS_CLIPS = 200
 """Clips at most whose mels the standardisation is measured on."""
@@ -34,28 +31,22 @@ def wavenet_task(
     config: WaveNetRun, corpora: Corpora, *, mels: Path | None = None, init_from: InitFrom | None = None
 ) -> WaveNetTask:
     """The task of a run of `config` on recordings, as `vocoder_task` is that of a WaveGlow's."""
-    clips = corpora.clips(needs_text=False)
-    if config.wavenet.speakers:
-        for clip in clips:
-            speaker_index(clip, config.wavenet.speakers)
-    cache = corpora.decode(clips, config.wavenet.mel)
+    clips, cache = read_clips(corpora, config.wavenet)
     task = WaveNetTask(config, clips, cache, PrecomputedMels(mels, config.wavenet.mel) if mels else None)
     task.init_from = init_from
     return task
 
 
-class WaveNetTask(LearntMels):
-    """WaveNet on segments of recordings. `mels` replaces the recordings' own, in validation too."""
+class WaveNetTask(SegmentTask):
+    """WaveNet on segments of recordings."""
 
-    unit = "samples"
     config: WaveNetRun
     model: WaveNet
 
     def __init__(
         self, config: WaveNetRun, clips: Sequence[Clip], cache: Cache, mels: PrecomputedMels | None = None
     ) -> None:
-        self.mels = mels
-        super().__init__(config, clips, cache)
+        super().__init__(config, clips, cache, mels)
         mean, scale = self._statistics()
         self.model.mel_mean.copy_(mean)
         self.model.mel_scale.copy_(scale)
@@ -70,30 +61,17 @@ class WaveNetTask(LearntMels):
         return torch.tensor(frames.mean(0)), torch.tensor(frames.std(0).clip(min=1e-3))
 
     @property
+    def vocoder_config(self) -> WaveNetConfig:
+        return self.config.wavenet
+
+    @property
     def margin(self) -> int:
         """Frames before and after those that are learnt: their conditioning's context, or the sound before them."""
         return max(self.config.wavenet.context_frames, 1)
 
-    def make_dataset(self, clips: Sequence[Clip], *, validation: bool = False) -> VocoderDataset:
-        config = self.config
-        return VocoderDataset(
-            clips,
-            self.cache,
-            segment_length=(config.segment_frames + 2 * self.margin) * config.wavenet.mel.hop_length,
-            seed=config.training.seed,
-            dither=config.dither,
-            mels=self.mels,
-            speakers=config.wavenet.speakers,
-        )
-
-    def collate(self, items: Sequence[VocoderBatch]) -> VocoderBatch:
-        return collate_vocoder(items)
-
-    def validation_order(self) -> Iterable[list[Key]]:
-        """The same segments of every clip each time."""
-        keys = [Key(i, index) for index in range(len(self.validation_clips)) for i in range(SEGMENTS_A_CLIP)]
-        size = self.config.training.batch_size
-        return [keys[start : start + size] for start in range(0, len(keys), size)]
+    @property
+    def segment_length(self) -> int:
+        return (self.config.segment_frames + 2 * self.margin) * self.config.wavenet.mel.hop_length
 
     def losses(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Negative log-likelihood, in nats a sample; of the signal, whose scale decides how large it is."""
@@ -121,17 +99,10 @@ class WaveNetTask(LearntMels):
             return ValidationSamples({}, {}, {})
         textbook = WaveNet(model.config)
         textbook.load_state_dict(model.state_dict())
-        engine, speakers = FastWaveNet(textbook.eval(), kernel, "fp32"), model.config.speakers
-        audio: dict[str, Audio] = {}
-        pictures: dict[str, Picture] = {}
-        distances = []
-        for clip in self.validation_clips[:SAMPLE_CLIPS]:
-            speaker = torch.tensor([speaker_index(clip, speakers)]) if speakers else None
-            mel = torch.tensor(np.array(self.mel(clip).T[None, :, :SAMPLE_FRAMES], np.float32))
-            wave = engine.generate(mel, generator=torch.Generator().manual_seed(0), speaker=speaker)
-            again = log_mel(wave, self.cache.mel)[..., : mel.shape[-1]]
-            distances.append((again - mel).abs().mean().item())
-            audio[clip.id] = Audio(wave[0].numpy(), self.cache.mel.sample_rate)
-            pictures[f"{clip.id}_real"] = Picture(mel[0].numpy(), "frame", "mel band")
-            pictures[f"{clip.id}_vocoded"] = Picture(again[0].numpy(), "frame", "mel band")
-        return ValidationSamples(audio, pictures, {"mel_l1": sum(distances) / max(1, len(distances))})
+        engine = FastWaveNet(textbook.eval(), kernel, "fp32")
+
+        def vocode(mel: Tensor, speaker: Tensor) -> Tensor:
+            generator = torch.Generator().manual_seed(0)
+            return engine.generate(mel, generator=generator, speaker=speaker if model.config.speakers else None)
+
+        return self.vocoded_samples(vocode, SAMPLE_FRAMES)
