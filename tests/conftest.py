@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +33,7 @@ from glowtron.text.frontend import make_frontend
 from parity_files import PARITY, unpack_checkpoints
 
 # The same examples every time, on machines of any speed; --hypothesis-profile=default looks for new ones.
-settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("repeatable", max_examples=50, derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("repeatable")
 
 # What is fastest here is measured once for all tests and processes of a run, and leaves the user's cache alone.
@@ -74,11 +75,11 @@ def parity(request: pytest.FixtureRequest) -> Callable[[str], Path]:
     return find
 
 
-@pytest.fixture
-def tiny_corpus(tmp_path: Path) -> Path:
-    """A folder in LJSpeech's layout with eight clips of 0.2 to 0.9 s, tones with a little noise, in WAV and FLAC."""
+@pytest.fixture(scope="session")
+def kept_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `tiny_corpus`, to be left as it is."""
     rng = np.random.default_rng(0)
-    folder = tmp_path / "corpus"
+    folder = tmp_path_factory.mktemp("corpus") / "corpus"
     (folder / "wavs").mkdir(parents=True)
     lines = []
     for i in range(8):
@@ -91,16 +92,28 @@ def tiny_corpus(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def alignments(tiny_corpus: Path, tmp_path: Path) -> Path:
-    """Forced alignments of `tiny_corpus`: all symbols of a clip last equally long."""
+def tiny_corpus(kept_corpus: Path, tmp_path: Path) -> Path:
+    """A folder in LJSpeech's layout with eight clips of 0.2 to 0.9 s, tones with a little noise, in WAV and FLAC."""
+    return Path(shutil.copytree(kept_corpus, tmp_path / "corpus"))
+
+
+@pytest.fixture(scope="session")
+def kept_alignments(kept_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `alignments`, to be left as they are."""
     encode = make_frontend(TextConfig(frontend="nvidia")).ids
-    path = tmp_path / "alignments.jsonl"
+    path = tmp_path_factory.mktemp("alignments") / "alignments.jsonl"
     with path.open("w") as file:
-        for i, clip in enumerate(read_manifest(tiny_corpus)):
+        for i, clip in enumerate(read_manifest(kept_corpus)):
             ids = encode(clip.text)
             ends = [(0.2 + 0.1 * i) * (n + 1) / len(ids) for n in range(len(ids))]
             file.write(json.dumps({"id": clip.id, "symbols": ids, "ends": ends}) + "\n")
     return path
+
+
+@pytest.fixture
+def alignments(kept_alignments: Path, tmp_path: Path) -> Path:
+    """Forced alignments of `tiny_corpus`: all symbols of a clip last equally long."""
+    return Path(shutil.copy(kept_alignments, tmp_path))
 
 
 @pytest.fixture(scope="session")

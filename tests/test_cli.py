@@ -11,6 +11,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +31,7 @@ from glowtron.cli import glowtron as command
 from glowtron.cli import main, parameter_flags, with_flags
 from glowtron.cli.jobs import FORMATS
 from glowtron.cli.options import RENAMED_OPTIONS, with_new_names
+from glowtron.synthesis import executors
 from glowtron.train.recipe import names
 
 GLOWTRON = [sys.executable, "-m", "glowtron"]
@@ -42,18 +46,29 @@ class Result(NamedTuple):
     err: str
 
 
-@pytest.fixture
-def run(capfd, monkeypatch, tmp_path):
-    """Run a command in an empty folder, within this process."""
-    monkeypatch.chdir(tmp_path)
+def runner(capture, monkeypatch, folder):
+    """Runs a command in a folder, within this process, where standard output is a file."""
+    monkeypatch.chdir(folder)
 
     def run(*arguments, stdin=b""):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         with pytest.raises(SystemExit) as exit_:
             main([str(argument) for argument in arguments])
-        return Result(exit_.value.code, *capfd.readouterr())
+        return Result(exit_.value.code, *capture.readouterr())
 
     return run
+
+
+@pytest.fixture
+def run(capfd, monkeypatch, tmp_path):
+    """Run a command in an empty folder."""
+    return runner(capfd, monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def run_binary(capfdbinary, monkeypatch, tmp_path):
+    """Run a command in an empty folder; what it writes is bytes."""
+    return runner(capfdbinary, monkeypatch, tmp_path)
 
 
 @pytest.fixture
@@ -195,13 +210,12 @@ class TestSay:
         assert files == [f"lines/000{i}.wav: 0.23 s of audio" for i in (1, 2, 3, 4)]
         assert re.fullmatch(r"4 files, 0\.93 s of audio in \d+\.\d\d s: \d+\.\d times real time", last)
 
-    def test_a_sentence_cut_by_the_limit_is_reported_by_its_text(self, endless_voice):
-        result = subprocess.run(
-            [*GLOWTRON, "say", "--voice", endless_voice, "Fine words. Endless ones.", "-o", endless_voice / "x.wav"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert result.returncode == 0
-        first, second = result.stderr.splitlines()
+    def test_a_sentence_cut_by_the_limit_is_reported_by_its_text(self, run, endless_voice):
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            result = run("say", "--voice", endless_voice, "Fine words. Endless ones.", "-o", "x.wav", "--device", "cpu")
+        assert result.status == 0
+        first, second = result.err.splitlines()
         assert first.startswith("glowtron: warning: ") and "40 frames" in first and "'Fine words.'" in first
         assert "'Endless ones.'" in second
 
@@ -301,26 +315,14 @@ def children(pid):
 
 
 class TestWorkers:
-    def test_say_the_same_in_the_same_order(self, say):
-        lines = [f"Line {i}. And more." for i in range(30)]
-        for workers in (1, 2):
-            result = say("--each-line", "-o", f"by-{workers}", "--workers", workers, stdin="\n".join(lines).encode())
-            assert result.status == 0
-            assert [line.split(":")[0] for line in result.out.splitlines()[:-1]] == [
-                f"by-{workers}/{i:04}.wav" for i in range(1, 31)
-            ]
-        for name in os.listdir("by-1"):
-            here, there = (soundfile.read(f"{folder}/{name}")[0] for folder in ("by-1", "by-2"))
-            assert np.abs(here - there).max() < 1e-3
-
     def test_a_stream_has_one(self, say):
         assert_refused(say("Hello.", "--stream", "--workers", "2"), "a stream comes from one process")
 
     @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked for in /proc")
-    @pytest.mark.parametrize("end", ["interrupted", "killed"])
-    def test_nothing_is_left_when_it_is(self, end, tiny_voice, tmp_path):
-        (tmp_path / "lines.txt").write_text("Say it. And again.\n" * 5_000)
-        arguments = ["-f", "lines.txt", "--each-line", "--voice", tiny_voice, "--workers", "2"]
+    def test_interrupted_they_have_said_the_same_in_the_same_order_and_none_is_left(self, say, tiny_voice, tmp_path):
+        lines = [f"Line {i}. And more." for i in range(5_000)]
+        (tmp_path / "lines.txt").write_text("\n".join(lines))
+        arguments = ["-f", "lines.txt", "--each-line", "--voice", tiny_voice, "--workers", "2", "--device", "cpu"]
         process = subprocess.Popen(
             [*GLOWTRON, "say", *arguments],
             cwd=tmp_path,
@@ -330,62 +332,82 @@ class TestWorkers:
             # What a shell starts in the background ignores Ctrl-C, and so would all that these tests start.
             preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
-        assert process.stdout.readline().startswith("speech/0001.wav: ")
+        for i in range(1, 21):
+            assert process.stdout.readline().startswith(f"speech/{i:04}.wav: ")
         workers = children(process.pid)
         assert len(workers) == 2
-        os.kill(process.pid if end == "interrupted" else workers[0], signal.SIGINT if end == "interrupted" else 9)
+        process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert not set(workers) & {int(path.name) for path in Path("/proc").glob("[0-9]*")}
-        if end == "interrupted":
-            # Where the machine is slow, a progress bar is above it.
-            assert (process.returncode, err.strip().splitlines()[-1].strip()) == (130, "glowtron: interrupted")
-        else:
-            assert process.returncode == 2
-            assert re.fullmatch(r"glowtron: error: a worker was killed \(SIGKILL\)[^\n]*\n", err)
+        # Where the machine is slow, a progress bar is above it.
+        assert (process.returncode, err.strip().splitlines()[-1].strip()) == (130, "glowtron: interrupted")
         sounds = sorted((tmp_path / "speech").iterdir())
+        assert [path.name for path in sounds] == [f"{i:04}.wav" for i in range(1, len(sounds) + 1)]
+        stdin = "\n".join(lines[: len(sounds)]).encode()
+        assert say("--each-line", "-o", "by-one", "--workers", "1", stdin=stdin).status == 0
+        for path in sounds:
+            here, there = (soundfile.read(one)[0] for one in (tmp_path / "by-one" / path.name, path))
+            assert np.abs(here - there).max() < 1e-3
+
+    def test_killed_its_files_are_whole_and_none_is_left(self, say, monkeypatch):
+        workers, start = [], executors._start
+
+        def start_and_remember():
+            worker = start()
+            workers.append(worker.process)
+            return worker
+
+        def kill_once_something_is_said():
+            while not Path("speech/0001.wav").exists():
+                time.sleep(0.005)
+            workers[0].kill()
+
+        monkeypatch.setattr(executors, "_start", start_and_remember)
+        killer = threading.Thread(target=kill_once_something_is_said, daemon=True)
+        killer.start()
+        status, _, err = say("--each-line", "--workers", "2", stdin=b"Say it. And again.\n" * 5_000)
+        killer.join(60)
+        assert (status, len(workers)) == (2, 2) and all(worker.poll() is not None for worker in workers)
+        assert re.search(r"^glowtron: error: a worker was killed \(SIGKILL\)[^\n]*\n\Z", err, re.M), err
+        sounds = sorted(Path("speech").iterdir())
         assert [path.name for path in sounds] == [f"{i:04}.wav" for i in range(1, len(sounds) + 1)]
         assert all(soundfile.info(path).frames > 2 * SAMPLES for path in sounds)
 
 
 class TestRawOutput:
-    def test_is_the_same_sound(self, tiny_voice, tmp_path):
-        arguments = [*GLOWTRON, "say", "One. Two.", "--voice", tiny_voice, "--device", "cpu", "-o"]
-        raw = subprocess.run([*arguments, "-"], capture_output=True, check=True)
-        subprocess.run([*arguments, tmp_path / "out.wav"], capture_output=True, check=True)
-        samples, _ = soundfile.read(tmp_path / "out.wav", dtype="int16")
+    @pytest.fixture
+    def speak(self, run_binary, tiny_voice):
+        return partial(run_binary, "say", "One. Two.", "--voice", tiny_voice, "--device", "cpu")
+
+    def test_is_the_same_sound(self, speak, tiny_voice):
+        arguments = [*GLOWTRON, "say", "One. Two.", "--voice", tiny_voice, "--device", "cpu", "-o", "-"]
+        raw = subprocess.run(arguments, capture_output=True, check=True)
+        assert raw.stderr.decode().startswith("standard output: ")
+        assert speak("-o", "out.wav").status == 0
+        samples, _ = soundfile.read("out.wav", dtype="int16")
         # One at a time its sentences are rounded otherwise than together.
         streamed = np.frombuffer(raw.stdout, "<i2")
         assert streamed.shape == samples.shape and np.abs(streamed.astype(int) - samples).max() <= 1
-        assert raw.stderr.decode().startswith("standard output: ")
 
-    def speak(self, voice, *arguments, **more):
-        command = [*GLOWTRON, "say", "One. Two.", "--voice", voice, "--device", "cpu", *arguments]
-        return subprocess.run(command, capture_output="stdout" not in more, check=True, **more)
-
-    def test_has_a_format(self, tiny_voice, tmp_path):
-        raw = self.speak(tiny_voice, "-o", "-").stdout
+    def test_has_a_format(self, speak):
+        raw = speak("-o", "-").out
         for output in (["-o", "-", "--format", "wav"], ["--stream", "--format", "wav"], ["-o", "/dev/stdout"]):
-            wav = self.speak(tiny_voice, *output)
-            assert wav.stderr.decode().startswith("standard output: ")
-            assert wav.stdout[:4] == b"RIFF" and wav.stdout[44:] == raw
-        opus = self.speak(tiny_voice, "-o", "-", "--format", "opus").stdout
-        (tmp_path / "x.opus").write_bytes(opus)
-        assert soundfile.info(tmp_path / "x.opus").subtype == "OPUS"
+            wav = speak(*output)
+            assert wav.status == 0 and wav.err.decode().startswith("standard output: ")
+            assert wav.out[:4] == b"RIFF" and wav.out[44:] == raw
+        Path("x.opus").write_bytes(speak("-o", "-", "--format", "opus").out)
+        assert soundfile.info("x.opus").subtype == "OPUS"
 
-    def test_is_kept_for_sound_where_it_is_a_file(self, tiny_voice, tmp_path):
-        for name, output in (("report", []), ("sound", ["-o", "/dev/stdout"])):
-            with (tmp_path / name).open("wb") as file:
-                result = self.speak(tiny_voice, *output, cwd=tmp_path, stdout=file, stderr=subprocess.PIPE)
-            assert result.stderr.decode().startswith("standard output: " if output else "speech.wav: ")
-        assert (tmp_path / "report").read_bytes() == b""
-        assert soundfile.info(tmp_path / "speech.wav").duration > 0
-        assert (tmp_path / "sound").read_bytes()[:4] == b"RIFF"
+    def test_is_kept_for_sound_where_it_is_asked_to_be(self, speak):
+        status, out, err = speak()
+        assert (status, out) == (0, b"") and err.startswith(b"speech.wav: ")
+        assert soundfile.info("speech.wav").duration > 0
 
-    def test_a_named_pipe_is_written_into(self, tiny_voice, tmp_path):
-        os.mkfifo(tmp_path / "pipe")
-        reader = subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE)
-        self.speak(tiny_voice, "-o", tmp_path / "pipe")
-        data = reader.communicate(timeout=30)[0]
+    def test_a_named_pipe_is_written_into(self, speak):
+        os.mkfifo("pipe")
+        with subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE) as reader:
+            assert speak("-o", "pipe").status == 0
+            data = reader.communicate(timeout=30)[0]
         assert soundfile.read(io.BytesIO(data))[1] == 22_050
 
     def test_ends_quietly_when_the_reader_has_enough(self, tiny_voice):
@@ -482,30 +504,22 @@ class TestVocode:
         assert (info.samplerate, info.channels) == (22_050, 1)
         assert info.duration == pytest.approx(0.5, abs=0.01)
 
-    @pytest.mark.parametrize("format", ["wav", "flac", "mp3"])
-    def test_reads_a_pipe_and_writes_one(self, format, tiny_voice, tmp_path):
-        encoder = AudioEncoder(22_050, format)
+    def test_reads_a_pipe_and_writes_one(self, run_binary, tiny_voice, tmp_path):
         samples = (0.3 * np.sin(np.arange(11_025) / 15)).astype(np.float32)
-        sound = encoder.encode(samples) + encoder.finish()
-        command = [
-            sys.executable,
-            "-m",
-            "glowtron",
-            "vocode",
-            "-",
-            "-o",
-            "-",
-            "--format",
-            "flac",
-            "--voice",
-            tiny_voice,
-        ]
-        done = subprocess.run(command, input=sound, capture_output=True, check=True, cwd=tmp_path)
-        info = soundfile.info(io.BytesIO(done.stdout))
-        assert (info.format, info.samplerate) == ("FLAC", 22_050)
-        assert len(samples) <= info.frames < len(samples) + (3_000 if format == "mp3" else 1)  # MP3 has whole blocks.
-        assert b"standard output: 0." in done.stderr
-        assert os.listdir(tmp_path) == []
+        arguments = ["vocode", "-", "-o", "-", "--format", "flac", "--voice", tiny_voice]
+        for format in ("wav", "flac", "mp3"):
+            encoder = AudioEncoder(22_050, format)
+            sound = encoder.encode(samples) + encoder.finish()
+            if format == "mp3":  # One of them by real pipes.
+                done = subprocess.run([*GLOWTRON, *arguments], input=sound, capture_output=True, check=True)
+                out, err = done.stdout, done.stderr
+            else:
+                _, out, err = run_binary(*arguments, stdin=sound)
+            info = soundfile.info(io.BytesIO(out))
+            assert (info.format, info.samplerate) == ("FLAC", 22_050)
+            assert 0 <= info.frames - len(samples) < (3_000 if format == "mp3" else 1)  # MP3 has whole blocks.
+            assert b"standard output: 0." in err
+            assert os.listdir(tmp_path) == []
 
     def test_a_format_goes_before_the_suffix(self, run, tiny_voice):
         assert run("vocode", tone("in.wav"), "-o", "out", "--format", "flac", "--voice", tiny_voice).status == 0

@@ -143,7 +143,7 @@ def without_posix(name, *rest, **more):
     if name in ("fcntl", "resource", "termios", "pwd", "grp"):
         raise ImportError(f"{name} is not on this system")
     return whole_import(name, *rest, **more)
-import torch, soundfile  # Libraries may use what they find.
+import accelerate, soundfile, torch  # Libraries may use what they find.
 builtins.__import__ = without_posix
 import glowtron
 voice = glowtron.Voice.load("duet", device="cpu")
@@ -151,10 +151,12 @@ n_said = len(voice.say("Hello.").samples)
 n_streamed = sum(len(audio.samples) for audio in voice.stream("Hello."))
 (audio,) = voice.say_many(["Hello."], workers=1)
 assert n_said == n_streamed == len(audio.samples) > 0
+import glowtron.train.acoustic_task, glowtron.train.export, glowtron.train.loop, glowtron.train.postnet_task
+import glowtron.train.vocoder_task
 """
 
 
-def test_speaking_needs_nothing_that_only_posix_has():
+def test_speaking_and_training_are_imported_without_what_only_posix_has():
     done = subprocess.run([sys.executable, "-c", _WITHOUT_POSIX], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

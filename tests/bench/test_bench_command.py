@@ -175,7 +175,7 @@ def test_training(config: dict[str, Any], unit: str, tmp_path: Path) -> None:
     assert result["memory_ratio_to_plain"] == result["peak_memory_gb"] / result["plain"]["peak_memory_gb"]
 
 
-@pytest.mark.parametrize("supervision", ["guided", "forced_alignment"])
+@pytest.mark.parametrize("supervision", [pytest.param("guided", marks=pytest.mark.slow), "forced_alignment"])
 def test_training_with_guided_attention(supervision: str, tmp_path: Path) -> None:
     file = tmp_path / "run.json"
     run = {"type": "acoustic", "acoustic": to_dict(ACOUSTIC), "attention_supervision": supervision}
@@ -198,6 +198,7 @@ def test_attention_is_taught_by_durations_that_fill_the_clip() -> None:
     assert batch.speaker.tolist() == [0, 1, 0]
 
 
+@pytest.mark.slow
 def test_processes_share_a_batch_and_learn_what_one_does(tmp_path: Path) -> None:
     file = tmp_path / "run.json"
     file.write_text(json.dumps({"type": "vocoder", "vocoder": to_dict(VOCODER)}), encoding="utf-8")

@@ -30,6 +30,7 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "decoder_step.c"
 
 
+@pytest.mark.slow
 def test_it_compiles_and_loads(hook: ModuleType, source: Path) -> None:
     library = source.with_name("new.so")
     assert hook.compile_library(source, library)
@@ -60,6 +61,7 @@ def test_a_file_that_is_no_library(tmp_path: Path) -> None:
     assert "cannot be loaded" in found.why_not
 
 
+@pytest.mark.slow
 def test_a_library_of_another_version(hook: ModuleType, source: Path) -> None:
     text = source.read_text(encoding="utf-8")
     source.write_text(text.replace("} Step;", "int32_t more[2]; } Step;"), encoding="utf-8")

@@ -117,7 +117,9 @@ def test_alignment_is_zero_behind_the_end() -> None:
 
 
 @pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=[pytest.mark.slow, with_compiler])])
-@pytest.mark.parametrize("options", [SOFT, MONOTONIC], ids=["soft", "monotonic"])
+@pytest.mark.parametrize(
+    "options", [pytest.param(SOFT, id="soft", marks=pytest.mark.slow), pytest.param(MONOTONIC, id="monotonic")]
+)
 def test_compiled_it_is_the_model(options: DecodingOptions, backend: str) -> None:
     torch._dynamo.reset()
     model = small_model()

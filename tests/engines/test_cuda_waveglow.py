@@ -127,7 +127,13 @@ def test_audio_depends_on_no_more_than_the_receptive_field(config: WaveGlowConfi
     assert found.max() < (121 + before) * MEL.hop_length + slack
 
 
-@every_kind
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param(KINDS[name], id=name, marks=() if name in ("grouped", "lapped") else pytest.mark.slow)
+        for name in ("grouped", "five taps", "swapped halves", "lapped")
+    ],
+)
 def test_compiled_it_is_the_model(config: WaveGlowConfig):
     torch._dynamo.reset()  # Each kind may be compiled anew as often as torch allows a function to be.
     model = small_waveglow(config)

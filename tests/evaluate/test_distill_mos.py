@@ -49,7 +49,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> Callable[[torch.Tensor], torch
     return network
 
 
-@pytest.mark.parametrize("seconds", [1.0, 7.68, 9.5, 12.3])
+@pytest.mark.parametrize("seconds", [1.0, 7.68, pytest.param(9.5, marks=pytest.mark.slow)])
 def test_estimates_are_the_published_program_s(
     estimator: DistillMos, published: Callable[[torch.Tensor], torch.Tensor], seconds: float
 ) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from running import running_server
 
 from glowtron import Voice
 from glowtron.audio import Audio, read_audio
@@ -22,12 +21,6 @@ pytest.importorskip("uvicorn", reason="the extra 'serve' is not installed")
 HERE = Path(__file__).resolve().parent
 PYTHON = Path(os.environ.get("GLOWTRON_CLIENTS_PYTHON", HERE.parents[1] / ".venv-clients" / "bin" / "python"))
 TEXT = "The quick brown fox. It jumps over the lazy dog, and away."
-
-
-@pytest.fixture(scope="module")
-def server(reader):
-    with running_server(reader, "--device", "cpu") as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from running import running_server
 
 uvicorn = pytest.importorskip("uvicorn", reason="the extra 'serve' is not installed")
 
@@ -25,12 +24,6 @@ CLIENTS = Path(
 
 BODIES = (SPEECH, "/dev/captioned_speech", "/page/speech")
 """Where a body is read."""
-
-
-@pytest.fixture(scope="module")
-def server(reader):
-    with running_server(reader, "--device", "cpu") as server:
-        yield server
 
 
 @pytest.fixture(autouse=True)

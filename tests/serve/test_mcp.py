@@ -40,9 +40,9 @@ def said(result: object) -> str:
     return content.text
 
 
-def test_a_client_finds_the_tools_is_heard_and_gets_files(tiny_voice, tmp_path):
+def test_a_client_finds_the_tools_is_heard_gets_files_and_stops_it(tiny_voice, tmp_path):
     async def talk() -> None:
-        async with mcp.Client(server(tiny_voice, tmp_path)) as client:
+        async with mcp.Client(server(tiny_voice, tmp_path, delay_s=0.05)) as client:
             tools = {tool.name: tool for tool in (await client.list_tools()).tools}
             assert set(tools) == {"speak", "save", "voices", "stop"}
             assert all(tool.description for tool in tools.values())
@@ -57,6 +57,7 @@ def test_a_client_finds_the_tools_is_heard_and_gets_files(tiny_voice, tmp_path):
             np.testing.assert_allclose(heard, wanted, atol=2)
             assert said(await client.call_tool("stop", {})) == "nothing was playing"
             await write(client, tmp_path)
+            await stop(client, tmp_path)
 
     async def write(client: mcp.Client, tmp_path: Path) -> None:
         """Files are written in the folder and nowhere else."""
@@ -76,28 +77,23 @@ def test_a_client_finds_the_tools_is_heard_and_gets_files(tiny_voice, tmp_path):
             assert result.is_error and message in result.content[0].text
         assert said(await client.call_tool("save", {"text": "4.", "path": "a/three.flac", "overwrite": True}))
 
+    async def stop(client: mcp.Client, tmp_path: Path) -> None:
+        """It is heard while it speaks, and nothing follows."""
+        (tmp_path / "heard.pcm").unlink()
+        speaking = [asyncio.create_task(client.call_tool("speak", {"text": "One. " * 200})) for _ in range(2)]
+        while not (tmp_path / "heard.pcm").exists():
+            await asyncio.sleep(0.02)
+        started = asyncio.get_running_loop().time()
+        assert said(await client.call_tool("stop", {})) == "stopped 2"
+        answers = [said(await task) for task in speaking]
+        assert asyncio.get_running_loop().time() - started < 5
+        assert all(answer.startswith("stopped after ") for answer in answers)
+        heard = (tmp_path / "heard.pcm").stat().st_size
+        await asyncio.sleep(0.3)
+        assert (tmp_path / "heard.pcm").stat().st_size == heard < 200 * 2 * 20 * 256
+
     asyncio.run(talk())
     assert not (tmp_path.parent / "out.wav").exists() and not (tmp_path / "x.wav").exists()
-
-
-def test_stop_is_heard_while_it_speaks_and_nothing_follows(tiny_voice, tmp_path):
-    async def talk() -> None:
-        async with mcp.Client(server(tiny_voice, tmp_path, delay_s=0.05)) as client:
-            await client.call_tool("voices", {})
-            speaking = [asyncio.create_task(client.call_tool("speak", {"text": "One. " * 200})) for _ in range(2)]
-            while not (tmp_path / "heard.pcm").exists():
-                await asyncio.sleep(0.02)
-            started = asyncio.get_running_loop().time()
-            assert said(await client.call_tool("stop", {})) == "stopped 2"
-            answers = [said(await task) for task in speaking]
-            assert asyncio.get_running_loop().time() - started < 5
-            assert answers[0].startswith("stopped after ")
-            assert all(answer.startswith("stopped after ") for answer in answers)
-            heard = (tmp_path / "heard.pcm").stat().st_size
-            await asyncio.sleep(0.3)
-            assert (tmp_path / "heard.pcm").stat().st_size == heard < 200 * 2 * 20 * 256
-
-    asyncio.run(talk())
 
 
 def test_without_a_player_or_a_folder_it_says_so(tiny_voice, tmp_path, capsys):

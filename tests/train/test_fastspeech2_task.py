@@ -104,30 +104,27 @@ def test_a_model_learns_a_corpus(make_task) -> None:
     assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
 
 
-def test_resumed_is_uninterrupted(tiny_corpus, tmp_path, alignments) -> None:
-    def run(folder: Path, *lengths: int) -> dict[str, torch.Tensor]:
-        for max_steps in lengths:
-            training = replace(CONFIG.training, max_steps=max_steps)
-            if (folder / "config.json").exists():
-                text = (folder / "config.json").read_text()
-                (folder / "config.json").write_text(text.replace('"max_steps": 4', f'"max_steps": {max_steps}'))
-            data = [("speaker", tiny_corpus)]
-            config = replace(CONFIG, training=training)
-            run_training(config, data, folder, cache=tmp_path / "cache", alignments=[alignments], quiet=True)
-        return checkpoints.read_tensors(checkpoints.folder(folder, 6), "model")
+@pytest.fixture(scope="module")
+def trained(kept_corpus, tmp_path_factory, kept_alignments) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    data, cache = [("speaker", kept_corpus)], folder / "cache"
+    run_training(CONFIG, data, folder / "whole", cache=cache, alignments=[kept_alignments], quiet=True)
+    return folder / "whole"
 
-    whole, parts = run(tmp_path / "whole", 6), run(tmp_path / "parts", 4, 6)
+
+def test_resumed_is_uninterrupted(trained, tiny_corpus, tmp_path, alignments) -> None:
+    folder = tmp_path / "parts"
+    for max_steps in (4, 6):
+        if (folder / "config.json").exists():
+            text = (folder / "config.json").read_text()
+            (folder / "config.json").write_text(text.replace('"max_steps": 4', f'"max_steps": {max_steps}'))
+        config = replace(CONFIG, training=replace(CONFIG.training, max_steps=max_steps))
+        data = [("speaker", tiny_corpus)]
+        run_training(config, data, folder, cache=tmp_path / "cache", alignments=[alignments], quiet=True)
+    whole, parts = (checkpoints.read_tensors(checkpoints.folder(run, 6), "model") for run in (trained, folder))
     assert any(name.startswith("discriminator.") for name in whole)
     for name, weight in whole.items():
         assert torch.equal(weight, parts[name]), name
-
-
-@pytest.fixture
-def trained(tiny_corpus, tmp_path, alignments) -> Path:
-    folder = tmp_path / "run"
-    cache = tmp_path / "cache"
-    run_training(CONFIG, [("speaker", tiny_corpus)], folder, cache=cache, alignments=[alignments], quiet=True)
-    return folder
 
 
 def test_a_run_becomes_a_voice(trained, tmp_path) -> None:

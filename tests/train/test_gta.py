@@ -24,12 +24,13 @@ from glowtron.train.gta import write_gta_mels
 from glowtron.train.task import Corpora
 
 
-@pytest.fixture
-def acoustic(tiny_corpus, tmp_path):
+@pytest.fixture(scope="module")
+def acoustic(kept_corpus, tmp_path_factory):
     config = replace(ACOUSTIC, training=replace(ACOUSTIC.training, max_steps=2, validation_clips=0))
-    run = tmp_path / "acoustic"
-    run_training(config, [("speaker", tiny_corpus)], run, cache=tmp_path / "cache", device="cpu", quiet=True)
-    return run
+    folder = tmp_path_factory.mktemp("runs")
+    data, cache = [("speaker", kept_corpus)], folder / "cache"
+    run_training(config, data, folder / "acoustic", cache=cache, device="cpu", quiet=True)
+    return folder / "acoustic"
 
 
 @pytest.fixture

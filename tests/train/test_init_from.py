@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -203,23 +204,28 @@ def test_a_vocoder_without_speakers_hears_one_as_it_was_heard(tiny_voice, tmp_pa
     torch.testing.assert_close(alone, among, rtol=1e-3, atol=1e-3)
 
 
-@pytest.fixture
-def vocoder(tiny_corpus, tmp_path):
+@pytest.fixture(scope="module")
+def vocoder(kept_corpus, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+
     def run(name, **given):
         changes = given.pop("changes", {})
         config = replace(
             VOCODER, training=replace(VOCODER.training, **{"max_steps": 2, "validate_every": 2, **changes})
         )
-        where = tmp_path / name
-        cache = tmp_path / "cache"
-        run_training(config, [("a", tiny_corpus)], where, cache=cache, device="cpu", quiet=True, **given)
-        return where
+        data, cache = [("a", kept_corpus)], folder / "cache"
+        run_training(config, data, folder / name, cache=cache, device="cpu", quiet=True, **given)
+        return folder / name
 
     return run
 
 
-def test_a_run_goes_on_where_another_was_best_and_says_so(vocoder, tmp_path):
-    first = vocoder("first")
+@pytest.fixture(scope="module")
+def first(vocoder):
+    return vocoder("first")
+
+
+def test_a_run_goes_on_where_another_was_best_and_says_so(vocoder, first):
     second = vocoder("second", init_from=first, changes={"seed": 7})
     told = json.loads((second / "data.json").read_text())["from"]
     assert told["source"] == str(first) and told["fresh"] == []
@@ -232,14 +238,13 @@ def test_a_run_goes_on_where_another_was_best_and_says_so(vocoder, tmp_path):
         begin(acoustic_model(ACOUSTIC), ACOUSTIC, first)
 
 
-def test_a_run_that_is_gone_on_with_has_its_own_weights(vocoder, tmp_path):
-    first = vocoder("first")
-    changes = {"changes": {"seed": 7}, "init_from": first}
-    begun = vocoder("second", **changes)
+def test_a_run_that_is_gone_on_with_has_its_own_weights(vocoder, first, tmp_path):
+    source = shutil.copytree(first, tmp_path / "source")
+    changes = {"changes": {"seed": 7}, "init_from": source}
+    begun = vocoder("third", **changes)
     before = (begun / "data.json").read_bytes()
-    for path in sorted(first.rglob("*"), reverse=True):
-        path.unlink() if path.is_file() else path.rmdir()
-    assert vocoder("second", **changes) == begun  # Its source is gone, which nobody asks for any more.
-    assert vocoder("second", changes={"seed": 7}) == begun
+    shutil.rmtree(source)
+    assert vocoder("third", **changes) == begun  # Its source is gone, which nobody asks for any more.
+    assert vocoder("third", changes={"seed": 7}) == begun
     assert (begun / "data.json").read_bytes() == before
     assert load_run(begun).step == 2 and checkpoints.steps(begun) == [2]

@@ -1,5 +1,6 @@
 """A postnet trained against a discriminator."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -84,76 +85,74 @@ def test_it_judges_each_speaker_by_that_speaker(model):
     assert PatchDiscriminator(PatchDiscriminatorConfig(channels=4))(mel).score.shape == one.shape
 
 
-def corpora(tiny_corpus, tmp_path):
-    return Corpora([("speaker", tiny_corpus)], tmp_path / "cache")
+@pytest.fixture(scope="module")
+def corpora(kept_corpus, tmp_path_factory):
+    return Corpora([("speaker", kept_corpus)], tmp_path_factory.mktemp("cache"))
 
 
-@pytest.fixture
-def acoustic(tiny_corpus, alignments, tmp_path):
+@pytest.fixture(scope="module")
+def acoustic(corpora, kept_alignments, tmp_path_factory):
     config = replace(
         ACOUSTIC,
         attention_supervision="forced_alignment",
         training=replace(ACOUSTIC.training, max_steps=2, validation_clips=2),
     )
-    data, run = [("speaker", tiny_corpus)], tmp_path / "acoustic"
-    run_training(config, data, run, alignments=[alignments], cache=tmp_path / "cache", device="cpu", quiet=True)
+    run, given = tmp_path_factory.mktemp("runs") / "acoustic", {"alignments": [kept_alignments], "quiet": True}
+    run_training(config, corpora.sources, run, cache=corpora.cache, device="cpu", **given)
     return run
 
 
-@pytest.fixture
-def free(acoustic, tiny_corpus, alignments, tmp_path):
-    folder = tmp_path / "free"
-    write_gta_mels(
-        acoustic,
-        corpora(tiny_corpus, tmp_path),
-        folder,
-        alignments=[alignments],
-        free_running=True,
-        before_postnet=True,
-    )
+@pytest.fixture(scope="module")
+def free(acoustic, corpora, kept_alignments, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("free")
+    write_gta_mels(acoustic, corpora, folder, alignments=[kept_alignments], free_running=True, before_postnet=True)
     return folder
 
 
-def train(tiny_corpus, tmp_path, run="postnet", **given):
-    return run_training(
-        CONFIG, [("speaker", tiny_corpus)], tmp_path / run, cache=tmp_path / "cache", device="cpu", quiet=True, **given
-    )
+@pytest.fixture(scope="module")
+def train(acoustic, free, corpora):
+    def train(run, config=CONFIG):
+        given = {"init_from": acoustic, "mels": free, "cache": corpora.cache, "device": "cpu", "quiet": True}
+        return run_training(config, corpora.sources, run, **given)
+
+    return train
 
 
-def test_only_the_postnet_learns_and_a_voice_gets_it(acoustic, free, tiny_corpus, tmp_path):
-    assert train(tiny_corpus, tmp_path, init_from=acoustic, mels=free).finished
-    before, after = load_acoustic(acoustic), load_acoustic(tmp_path / "postnet")
+@pytest.fixture(scope="module")
+def whole(train, tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "postnet"
+    assert train(run).finished
+    return run
+
+
+def test_only_the_postnet_learns_and_a_voice_gets_it(acoustic, whole, tmp_path):
+    before, after = load_acoustic(acoustic), load_acoustic(whole)
     assert after.monotonic and after.config == before.config
     old = before.model.state_dict()
     changed = {name for name, weight in after.model.state_dict().items() if not torch.equal(weight, old[name])}
     assert changed and all(name.startswith("postnet.") for name in changed)
-    metrics = load_run(tmp_path / "postnet").metrics
+    metrics = load_run(whole).metrics
     assert {"mel_l1", "movement", "spread"} <= metrics.keys()
-    voice = export([tmp_path / "postnet"], tmp_path / "voice")
+    voice = export([whole], tmp_path / "voice")
     assert voice.decoding.monotonic
     with pytest.raises(InputError, match="second run of kind 'acoustic'"):
-        export([tmp_path / "postnet", acoustic], tmp_path / "both")
+        export([whole, acoustic], tmp_path / "both")
 
 
-def test_a_run_cut_and_gone_on_with_ends_alike(acoustic, free, tiny_corpus, tmp_path):
-    train(tiny_corpus, tmp_path, init_from=acoustic, mels=free)
+def test_a_run_cut_and_gone_on_with_ends_alike(train, whole, tmp_path):
     short = replace(CONFIG, training=replace(CONFIG.training, checkpoint_every=2, keep_checkpoints=9))
-    data, cache = [("speaker", tiny_corpus)], tmp_path / "cache"
-    given = {"init_from": acoustic, "mels": free, "cache": cache, "device": "cpu", "quiet": True}
-    run_training(short, data, tmp_path / "cut", **given)
-    for path in (tmp_path / "cut").glob("step-0000004/*"):
-        path.unlink()
-    (tmp_path / "cut" / "step-0000004").rmdir()
-    run_training(short, data, tmp_path / "cut", **given)
-    whole, cut = (load_acoustic(tmp_path / name).model.state_dict() for name in ("postnet", "cut"))
-    assert all(torch.equal(weight, cut[name]) for name, weight in whole.items())
+    train(tmp_path / "cut", short)
+    shutil.rmtree(tmp_path / "cut" / "step-0000004")
+    train(tmp_path / "cut", short)
+    one, two = (load_acoustic(run).model.state_dict() for run in (whole, tmp_path / "cut"))
+    assert all(torch.equal(weight, two[name]) for name, weight in one.items())
 
 
-def test_free_mels_keep_step_and_hear_nothing_of_the_recording(acoustic, free, tiny_corpus, alignments, tmp_path):
+def test_free_mels_keep_step_and_hear_nothing_of_the_recording(acoustic, free, corpora, kept_alignments, tmp_path):
     forced = tmp_path / "forced"
-    write_gta_mels(acoustic, corpora(tiny_corpus, tmp_path), forced, alignments=[alignments])
+    write_gta_mels(acoustic, corpora, forced, alignments=[kept_alignments])
     for path in free.glob("*.npy"):
         assert np.load(path).shape == np.load(forced / path.name).shape
         assert not np.allclose(np.load(path), np.load(forced / path.name))
     with pytest.raises(InputError, match="free running needs alignments"):
-        write_gta_mels(acoustic, corpora(tiny_corpus, tmp_path), tmp_path / "no", free_running=True)
+        write_gta_mels(acoustic, corpora, tmp_path / "no", free_running=True)

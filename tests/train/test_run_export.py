@@ -13,22 +13,32 @@ from glowtron.train import acoustic_task, checkpoints
 from glowtron.train.export import export, load_run
 
 
-@pytest.fixture
-def trained(tiny_corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr(acoustic_task, "SAMPLE_CLIPS", 1)
+@pytest.fixture(scope="module")
+def trained(kept_corpus, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
 
     def make(config, name, **changes):
         config = replace(config, training=replace(config.training, **changes))
-        run_training(
-            config, [("speaker", tiny_corpus)], tmp_path / name, cache=tmp_path / "cache", device="cpu", quiet=True
-        )
-        return tmp_path / name
+        data, cache = [("speaker", kept_corpus)], folder / "cache"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(acoustic_task, "SAMPLE_CLIPS", 1)
+            run_training(config, data, folder / name, cache=cache, device="cpu", quiet=True)
+        return folder / name
 
     return make
 
 
-def test_two_runs_become_a_voice_with_their_averaged_weights(trained, tmp_path):
-    acoustic, vocoder = trained(ACOUSTIC, "acoustic"), trained(VOCODER, "vocoder")
+@pytest.fixture(scope="module")
+def acoustic(trained):
+    return trained(ACOUSTIC, "acoustic")
+
+
+@pytest.fixture(scope="module")
+def vocoder(trained):
+    return trained(VOCODER, "vocoder")
+
+
+def test_two_runs_become_a_voice_with_their_averaged_weights(acoustic, vocoder, tmp_path):
     file = export([vocoder, acoustic], tmp_path / "voice", store="float32")
     assert file.name == "voice" and file.training_data == "acoustic: 6 clips of speaker; vocoder: 6 clips of speaker"
     held_out = [json.loads((run / "data.json").read_text())["held_out"] for run in (acoustic, vocoder)]
@@ -47,8 +57,8 @@ def test_two_runs_become_a_voice_with_their_averaged_weights(trained, tmp_path):
     torch.testing.assert_close(voice.vocoder(wave, mel).z, load_run(vocoder).model(wave, mel).z, rtol=1e-4, atol=1e-4)
 
 
-def test_the_best_checkpoint_is_taken_unless_a_step_is_asked_for(trained):
-    run = trained(VOCODER, "run")
+def test_the_best_checkpoint_is_taken_unless_a_step_is_asked_for(vocoder):
+    run = vocoder
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     losses = {line["step"]: line["loss"] for line in lines if line["split"] == "validation"}
     best = load_run(run)
@@ -59,7 +69,7 @@ def test_the_best_checkpoint_is_taken_unless_a_step_is_asked_for(trained):
 
 
 def test_without_an_average_the_weights_themselves_are_taken(trained):
-    run = trained(VOCODER, "run", ema_decay=0.0, max_steps=2, validate_every=2)
+    run = trained(VOCODER, "unaveraged", ema_decay=0.0, max_steps=2, validate_every=2)
     state = load_run(run).model.state_dict()
     assert not (run / "step-0000002" / "average.safetensors").exists()
     assert all(
@@ -68,8 +78,7 @@ def test_without_an_average_the_weights_themselves_are_taken(trained):
     )
 
 
-def test_a_voice_gives_the_model_that_no_run_does(trained, tmp_path):
-    acoustic, vocoder = trained(ACOUSTIC, "acoustic"), trained(VOCODER, "vocoder")
+def test_a_voice_gives_the_model_that_no_run_does(acoustic, vocoder, tmp_path):
     both = export([acoustic, vocoder], tmp_path / "both", store="float32")
     for run, part in ((acoustic, "vocoder"), (vocoder, "acoustic")):
         file = export([run, tmp_path / "both"], tmp_path / f"with-{part}", store="float32")
@@ -82,8 +91,7 @@ def test_a_voice_gives_the_model_that_no_run_does(trained, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_clips_that_a_voice_knows_are_not_held_out(trained, tmp_path):
-    acoustic, vocoder = trained(ACOUSTIC, "acoustic"), trained(VOCODER, "vocoder")
+def test_clips_that_a_voice_knows_are_not_held_out(acoustic, vocoder, tmp_path):
     kept = export([vocoder], tmp_path / "base").held_out
     path = tmp_path / "base" / "voice.json"
     voice = json.loads(path.read_text())
@@ -95,7 +103,7 @@ def test_clips_that_a_voice_knows_are_not_held_out(trained, tmp_path):
 def test_what_is_no_run_is_refused_and_leaves_nothing(trained, tmp_path):
     with pytest.raises(InputError, match=r"config.json: cannot be read .*give the folder of a training run"):
         export([tmp_path / "missing"], tmp_path / "voice")
-    run = trained(VOCODER, "run", max_steps=2, validate_every=2)
+    run = trained(VOCODER, "damaged", max_steps=2, validate_every=2)
     with pytest.raises(InputError, match="second run of kind 'vocoder'"):
         export([run, run], tmp_path / "voice")
     checkpoint = run / "step-0000002"
