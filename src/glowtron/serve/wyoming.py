@@ -357,8 +357,9 @@ class WyomingServer:
     @property
     def port(self) -> int:
         """TCP port; of interest where 0 was asked for."""
-        assert isinstance(self._server._server, asyncio.Server), "it was not started"
-        return int(self._server._server.sockets[0].getsockname()[1])
+        server: Any = self._server._server  # Of asyncio, or of uvloop where that is installed.
+        assert server is not None, "it was not started"
+        return int(server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         """End all connections."""
