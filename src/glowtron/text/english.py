@@ -243,14 +243,14 @@ def explain(text: str) -> Normalized:
     said = trace(text)
     if not says_something(said):
         raise unspeakable(text)
-    spoken = [match for match in _SPOKEN.finditer(said) if _HAS_LETTER.search(match[0])]
-    return Normalized(
-        text,
-        str(said),
-        tuple(match[0] for match in spoken),
-        tuple(said.span(*match.span()) for match in spoken),
-        tuple(said.edits),
-    )
+    words: list[str] = []
+    spans: list[Span] = []
+    for match in _SPOKEN.finditer(said):
+        word = match[0]
+        if word[0].isalpha() or _HAS_LETTER.search(word):
+            words.append(word)
+            spans.append(said.span(*match.span()))
+    return Normalized(text, str(said), tuple(words), tuple(spans), tuple(said.edits))
 
 
 def says_something(words: str) -> bool:

@@ -334,6 +334,7 @@ _FIGURES_PLURAL = re.compile(
 _PRESSURE = re.compile(r"\b(?:[Bb]lood pressure|BP|[Pp]ressure|systolic|hypertension)\b")
 _VERSION_BEFORE = re.compile(r"\b(?:Windows|iOS|Python|Android|versions?|grades?|Grades?)[ ]$")
 _ODDS = re.compile(r"\b[Oo]dds (?:of |are |were |at |is |on )?$")
+_WORD_AFTER = re.compile(r"[ -][a-z]")
 _TIME_SIGNATURE = re.compile(r"[ -](?:time|meter|metre|signature|beat|measure|bars?|rhythm|vision|hindsight)\b")
 _PAGE_BEFORE = re.compile(
     r"\b(?:[Pp]ages?|[Ss]lide|[Pp]art|[Ss]tep|[Cc]hapter|[Ee]pisode|[Tt]hread|[Pp]hase|[Dd]ay|[Tt]rack|[Pp]hoto)[ ]$"
@@ -521,12 +522,15 @@ def _plural_figures(match: re.Match[str]) -> str:
 def _slashed(match: re.Match[str], top: str, bottom: str) -> str | None:
     """Reading of two numbers at a slash that are no fraction: a pressure, a rating, a score, a page."""
     before = match.string[max(0, match.start() - 40) : match.start()]
-    worded = before.lower() != before.upper()  # Looked for first: most rules ask for a word before.
+    worded = before.lower() != before.upper()  # Looked for first: most rules ask for a word before or after.
+    goes_on = _WORD_AFTER.match(match.string, match.end()) is not None
     if worded and _ODDS.search(before):
         return f"{spoken(top)} to {spoken(bottom)}"
     if (top, bottom) in (("24", "7"), ("9", "11"), ("7", "11")) and not before.endswith(("=", "+ ", "- ")):
         return f"{spoken(top)} {spoken(bottom)}"
-    if _TIME_SIGNATURE.match(match.string, match.end()) or (top == bottom and bottom in ("2", "3", "4", "20", "50")):
+    if (goes_on and _TIME_SIGNATURE.match(match.string, match.end())) or (
+        top == bottom and bottom in ("2", "3", "4", "20", "50")
+    ):
         return f"{spoken(top)} {spoken(bottom)}"
     if int(float(top)) + int(bottom) == 100 and _SHARES.match(match.string, match.end()):
         return f"{spoken(top)} {spoken(bottom)}"
@@ -545,7 +549,7 @@ def _slashed(match: re.Match[str], top: str, bottom: str) -> str | None:
     if (before == "(" or (worded and _PAGE_BEFORE.search(before))) and int(top) <= int(bottom):
         return f"{spoken(top)} of {spoken(bottom)}"
     of = match.string.startswith((" of", "ths", "th"), match.end()) or match[0][-1].isalpha()
-    rated = (worded and _RATED.search(before)) or _POINTS.match(match.string, match.end())
+    rated = (worded and _RATED.search(before)) or (goes_on and _POINTS.match(match.string, match.end()))
     if (
         not of
         and int(top) <= int(bottom)
