@@ -320,7 +320,7 @@ def test_a_full_queue_answers_429_and_a_server_told_to_stop_ends_what_it_began(r
                 thread.join(60)
             wait_for(lambda: client.get("/health").json()["requests"] == 0)
             assert ask(client, "One more.").status_code == 200
-            text = "A sentence that is spoken to its end, whatever happens. " * 30
+            text = "A sentence that is spoken to its end, whatever happens. " * 8
             with client.stream("POST", SPEECH, json={"input": text, "response_format": "wav"}) as answer:
                 received = answer.iter_raw()
                 data = next(received)
