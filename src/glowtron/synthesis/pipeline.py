@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 BATCH = 8
 """Sentences that the acoustic model synthesises at once: a decoder step for eight costs hardly more than for one."""
-FIRST_FRAMES, MOST_FRAMES = 16, 128
+FIRST_FRAMES, MOST_FRAMES = 16, 64
 """Mel frames of a sentence's first piece of sound, and of its largest; each piece is twice the one before."""
 DECODED_GROWTH, MOST_DECODED_FRAMES = 4, 256
 """The same where sound is computed while the decoder runs: such voices are small, and each piece costs some rounds."""
