@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import math
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -35,6 +36,7 @@ from glowtron.train.distributed import (
     shutdown,
 )
 from glowtron.train.log import Clock, Log, ValidationSamples
+from glowtron.train.observer import Observer, Validation
 from glowtron.train.precision import SMALLEST_SCALE, autocast, check_precision, matmul_precision
 from glowtron.train.report import Diverged, report_end, report_start
 from glowtron.train.run_dir import lock_run_dir
@@ -60,6 +62,7 @@ def train(
     stopping: StoppingCriteria | None = None,
     device: str = "auto",
     quiet: bool = False,
+    observer: Observer | None = None,
 ) -> Outcome:
     """Train `task` in the folder `run`, from its newest checkpoint if it has one, until a stopping criterion is met.
 
@@ -71,6 +74,7 @@ def train(
         stopping: Reasons to end before the schedule does.
         device: `auto` takes an accelerator if there is one, `cpu` never does.
         quiet: Print errors and warnings only.
+        observer: What else is to happen during the run.
 
     Raises:
         InputError: The folder holds another run or is in use, the device lacks the precision, the disk is full,
@@ -91,7 +95,8 @@ def train(
             state.progress.spent = clock.spent  # The same dictionary, so that checkpoints have it.
             shard = Shard(accelerator.process_index, accelerator.num_processes)
             stopping = stopping or StoppingCriteria()
-            context = RunContext(task, run, accelerator, shard, last, stopping, log, clock, interruption)
+            watching = observer or Observer()
+            context = RunContext(task, run, accelerator, shard, last, stopping, log, clock, interruption, watching)
             report_start(context, state.progress, data)
             try:
                 ended_by = fit(context, state)
@@ -111,6 +116,7 @@ def fit(context: RunContext, state: TrainState) -> str:
     ended_by = stopping_reason(context, progress)
     batches = iter(()) if ended_by else iter(task.batches(progress.step, context.shard))
     state.model.train()
+    context.observer.began(context, state)
     while not ended_by:
         with clock.waiting():
             micro_batches = [
@@ -128,8 +134,10 @@ def fit(context: RunContext, state: TrainState) -> str:
         clock.settle()
         interrupted, late = reduce_any(context.accelerator, [bool(context.interruption.name), is_late(context)])
         with clock.left_out():
+            context.observer.stepped(context, state, metrics)
             improved = False
-            if progress.step == context.last_step or late or progress.step % config.validate_every == 0:
+            due = progress.step % config.validate_every == 0 or context.observer.wants_validation(progress.step)
+            if progress.step == context.last_step or late or due:
                 improved = validate(context, state)
             ended_by = stopping_reason(context, progress, late=late)
             if ended_by or improved or interrupted or progress.step % config.checkpoint_every == 0:
@@ -214,6 +222,7 @@ def validate(context: RunContext, state: TrainState) -> bool:
     """
     task, accelerator, shard, log = context.task, context.accelerator, context.shard, context.log
     config, device = task.config.training, context.accelerator.device
+    start_s = time.perf_counter()
     synchronize_buffers(context, state)
     sums: dict[str, float] = {}
     all_units = 0.0
@@ -232,9 +241,12 @@ def validate(context: RunContext, state: TrainState) -> bool:
         seeded(device, config.seed, "samples")
         samples = task.samples(task.model) if accelerator.is_main_process else ValidationSamples({}, {}, {})
     task.model.train()
-    metrics = weighted_means(gather_object([(sums, all_units)]))
+    shards = gather_object([(sums, all_units)])
+    metrics = weighted_means(shards)
+    validation = Validation(metrics, time.perf_counter() - start_s, sum(n_units for _, n_units in shards))
     log.metrics(state.progress.step, "validation", {**metrics, **samples.metrics})
     log.samples(state.progress.step, samples)
+    context.observer.validated(context, state, validation)
     return state.progress.note_validation(metrics.get("loss", math.nan))
 
 

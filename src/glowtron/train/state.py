@@ -16,6 +16,7 @@ from glowtron.train import checkpoints
 from glowtron.train.checkpoints import Progress
 from glowtron.train.distributed import Interruption, Shard
 from glowtron.train.log import Clock, Log
+from glowtron.train.observer import Observer
 from glowtron.train.precision import make_scaler
 from glowtron.train.task import Task
 
@@ -42,6 +43,7 @@ class RunContext(NamedTuple):
     log: Log
     clock: Clock
     interruption: Interruption
+    observer: Observer
 
 
 class TrainState(NamedTuple):
