@@ -6,12 +6,14 @@ off the tensors; what they compute is what `glowtron.models.tacotron2` computes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from glowtron.config import Tacotron2Config
 from glowtron.errors import InputError
-from glowtron.models.convolution import matrix_from_taps
+from glowtron.models.convolution import matrix_from_taps, taps_from_matrix
 
 Layout = dict[str, tuple[str, tuple[int, ...]]]
 """Our name of each tensor, to its published name and shape."""
@@ -92,6 +94,42 @@ def from_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
             shown = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
             raise InputError(f"no whole Tacotron 2: {fault} tensors: {shown}; fetch the file again")
     return ours
+
+
+def to_published(ours: Mapping[str, Tensor], config: Tacotron2Config, n_mels: int) -> dict[str, Tensor]:
+    """Our tensors under the published names and in their shapes and order; undoes `from_published`.
+
+    `ours` may be a part of a model's tensors, or others that are shaped alike, such as an optimizer's moments.
+    """
+    state = {
+        published: taps_from_matrix(ours[name], shape[2]) if len(shape) == 3 else ours[name]
+        for name, (published, shape) in published_layout(config, n_mels).items()
+        if name in ours
+    }
+    return {name: state[name] for name in sorted(state, key=_published_place)}
+
+
+_PUBLISHED_ORDER = (
+    "embedding",
+    "encoder.convolutions",
+    "encoder.lstm",
+    "decoder.prenet",
+    "decoder.attention_rnn",
+    "decoder.attention_layer.query_layer",
+    "decoder.attention_layer.memory_layer",
+    "decoder.attention_layer.v",
+    "decoder.attention_layer.location_layer",
+    "decoder.decoder_rnn",
+    "decoder.linear_projection",
+    "decoder.gate_layer",
+    "postnet",
+)
+"""Modules in the order of their making, in which an optimizer of the published programs numbers parameters. Within a
+module ours has the same order."""
+
+
+def _published_place(name: str) -> int:
+    return next(place for place, module in enumerate(_PUBLISHED_ORDER) if name.startswith(f"{module}."))
 
 
 def published_layout(config: Tacotron2Config, n_mels: int) -> Layout:

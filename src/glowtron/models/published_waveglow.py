@@ -8,6 +8,7 @@ others' tensors are laid one under the other; weight norm is a norm for each out
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from glowtron.config import GroupingConfig, MelConfig, WaveGlowConfig, WNConfig
 from glowtron.errors import InputError
-from glowtron.models.convolution import matrix_from_taps
+from glowtron.models.convolution import matrix_from_taps, taps_from_matrix
 from glowtron.models.waveglow import WaveGlow
 
 
@@ -97,6 +98,48 @@ def from_published(state: dict[str, Tensor], *, hop_length: int = 256) -> dict[s
         raise InputError(f"no WaveGlow that is known: unknown tensors {', '.join(sorted(unused)[:4])}")
     _check_shapes(ours, config)
     return ours
+
+
+def to_published(
+    ours: Mapping[str, Tensor], config: WaveGlowConfig, *, condition_by_layer: bool = False
+) -> dict[str, Tensor]:
+    """Our tensors under the published names and in their shapes and order; undoes `from_published`.
+
+    `ours` are a model's tensors, or others that are shaped alike, such as an optimizer's moments, of a model on grouped
+    samples and without speakers. condition_by_layer: one conditioning layer for each gated one, as
+    DeepLearningExamples has them, in place of a single one.
+    """
+    assert isinstance(config.analysis, GroupingConfig), "published networks take grouped samples"
+    n_mels, group_size, hop_length = config.mel.n_mels, config.analysis.group_size, config.mel.hop_length
+    n_layers, kernel_size = config.wavenet.n_layers, config.wavenet.kernel_size
+    # rows (group, band out, sample in the group), columns (frame, band in) -> (in, out, sample)
+    rows = ours["analysis.upsample.weight"].unflatten(0, (hop_length // group_size, n_mels, group_size))
+    rows = rows.unflatten(3, (-1, n_mels)).permute(4, 1, 3, 0, 2)
+    state = {"upsample.weight": rows.flatten(2).contiguous(), "upsample.bias": ours["analysis.bias"]}
+
+    def move(published: str, name: str, kernel: int = 1, part: slice = slice(None)) -> None:
+        """Give a layer's tensors, or some rows of them, their published name."""
+        for kind in ("weight", "bias") if f"{name}.weight" in ours else ("bias", "weight_g", "weight_v"):
+            tensor = ours[f"{name}.{kind}"][part]
+            is_norm = kind == "weight_g"
+            state[f"{published}.{kind}"] = (
+                tensor if kind == "bias" else taps_from_matrix(tensor, 1 if is_norm else kernel)
+            )
+
+    for k in range(config.n_flows):
+        theirs, net = f"WN.{k}", f"wavenets.{k}"
+        for i in range(n_layers):
+            move(f"{theirs}.in_layers.{i}", f"{net}.dilated.{i}", kernel_size)
+        for i in range(n_layers):
+            move(f"{theirs}.res_skip_layers.{i}", f"{net}.res_skip.{i}")
+        width = 2 * config.wavenet.n_channels
+        for i in range(n_layers if condition_by_layer else 0):
+            move(f"{theirs}.cond_layers.{i}", f"{net}.condition", part=slice(i * width, (i + 1) * width))
+        move(f"{theirs}.start", f"{net}.start")
+        move(f"{theirs}.end", f"{net}.end")
+        if not condition_by_layer:
+            move(f"{theirs}.cond_layer", f"{net}.condition")
+    return state | {f"convinv.{k}.conv.weight": ours[f"mixing.{k}"][..., None] for k in range(config.n_flows)}
 
 
 def _check_shapes(ours: dict[str, Tensor], config: WaveGlowConfig) -> None:
