@@ -31,6 +31,7 @@ from glowtron.cli.push import push
 from glowtron.cli.say import say
 from glowtron.cli.serve import serve
 from glowtron.cli.train import train
+from glowtron.cli.vendor import vendor
 from glowtron.cli.vocode import vocode
 from glowtron.cli.voices import voices
 from glowtron.errors import InputError, nearest, reason
@@ -101,6 +102,7 @@ for _command in (
     evaluate,
     listen,
     compare,
+    vendor,
     bench,
 ):
     glowtron.add_command(_command)
