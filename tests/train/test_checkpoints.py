@@ -121,3 +121,26 @@ def test_average_is_applied_inside_only_and_leaves_the_weights_as_they_were():
     torch.testing.assert_close(inside, 0.9 * start["0.weight"] + 0.1 * now["0.weight"])
     assert all(torch.equal(tensor, now[name]) for name, tensor in model.state_dict().items())
     torch.testing.assert_close(average.tensors["0.weight"], inside)
+
+
+def test_a_parameter_stored_by_columns_goes_on_as_it_was() -> None:
+    """As WaveGlow's 1x1 convolutions are, which begin as the Q of a QR decomposition."""
+
+    def step(parameter: torch.nn.Parameter, optimizer: torch.optim.Optimizer) -> None:
+        parameter.grad = torch.arange(6.0).reshape(3, 2).t().reshape(2, 3)
+        optimizer.step()
+
+    def begin(values: torch.Tensor) -> tuple[torch.nn.Parameter, torch.optim.Optimizer]:
+        parameter = torch.nn.Parameter(values.t().contiguous().t())
+        assert parameter.stride() == (1, 2)
+        return parameter, torch.optim.Adam([parameter], fused=True)
+
+    whole, optimizer = begin(torch.ones(2, 3))
+    step(whole, optimizer)
+    moments = checkpoints.optimizer_tensors(optimizer, ["mixing"])
+    stored = {name: value.contiguous().clone() for name, value in moments.items()}
+    resumed, again = begin(whole.detach().clone())
+    checkpoints.restore_optimizer(again, ["mixing"], stored)
+    for one in ((whole, optimizer), (resumed, again)):
+        step(*one)
+    assert torch.equal(whole, resumed)

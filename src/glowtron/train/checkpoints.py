@@ -184,8 +184,13 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, names: list[str]) -> dic
 def restore_optimizer(optimizer: torch.optim.Optimizer, names: list[str], tensors: Mapping[str, Tensor]) -> None:
     """Undo `optimizer_tensors`."""
     index = {name: i for i, name in enumerate(names)}
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         name, moment = key.rsplit("/", 1)
+        parameter = parameters[index[name]]
+        if value.shape == parameter.shape:
+            # Fused Adam walks memory, so moments lie there as their parameter does, which may be by columns.
+            value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
         state.setdefault(index[name], {})[moment] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
