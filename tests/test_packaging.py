@@ -67,7 +67,7 @@ def extra_of(path: Path) -> str | None:
     if place == ("serve", "aac.py"):
         return "aac"
     folders = {"train": "train", "evaluate": "eval", "book": "book", "onnx": "onnx", "serve": "serve"}
-    folders |= {"listen": "listen", "compare": "eval", "bulk": "bulk"}
+    folders |= {"listen": "listen", "compare": "eval", "bulk": "bulk", "vendor": "train"}
     return folders.get(place[0], files.get(place[-1], "torch" if _computes_by_torch(place) else None))
 
 
