@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from pydantic import ValidationError
 from torch import nn
 
 from glowtron.config import AcousticRun, RunConfig, TrainingConfig, VocoderRun
@@ -267,10 +266,6 @@ def program(main: Callable[[], int]) -> int:
     name = Path(sys.argv[0]).name
     try:
         return main()
-    except ValidationError as error:
-        told = error.errors()[0]
-        where = ".".join(str(part) for part in told["loc"])
-        message = f"{where}: {told['msg']}" if where else told["msg"].removeprefix("Value error, ")
     except InputError as error:
         message = str(error)
     except OSError as error:
