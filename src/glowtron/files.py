@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -34,14 +35,16 @@ def write_atomic(path: Path, *, shared: bool = False) -> Iterator[Path]:
 
     Args:
         path: The file to make or replace.
-        shared: Whether other processes may write the same file at the same time. If not, the temporary name is always
-            the same, and the next writer overwrites what a killed one left.
+        shared: Whether other processes, also of other machines, may write the same file at the same time. If not, the
+            temporary name is always the same, and the next writer overwrites what a killed one left.
 
     Raises:
         OSError: The file or its folder cannot be written. `write_bytes` makes an error for the user of it.
     """
     target = path.resolve()
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial") if shared else partial_of(target)
+    partial = (
+        target.with_name(f".{target.name}.{platform.node()}-{os.getpid()}.partial") if shared else partial_of(target)
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield partial

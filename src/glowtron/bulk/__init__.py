@@ -1,1 +1,1 @@
-"""Many texts to shards of speech, on one machine: `glowtron bulk`."""
+"""Many texts to shards of speech, on one machine or on a cluster: `glowtron bulk`."""

@@ -42,6 +42,8 @@ class BulkSettings:
     """One of `SHARDS`."""
     sound: str = "flac"
     """One of `SOUNDS`."""
+    precision: str = "auto"
+    """As of `Voice.load`; `auto` may be another one on another kind of machine."""
     rows_each: int = 1000
     """Rows of a shard."""
 
@@ -62,8 +64,29 @@ class ShardReport(NamedTuple):
     duration_s: float
 
 
+class Job(NamedTuple):
+    """Where a job's texts and shards are, and what is made; it can be pickled."""
+
+    texts: Path
+    output: Path
+    settings: BulkSettings
+
+    def name(self, stretch: Stretch) -> str:
+        """Name of the shard of a stretch."""
+        return f"shard-{stretch.first // self.settings.rows_each:06}.{self.settings.shards}"
+
+    def facts_path(self, stretch: Stretch) -> Path:
+        """The file that tells of a shard, written after it: a shard without one is made again."""
+        return self.output / f"{self.name(stretch)}.json"
+
+
 def run_bulk(
-    texts: Path, output: Path, settings: BulkSettings, workers: int = 0, tell: Callable[[ShardReport], Any] = print
+    texts: Path,
+    output: Path,
+    settings: BulkSettings,
+    workers: int = 0,
+    tell: Callable[[ShardReport], Any] = print,
+    cluster: str | None = None,
 ) -> tuple[int, int]:
     """Make all shards of a job that are not there yet; returns how many rows were spoken and rejected in all.
 
@@ -74,59 +97,80 @@ def run_bulk(
         settings: What is made.
         workers: Processes; 0: as many as there are cores.
         tell: Called with each shard that was made.
+        cluster: Address of a Ray cluster whose machines do the work, as of `ray.init`; `texts` and `output` lie on a
+            drive that all of them have at the same place. None: this machine does it.
 
     Raises:
-        InputError: The input cannot be read, the folder holds a job of other settings, or one is at it now.
+        InputError: The input cannot be read, the folder holds a job of other settings, or one is at it now; the
+            cluster cannot be reached, or its machines do not find the files.
     """
     if settings.shards == "parquet":
         _check_parquet()
     stretches = find_stretches(texts, settings.rows_each)
     if not stretches:
         raise InputError(f"{texts}: has no rows")
-    plan = _plan(texts, settings)
+    job = Job(texts.resolve(), output.resolve(), settings)
+    plan = _plan(job)
     output.mkdir(parents=True, exist_ok=True)
     with hold(output, f"{output}: another job is at work there; wait for it, or choose another folder"):
         _check_plan(output, plan)
-        left = [stretch for stretch in stretches if not _facts_path(output, settings, stretch).exists()]
-        n_workers = min(len(left), workers or usable_cores())
-        make = partial(_worker, texts, output, settings, n_workers)
-        executor: Any = ProcessPool(make, n_workers) if n_workers > 1 else SerialExecutor(make()) if left else None
-        if executor is not None:
-            with executor:
-                for report in _results(executor, left):
-                    tell(report)
-        return _join(output, settings, stretches)
+        _tidy(output)
+        left = [stretch for stretch in stretches if not job.facts_path(stretch).exists()]
+        if cluster is None:
+            reports = _by_processes(job, left, workers)
+        else:
+            from glowtron.bulk.on_ray import make_on_ray
+
+            reports = make_on_ray(job, left, workers, cluster)
+        for report in reports:
+            tell(report)
+        _tidy(output)
+        return _join(job, stretches)
 
 
-def _results(executor: Any, stretches: list[Stretch]) -> Iterator[ShardReport]:
+def _tidy(output: Path) -> None:
+    """Remove what killed processes were writing."""
+    for partial_path in output.glob(".shard-*.partial"):
+        partial_path.unlink(missing_ok=True)
+
+
+def _by_processes(job: Job, stretches: list[Stretch], workers: int) -> Iterator[ShardReport]:
+    """Make shards by processes of this machine; yields a report of each, in the order in which they are done."""
+    n_workers = min(len(stretches), workers or usable_cores())
+    if not n_workers:
+        return
+    make = partial(shard_maker, job, n_workers)
+    executor: Any = ProcessPool(make, n_workers) if n_workers > 1 else SerialExecutor(make())
     waiting, n_out = list(reversed(stretches)), 0
-    while waiting or n_out:
-        while waiting and executor.has_room:
-            executor.submit(waiting[-1].first, waiting.pop())
-            n_out += 1
-        yield executor.next_result()[1]
-        n_out -= 1
+    with executor:
+        while waiting or n_out:
+            while waiting and executor.has_room:
+                executor.submit(waiting[-1].first, waiting.pop())
+                n_out += 1
+            yield executor.next_result()[1]
+            n_out -= 1
 
 
-def _worker(texts: Path, output: Path, settings: BulkSettings, n_workers: int) -> Callable[[Stretch], ShardReport]:
-    """The work of a process on stretches."""
+def shard_maker(job: Job, n_workers: int) -> Callable[[Stretch], ShardReport]:
+    """What a process does with a stretch, its voice loaded; n_workers: how many there are of it on its machine."""
     warnings.simplefilter("ignore", FaultWarning)  # A row's faults are told beside it.
-    voice = Voice.load(settings.voice, device="cpu")
+    voice = Voice.load(job.settings.voice, device="cpu", precision=job.settings.precision)
     voice.runtime.suit_threads()
     if n_workers > 1:
         voice = Voice.on(voice.runtime.in_worker(1))
-    return partial(_make_shard, voice, texts, output, settings)
+    return partial(_make_shard, voice, job)
 
 
-def _make_shard(voice: Voice, texts: Path, output: Path, settings: BulkSettings, stretch: Stretch) -> ShardReport:
-    name = _name(settings, stretch)
+def _make_shard(voice: Voice, job: Job, stretch: Stretch) -> ShardReport:
+    settings, name = job.settings, job.name(stretch)
     lines, rejects, duration_s = [], [], 0.0
     seen: set[str] = set()
     with (
-        write_atomic(output / name) as partial_path,
+        # On a cluster, a machine that was given up as lost may still be at the shard that another one makes.
+        write_atomic(job.output / name, shared=True) as partial_path,
         closing(make_shard(settings.shards, partial_path, settings.sound, voice.mel.sample_rate)) as shard,
     ):
-        for row in read_stretch(texts, stretch):
+        for row in read_stretch(job.texts, stretch):
             if isinstance(row, Row) and row.id in seen:
                 row = BadRow(row.place, f"id '{row.id}' stands twice in {name}")
             spoken = _speak(voice, row, settings) if isinstance(row, Row) else row
@@ -139,8 +183,18 @@ def _make_shard(voice: Voice, texts: Path, output: Path, settings: BulkSettings,
             lines.append({**spoken.facts, "shard": name, "sha256": hashlib.sha256(spoken.data).hexdigest()})
     # The facts come last: a shard without them is made again.
     facts = {"spoken": lines, "rejects": rejects}
-    write_text(_facts_path(output, settings, stretch), json.dumps(facts, ensure_ascii=False) + "\n")
+    write_text(job.facts_path(stretch), json.dumps(facts, ensure_ascii=False) + "\n", shared=True)
     return ShardReport(name, len(lines), len(rejects), duration_s)
+
+
+def find_made(job: Job, stretch: Stretch) -> ShardReport | None:
+    """The report of a shard that is there; None: it is to be made."""
+    path = job.facts_path(stretch)
+    if not path.exists():
+        return None
+    facts = read_json(path)
+    duration_s = sum(line["duration_s"] for line in facts["spoken"])
+    return ShardReport(job.name(stretch), len(facts["spoken"]), len(facts["rejects"]), duration_s)
 
 
 def _speak(voice: Voice, row: Row, settings: BulkSettings) -> Spoken | BadRow:
@@ -167,27 +221,27 @@ def _speak(voice: Voice, row: Row, settings: BulkSettings) -> Spoken | BadRow:
     return Spoken(row.id, sound.encode(settings.sound), facts)
 
 
-def _join(output: Path, settings: BulkSettings, stretches: list[Stretch]) -> tuple[int, int]:
+def _join(job: Job, stretches: list[Stretch]) -> tuple[int, int]:
     """Write the manifest and the rejects of all shards; returns how many rows each has."""
     counts = [0, 0]
     with (
-        write_atomic(output / "manifest.jsonl") as manifest,
-        write_atomic(output / "rejects.jsonl") as rejected,
+        write_atomic(job.output / "manifest.jsonl") as manifest,
+        write_atomic(job.output / "rejects.jsonl") as rejected,
         manifest.open("w", encoding="utf-8") as spoken,
         rejected.open("w", encoding="utf-8") as rejects,
     ):
         for stretch in stretches:
-            facts = read_json(_facts_path(output, settings, stretch))
+            facts = read_json(job.facts_path(stretch))
             for place, (key, file) in enumerate((("spoken", spoken), ("rejects", rejects))):
                 file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in facts[key])
                 counts[place] += len(facts[key])
     return counts[0], counts[1]
 
 
-def _plan(texts: Path, settings: BulkSettings) -> dict[str, Any]:
-    told = asdict(settings)
-    told["voice"] = sha256(find_voice(settings.voice) / "voice.json")
-    return {"texts": sha256(texts), **told}
+def _plan(job: Job) -> dict[str, Any]:
+    told = asdict(job.settings)
+    told["voice"] = sha256(find_voice(job.settings.voice) / "voice.json")
+    return {"texts": sha256(job.texts), **told}
 
 
 def _check_plan(output: Path, plan: dict[str, Any]) -> None:
@@ -208,11 +262,3 @@ def _check_parquet() -> None:
         import pyarrow  # noqa: F401
     except ImportError as error:
         raise InputError("Parquet takes pip install 'glowtron[bulk]'; tar needs nothing") from error
-
-
-def _name(settings: BulkSettings, stretch: Stretch) -> str:
-    return f"shard-{stretch.first // settings.rows_each:06}.{settings.shards}"
-
-
-def _facts_path(output: Path, settings: BulkSettings, stretch: Stretch) -> Path:
-    return output / f"{_name(settings, stretch)}.json"

@@ -25,7 +25,25 @@ SOUNDS = ("flac", "opus", "wav")
 @click.option("--rows", type=click.IntRange(1), default=1000, show_default=True, metavar="N", help="Rows of a shard.")
 @speech_options("speaker", "rate", "pitch", "pitch_range", "energy", "pause_s", "attempts", "seed")
 @click.option(
-    "--workers", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Processes; 0: one a core."
+    "--workers",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Processes, here or on the cluster; 0: one a core.",
+)
+@click.option(
+    "--precision",
+    metavar="PRECISION",
+    default="auto",
+    show_default=True,
+    help="fp32, bf16, int16 or int8; auto is what is fastest and exact enough, which may differ between machines.",
+)
+@click.option(
+    "--ray",
+    "cluster",
+    metavar="ADDRESS",
+    help="Have a Ray cluster do it: auto, HOST:6379, or local. All machines see TEXTS and FOLDER at the same place.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 def bulk(
@@ -36,6 +54,8 @@ def bulk(
     sound: str,
     rows: int,
     workers: int,
+    precision: str,
+    cluster: str | None,
     quiet: bool,
     **options: Any,
 ) -> None:
@@ -49,6 +69,7 @@ def bulk(
     Examples:
       glowtron bulk texts.txt -o spoken
       glowtron bulk texts.jsonl -o spoken --shards parquet --sound opus
+      glowtron bulk /shared/texts.jsonl -o /shared/spoken --ray auto --precision int8
     """
     from glowtron.bulk.job import BulkSettings, ShardReport, run_bulk
     from glowtron.bulk.rows import find_stretches
@@ -56,7 +77,14 @@ def bulk(
 
     check_folder(output)
     name = voice or shipped()[0]
-    settings = BulkSettings(voice=name, options=SynthesisOptions(**options), shards=shards, sound=sound, rows_each=rows)
+    settings = BulkSettings(
+        voice=name,
+        options=SynthesisOptions(**options),
+        shards=shards,
+        sound=sound,
+        precision=precision,
+        rows_each=rows,
+    )
     n_rows = sum(stretch.n_rows for stretch in find_stretches(texts, rows))
     started, made_s = time.perf_counter(), 0.0
     with progress_bar(n_rows, "row", hidden=quiet) as bar:
@@ -66,7 +94,7 @@ def bulk(
             bar.update(report.n_spoken + report.n_rejected)
             made_s += report.duration_s
 
-        n_spoken, n_rejected = run_bulk(texts, output, settings, workers, tell)
+        n_spoken, n_rejected = run_bulk(texts, output, settings, workers, tell, cluster)
     if not quiet:
         taken_s = time.perf_counter() - started
         speed = f", {made_s / taken_s:.1f} times real time" if made_s else ""
