@@ -35,8 +35,8 @@ class Rates:
     """Seconds from the start of a request's work to its first sound."""
 
 
-RATES = Rates(audio_s_per_s=5.4, first_s=0.112)
-"""Of `duet` on AMD EPYC (Zen 3): a half of two cores under `benchmarks/serve.py clients`, and `first-sound`."""
+RATES = Rates(audio_s_per_s=12.0, first_s=0.112)
+"""Of `duet` on AMD EPYC (Zen 3): half of what two cores made in `benchmarks/serve.py throughput`, and `first-sound`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,14 +230,15 @@ def table(rates: Rates, cores: int, price: float) -> str:
     for n in (1, 1_000, 1_000_000):
         for name, asked in KINDS.items():
             for within_s in (0.25, 0.5, 1.0) if n > 1 else (0.25,):
-                machines, met = machines_for(n, rates, asked, cores, within_s)
+                each = 1 if n == 1 else cores
+                machines, met = machines_for(n, rates, asked, each, within_s)
                 if not machines:
                     lines.append(f"| {n:,} | {name} | {within_s} s | not to be had |" + " |" * 7)
                     continue
-                per_hour = machines * cores * price
+                per_hour = machines * each * price
                 heard = per_hour / replace(asked, n=n).audio_s_per_s
                 lines.append(
-                    f"| {n:,} | {name} | {within_s} s | {machines:,} | {machines * cores:,} | {met.busy:.0%} "
+                    f"| {n:,} | {name} | {within_s} s | {machines:,} | {machines * each:,} | {met.busy:.0%} "
                     f"| {met.first_within(0.5):.2f} s | {met.first_within(0.99):.2f} s | {met.gaps:.1%} "
                     f"| {per_hour:,.2f} | {heard:.4f} |"
                 )
@@ -253,7 +254,7 @@ def main() -> None:
     parser.add_argument(
         "--first-s", type=float, default=RATES.first_s, help="seconds to the first sound on an idle core"
     )
-    parser.add_argument("--cores", type=int, default=8, help="of a machine")
+    parser.add_argument("--cores", type=int, default=8, help="of a machine; one listener is given one core")
     parser.add_argument("--price", type=float, default=0.04, help="of a core for an hour, in any money")
     given = parser.parse_args()
     print(table(Rates(audio_s_per_s=given.rate, first_s=given.first_s), given.cores, given.price))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from glowtron.cli import main
+from glowtron.cli.serve import serve
 from glowtron.serve.on_ray import read_settings
 
 yaml = pytest.importorskip("yaml", reason="pyyaml is not installed")
@@ -75,7 +75,7 @@ def test_the_deployment_and_its_autoscaler_fit_the_program():
     assert "replicas" not in deployment["spec"], "a number of replicas would undo the autoscaler's at each apply"
     [container] = deployment["spec"]["template"]["spec"]["containers"]
     assert "cpu" in container["resources"]["requests"], "the autoscaler goes by shares of what is asked for"
-    help = CliRunner().invoke(main, ["serve", "--help"]).output
+    help = CliRunner().invoke(serve, ["--help"]).output
     assert all(option in help for option in container["args"] if option.startswith("--"))
     assert str(container["ports"][0]["containerPort"]) in re.search(r"--port.*?\]", help, re.DOTALL)[0]
     assert {port["targetPort"] for port in service["spec"]["ports"]} <= {one["name"] for one in container["ports"]}
