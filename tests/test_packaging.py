@@ -64,6 +64,8 @@ def extra_of(path: Path) -> str | None:
     files = {"alignment.py": "align", "pictures.py": "train", "hub.py": "hub"}
     if place == ("serve", "mcp_server.py"):
         return "mcp"
+    if place[-1] == "on_ray.py":
+        return "ray"
     if place == ("serve", "aac.py"):
         return "aac"
     folders = {"train": "train", "evaluate": "eval", "book": "book", "onnx": "onnx", "serve": "serve"}
