@@ -1,16 +1,20 @@
 """The application on Ray Serve answers as `glowtron serve` does, with as many replicas as its queue asks for."""
 
+import json
 import socket
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
 import pytest
+from starlette.testclient import TestClient
 
 from glowtron import Voice
 from glowtron.errors import InputError
-from glowtron.serve.on_ray import ReplicaSettings, application, read_settings
+from glowtron.serve.app import make_app
+from glowtron.serve.on_ray import ReplicaSettings, application, read_settings, replica_app
 from glowtron.serve.settings import ServerSettings
 from ray_cluster import actors_of, ray_cluster
 
@@ -88,6 +92,23 @@ def test_replicas_answer_grow_with_the_queue_and_are_replaced(tiny_voice, tmp_pa
             ray.shutdown()
 
 
+def test_a_replica_answers_as_the_server_does(tiny_voice, capsys):
+    server = ServerSettings(voices=(str(tiny_voice),), device="cpu", api_key="secret")
+    body = {"input": "Hello there.", "voice": "alloy", "response_format": "wav", "stream": False}
+    key = {"Authorization": "Bearer secret"}
+    with TestClient(replica_app(server, 1.0)) as replica:
+        assert replica.get("/health").json()["status"] == "healthy"
+        assert replica.get("/v1/voices/none", headers=key).status_code == 404
+        assert replica.post("/v1/audio/speech", json=body).status_code == 401
+        answer = replica.post("/v1/audio/speech", json=body, headers=key)
+        line = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert 'endpoint="speech",status="200"' in replica.get("/metrics", headers=key).text
+    app = make_app(server)
+    assert answer.content == TestClient(app).post("/v1/audio/speech", json=body, headers=key).content
+    assert line["path"] == "/v1/audio/speech" and line["audio_s"] > 0
+    app.close()
+
+
 def test_settings_are_read_from_text_and_refused_by_name():
     server, replicas = read_settings({"voices": "duet,lj", "max_chars": "500", "max_replicas": "8", "cores": "0.5"})
     assert server == ServerSettings(voices=("duet", "lj"), max_chars=500)
@@ -107,8 +128,6 @@ def test_settings_are_read_from_text_and_refused_by_name():
 
 
 def test_what_is_missing_is_told(monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"pip install 'glowtron\[ray,serve\]'"):
         application({})

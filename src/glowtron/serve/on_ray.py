@@ -5,14 +5,16 @@ serve run glowtron.serve.on_ray:application voices=duet max_replicas=8
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from glowtron.errors import InputError, nearest
-from glowtron.serve.access import Access
 from glowtron.serve.app import make_app
 from glowtron.serve.settings import ServerSettings
 from glowtron.serve.shelf import VoiceShelf
@@ -75,15 +77,8 @@ def application(args: Mapping[str, Any]) -> Any:
     except ImportError as error:
         raise InputError("Ray Serve takes pip install 'glowtron[ray,serve]' on all machines") from error
 
-    def make() -> Access:
-        """The ASGI application of a replica, made there."""
-        quiet_about_faults()
-        shelf = VoiceShelf(server)
-        # A replica's share of its machine, not all of it.
-        threads = server.threads or min(shelf.threads, max(1, int(replicas.cores)))
-        speaker = Speaker(replace(server, threads=threads), shelf)
-        speaker.warm_up()
-        return make_app(server, speaker)
+    def make() -> Starlette:  # Ray asks for a function, and for no other that can be called.
+        return replica_app(server, replicas.cores)
 
     speech = serve.deployment(
         serve.ingress(make)(),
@@ -101,6 +96,27 @@ def application(args: Mapping[str, Any]) -> Any:
         },
     )
     return cast(Any, speech).bind()
+
+
+def replica_app(server: ServerSettings, cores: float) -> Starlette:
+    """The server's application as a replica runs it.
+
+    Ray adds handlers of its own errors to an application, which must be Starlette's; so ours stands in one.
+    """
+    quiet_about_faults()
+    shelf = VoiceShelf(server)
+    # A replica's share of its machine, not all of it.
+    threads = server.threads or min(shelf.threads, max(1, int(cores)))
+    speaker = Speaker(replace(server, threads=threads), shelf)
+    speaker.warm_up()
+    app = make_app(server, speaker)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        app.close()
+
+    return Starlette(routes=[Mount("/", app=app)], lifespan=lifespan)
 
 
 def read_settings(args: Mapping[str, Any]) -> tuple[ServerSettings, ReplicaSettings]:
