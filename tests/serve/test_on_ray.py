@@ -135,5 +135,5 @@ def test_settings_are_read_from_text_and_refused_by_name():
 
 def test_what_is_missing_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(InputError, match=r"pip install 'glowtron\[ray,serve\]'"):
+    with pytest.raises(InputError, match=r"pip install 'glowtron\[ray\]'"):
         application({})

@@ -75,7 +75,7 @@ def application(args: Mapping[str, Any]) -> Any:
     try:
         from ray import serve
     except ImportError as error:
-        raise InputError("Ray Serve takes pip install 'glowtron[ray,serve]' on all machines") from error
+        raise InputError("Ray Serve takes pip install 'glowtron[ray]' on all machines") from error
 
     def make() -> Starlette:  # Ray asks for a function, and for no other that can be called.
         return replica_app(server, replicas.cores)
