@@ -7,6 +7,7 @@ import json
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
+from numbers import Integral, Real
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from glowtron.config.renamed import with_present_names
@@ -158,7 +159,9 @@ def _exact(value: Any, kind: Any) -> Any:
     if origin is dict and isinstance(value, dict):
         of_key, of_value = get_args(kind)
         return {_exact(key, of_key): _exact(inner, of_value) for key, inner in value.items()}
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    if kind is int and isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)  # One of NumPy's, too.
+    if kind is float and isinstance(value, Real) and not isinstance(value, bool):
         try:
             return float(value)
         except OverflowError:

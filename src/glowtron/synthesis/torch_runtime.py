@@ -60,7 +60,7 @@ class TorchRuntime:
         sizes = [sum(weight.numel() for weight in model.parameters()) for model in models]
         if stored.stored_vocoder is not None:
             sizes.append(stored.stored_vocoder.n_parameters)
-        self._is_small = all(size < SMALL for size in sizes)
+        self._sizes = sizes
 
     @cached_property
     def vocoder(self) -> WaveGlow | None:
@@ -124,7 +124,7 @@ class TorchRuntime:
     @property
     def is_small(self) -> bool:
         """See `Runtime`. The products of large models use all cores, and their weights are better in memory once."""
-        return self._is_small
+        return all(size < SMALL for size in self._sizes)
 
     def vocoder_for(self, options: SynthesisOptions) -> Vocoder:
         """See `Runtime`."""
@@ -146,7 +146,7 @@ class TorchRuntime:
 
     def suit_threads(self) -> None:
         """See `Runtime`."""
-        suit_threads(self._is_small)
+        suit_threads(self.is_small)
 
     def in_worker(self, n_threads: int | None) -> TorchRuntime:
         """See `Runtime`."""
