@@ -190,9 +190,9 @@ def world_size() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def join(rank: int, world_size: int, url: str) -> None:
+def join(rank: int, n_processes: int, url: str) -> None:
     """Say which of how many processes this is, and where they meet: `tcp://HOST:PORT`."""
-    if "WORLD_SIZE" in os.environ or world_size == 1:  # A launcher's word counts more.
+    if world_size() > 1 or n_processes == 1:  # What torchrun says counts more.
         return
     host, colon, port = url.removeprefix("tcp://").rpartition(":")
     if not url.startswith("tcp://") or not colon or not port.isdecimal():
@@ -200,8 +200,8 @@ def join(rank: int, world_size: int, url: str) -> None:
     os.environ |= {
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": str(world_size),
-        "LOCAL_WORLD_SIZE": str(world_size),
+        "WORLD_SIZE": str(n_processes),
+        "LOCAL_WORLD_SIZE": str(n_processes),
         "MASTER_ADDR": "127.0.0.1" if host == "localhost" else host,
         "MASTER_PORT": port,
     }
@@ -222,14 +222,17 @@ def run(
     if world_size() == 1:  # Suites number a single process, too; a group of it would need a place to meet.
         for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"):
             os.environ.pop(name, None)
-    init_distributed("auto")
+    # Of several processes without an accelerator, accelerate makes a group only if told that they are on a CPU.
+    device = "cpu" if world_size() > 1 and not torch.accelerator.is_available() else "auto"
+    init_distributed(device)
     if rank() == 0:
         _clear(folder)
         if start is not None:
             with lock_run_dir(folder, task.config, task.data()):
                 progress = Progress(step=start.step)
                 checkpoints.save(folder, progress, start.model, start.optimizer, None)
-    outcome = train(task, folder, stopping=StoppingCriteria(target_val_loss), quiet=True, observer=observer)
+    stopping = StoppingCriteria(target_val_loss)
+    outcome = train(task, folder, stopping=stopping, device=device, quiet=True, observer=observer)
     if rank() == 0:
         print(MACHINE, json.dumps(_measured(task.config, folder)), file=sys.stderr, flush=True)
     return outcome
