@@ -184,6 +184,7 @@ def test_a_target_that_is_reached_is_a_success(place: Path, monkeypatch, capfd) 
     assert all(row.cells[name] != "-" for name in ("Configuration", "FPS", "Performance", "Memory (GB)"))
 
 
+@pytest.mark.slow
 def test_deepspark_waveglow(place: Path) -> None:
     write_scripts("deepspark-waveglow", place)
     shrink_config(place, epochs=2, batch_size=2, iters_per_checkpoint=3)
