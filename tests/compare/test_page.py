@@ -2,18 +2,14 @@
 
 import json
 import re
-import shutil
 
 import numpy as np
 import pytest
 
+from chromium import ARGUMENTS, CHROMIUM, needs_browser
 from glowtron.audio import read_audio
 from glowtron.compare.making import Settings, compare
 from glowtron.voice import Voice
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from native_levels import FOUND, HERE, every_way_here, needs_compiled
 from small_models import GROUPED, LAPPED, grouped_and_lapped, signal_to_noise, small_waveglow, speech
 from torch import Tensor
 
@@ -37,12 +38,6 @@ from glowtron.models.waveglow import WN
 ROOT = Path(__file__).parents[2]
 ENGINES = ROOT / "src/glowtron/engines"
 HARNESS = Path(__file__).with_name("wn_harness.c")
-FOUND = find_levels()
-HERE = [(level, kind) for level in FOUND.levels for kind in level.kinds]
-every_way_here = pytest.mark.parametrize(
-    ("level", "kind"), HERE, ids=[f"{kind} by {level.name}" for level, kind in HERE]
-)
-needs_compiled = pytest.mark.skipif(not FOUND.levels, reason=f"nothing compiled: {FOUND.why_not}")
 
 EXACT = {"fp32": 100, "int16": 55, "bf16": 35, "int8": 22}
 """Decibels over the error of a WN of three layers."""

@@ -4,12 +4,13 @@ import math
 
 import pytest
 import torch
+from native_levels import FOUND, every_way_here, needs_compiled
 from small_models import signal_to_noise
 from torch import Tensor
 
 from glowtron.config import DecodingOptions, FastSpeech2Config
 from glowtron.engines import fastspeech2
-from glowtron.engines.cpu_wn_native import Found, Kind, Level, find_levels
+from glowtron.engines.cpu_wn_native import Found, Kind, Level
 from glowtron.engines.fastspeech2 import (
     FastSpeech2Engine,
     GatedWay,
@@ -22,12 +23,6 @@ from glowtron.engines.hardware import Precision
 from glowtron.engines.measured import Measured
 from glowtron.models.fastspeech2 import FastSpeech2, GatedLayers
 
-FOUND = find_levels()
-HERE = [(level, kind) for level in FOUND.levels for kind in level.kinds]
-every_way_here = pytest.mark.parametrize(
-    ("level", "kind"), HERE, ids=[f"{kind} by {level.name}" for level, kind in HERE]
-)
-needs_compiled = pytest.mark.skipif(not FOUND.levels, reason=f"nothing compiled: {FOUND.why_not}")
 EXACT = {"fp32": 100, "int16": 60, "bf16": 35, "int8": 25}
 """Decibels over the error."""
 SIZES = FastSpeech2Config(

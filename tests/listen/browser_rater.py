@@ -1,25 +1,13 @@
 """A rater at a real browser: goes through the page of a listening test by its buttons, as a person would."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-import pytest
-
+from chromium import ARGUMENTS, CHROMIUM
 from glowtron.listen.listening_test import ListeningTest
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 PATIENCE_S = 120.0
 """A page is not waited for longer; on a busy machine six of them take long to answer a click."""

@@ -1,10 +1,10 @@
 """From four systems to a report, by raters at real browsers."""
 
 import pytest
-from browser_rater import needs_browser
 from listen_material import say, write_systems
 from simulated_raters import stored, take_all
 
+from chromium import needs_browser
 from glowtron.listen.make import Settings, make_test
 from glowtron.listen.report import Source, report_ratings
 

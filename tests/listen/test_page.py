@@ -8,10 +8,11 @@ from collections import Counter
 import numpy as np
 import pytest
 import soundfile
-from browser_rater import BrowserRater, browser, needs_browser, served
+from browser_rater import BrowserRater, browser, served
 from listen_material import RATE, say, write_systems
 from simulated_raters import Opinion, stored
 
+from chromium import needs_browser
 from glowtron.audio import read_audio
 from glowtron.listen.answers import collect, read_answer_file
 from glowtron.listen.listening_test import ListeningTest

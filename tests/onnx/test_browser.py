@@ -13,17 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from chromium import ARGUMENTS, CHROMIUM, needs_browser
 from glowtron import Voice
 from glowtron.onnx.export import GraphOptions, export_onnx
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PACKAGE = "onnxruntime-web@1.30.0"
 
 PAGE = """<!doctype html>
@@ -69,10 +62,11 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.mark.slow
+@needs_browser
 def test_a_browser_says_the_same(parallel: Path, served: tuple[Path, str]) -> None:
     playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None or shutil.which("npm") is None:
-        pytest.skip("no Chromium, or no npm, is installed")
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed")
     folder, address = served
     fetched = subprocess.run(
         ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", PACKAGE],

@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import shutil
 import socket
 import threading
 import time
@@ -22,15 +21,12 @@ import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright import sync_api as playwright
 
+from chromium import ARGUMENTS, CHROMIUM
 from glowtron.serve.app import make_app
 from glowtron.serve.settings import ServerSettings
 from glowtron.serve.shelf import VoiceShelf
 from glowtron.serve.speaker import Speaker
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 TEXT = "He read 12 records. Glowtronic!"
 
 

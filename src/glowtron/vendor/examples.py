@@ -39,7 +39,7 @@ MODELS = ("Tacotron2", "WaveGlow")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `train.py`. Returns the exit status."""
-    first = argparse.ArgumentParser(add_help=False)
+    first = argparse.ArgumentParser(add_help=False)  # Which flags there are is the model's; all are checked after it.
     first.add_argument("-m", "--model-name", choices=MODELS)
     told = sys.argv[1:] if arguments is None else list(arguments)
     model_name = first.parse_known_args(told)[0].model_name
