@@ -478,6 +478,11 @@ def wav_seconds(answer: Answer) -> float:
     return (len(answer.body) - 44) / 2 / rate
 
 
+def told(words: Sequence[str]) -> list[str]:
+    """A command's words as they are published: of absolute paths, which are this machine's, the last part."""
+    return [Path(word).name if Path(word).is_absolute() else word for word in words]
+
+
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -509,7 +514,7 @@ def main() -> None:
     load_before = list(os.getloadavg())
     result = {
         "what": arguments.work.__name__,
-        "command": "python benchmarks/serve.py " + " ".join(sys.argv[1:]),
+        "command": "python benchmarks/serve.py " + " ".join(told(sys.argv[1:])),
         "date": time.strftime("%Y-%m-%d"),
         "voice": arguments.voice,
         "workers": arguments.workers,
