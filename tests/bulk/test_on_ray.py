@@ -9,7 +9,7 @@ import pytest
 
 from glowtron.bulk.job import BulkSettings, run_bulk
 from glowtron.errors import InputError
-from ray_cluster import actors_of, ray_cluster
+from ray_cluster import actors_of, join, ray_cluster
 
 TASK = "MapBatches(make_one)"
 N_ROWS, ROWS_EACH = 800, 40
@@ -38,15 +38,16 @@ def test_a_worker_and_a_node_are_killed_and_the_shards_are_the_same(tiny_voice, 
     assert run_bulk(texts, tmp_path / "one", settings, 1, lambda report: None) == (N_ROWS - 1, 1)
 
     out = tmp_path / "many"
-    with ray_cluster(monkeypatch, n_nodes=2) as cluster:
+    with ray_cluster(monkeypatch, n_nodes=1) as cluster:
         command = [sys.executable, "-m", "glowtron", "bulk", texts, "-o", out, "--voice", tiny_voice]
         command += ["--rows", ROWS_EACH, "--ray", cluster.address]
         job = subprocess.Popen(
             list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
         )
         try:
-            for node in cluster.nodes:  # Both are at it.
-                wait_for(lambda: actors_of(node, TASK), job)  # noqa: B023
+            wait_for(lambda: actors_of(cluster.nodes[0], TASK), job)
+            join(cluster)  # Once the job is connected, which therefore is not lost with this node.
+            wait_for(lambda: actors_of(cluster.nodes[1], TASK), job)
             wait_for(lambda: len(list(out.glob("*.tar"))) >= 2, job)
             killed = actors_of(cluster.nodes[0], TASK)[0]
             killed.kill()

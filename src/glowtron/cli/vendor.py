@@ -22,7 +22,7 @@ def vendor() -> None:
     \b
     Examples:
       glowtron vendor scripts deepspark-tacotron2 .
-      python3 train.py --output_directory=outdir --log_directory=logdir --target_val_loss=0.5 2>&1 | tee log
+      python3 train.py --output_directory=outdir --log_directory=logdir 2>&1 | tee log
       glowtron vendor row log
     """
 
