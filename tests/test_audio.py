@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glowtron.audio import (
@@ -25,6 +25,7 @@ from glowtron.audio import (
     read_header,
 )
 from glowtron.errors import InputError
+from glowtron.serve.formats import make_encoder
 
 
 def tone(seconds: float = 0.5, rate: int = 22_050, hz: float = 440.0) -> Audio:
@@ -110,6 +111,26 @@ def test_an_encoder_gives_bytes_that_are_never_changed_later(tmp_path, format):
         assert np.array_equal(again.pcm16(), audio.pcm16())
     else:
         assert np.abs(again.samples - expected)[2_000:-2_000].max() < 0.1
+
+
+SPEECH_LIKE = tone(0.8).samples * np.linspace(0.2, 1.0, int(0.8 * 22_050), dtype=np.float32)
+
+
+@pytest.mark.parametrize("format", [*FILE_FORMATS, "aac"])
+@settings(deadline=None, max_examples=15)
+@given(cuts=st.lists(st.integers(0, len(SPEECH_LIKE)), max_size=12))
+def test_where_a_sound_is_cut_is_not_heard(format, cuts):
+    def encode(parts):
+        encoder = make_encoder(22_050, format)
+        return b"".join([encoder.encode(part) for part in parts] + [encoder.finish()])
+
+    if format == "aac":
+        pytest.importorskip("av", reason="the extra 'aac' is not installed")
+    cut, whole = encode(np.split(SPEECH_LIKE, sorted(cuts))), encode([SPEECH_LIKE])
+    if format == "ogg":  # Vorbis chooses its blocks by what it has been given.
+        assert np.abs(read_audio(cut).samples - read_audio(whole).samples).max() < 0.05
+    else:
+        assert cut == whole
 
 
 def test_an_encoder_gives_sound_before_the_end():
