@@ -59,6 +59,7 @@ def test_a_worker_and_a_node_are_killed_and_the_shards_are_the_same(tiny_voice, 
         finally:
             job.kill()
     assert job.returncode == 0, errors
+    assert " INFO " not in errors and "Tip:" not in errors
     assert f"{N_ROWS - 1} rows spoken, 1 rejected" in said
     assert contents(out) == contents(tmp_path / "one")
 

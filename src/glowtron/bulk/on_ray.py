@@ -6,6 +6,7 @@ lost, is done again by another: the shard ends as the same bytes.
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 from collections.abc import Callable, Iterator
@@ -57,9 +58,11 @@ def make_on_ray(job: Job, stretches: list[Stretch], workers: int, address: str) 
     """
     if not stretches:
         return
-    # Both are read when Ray is imported: its bars are not ours, and it reports to its makers unless it is told not to.
+    # Read when Ray is imported: it reports to its makers unless it is told not to, its bars are not ours, and it gives
+    # a tip unless the last is set.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
         import ray.data
@@ -67,7 +70,7 @@ def make_on_ray(job: Job, stretches: list[Stretch], workers: int, address: str) 
     except ImportError as error:
         raise InputError("a cluster takes pip install 'glowtron[ray]' on all its machines") from error
     job = job._replace(settings=replace(job.settings, voice=_anywhere(job.settings.voice)))
-    with _connected(ray, address):
+    with _connected(ray, address), _errors_only("ray.data"):
         rows = [stretch._asdict() for stretch in stretches]
         dataset = ray.data.from_items(rows, override_num_blocks=min(len(rows), MAX_BLOCKS))
         # Tasks and not actors: an actor of a lost machine waits for a core of its own, which the others never give up.
@@ -89,6 +92,18 @@ def make_on_ray(job: Job, stretches: list[Stretch], workers: int, address: str) 
 def _anywhere(voice: str) -> str:
     """A voice's name as it is, a folder's by where it is from the root: actors work in folders of their own."""
     return str(Path(voice).resolve()) if Path(voice).is_dir() else voice
+
+
+@contextmanager
+def _errors_only(logger: str) -> Iterator[None]:
+    """Leave out for the block what a logger tells that is no error, also from its files."""
+    found = logging.getLogger(logger)
+    level = found.level
+    found.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        found.setLevel(level)
 
 
 @contextmanager
