@@ -41,9 +41,13 @@ KINDS = ("fp32", "int16", "int8")
 """As `wavenet_step.c` numbers them: in float; weights of 8 bits and inputs of 14; weights and inputs of 7 bits."""
 LARGEST = {"int16": 127, "int8": 63}
 """Of rounded weights."""
+CHUNK = 32
+"""Inputs whose products, of bytes, are added up in 16 bits, in two halves."""
+LARGEST_SUM = (2**15 - 1) // 63 - CHUNK // 4
+"""Of the weights of such a half, without their signs and before they are rounded: times 63 they fit 15 bits."""
 TOGETHER = {"int16": 2, "int8": 4}
 """Of how many neighbouring inputs a row's weights lie side by side."""
-LAYOUT = 2
+LAYOUT = 3
 """Of packed weights, as `wavenet_step.c` numbers it."""
 OUTPUTS = ("logistic", "gaussian", "softmax")
 AHEAD = 16
@@ -58,7 +62,7 @@ class NativeMatrix(ctypes.Structure):
     """A matrix as the library sees it."""
 
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("weight", "bias", "scale", "offset")),
+        *((name, ctypes.c_void_p) for name in ("weight", "bias", "scale")),
         *((name, ctypes.c_int32) for name in ("n_in", "n_out")),
     )
 
@@ -79,7 +83,7 @@ class NativeNet(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("n_layers", "n_taps", "residual", "half", "skip", "n_outputs")),
         *((name, ctypes.c_int32) for name in ("batch", "kind", "level", "output", "n_mixtures", "clamp_scale")),
-        *((name, ctypes.c_float) for name in ("keep", "log_scale_min", "sigma", "unused")),
+        *((name, ctypes.c_float) for name in ("log_scale_min", "sigma")),
         ("step", ctypes.c_int64),
         *((name, ctypes.c_void_p) for name in ("layers", "first", "first_bias")),
         *((name, NativeMatrix) for name in ("head", "last")),
@@ -133,28 +137,36 @@ class Packed:
         blocks = [filled(weight) for weight in weights]
         self.n_out, self.n_in = blocks[0].shape
         self.bias = None if bias is None else filled(bias).contiguous()
-        self.scale, self.offset = torch.zeros(0), torch.zeros(0, dtype=torch.int32)
+        self.scale = torch.zeros(0)
         if kind == "fp32":
             # (groups, 32, inputs) -> (groups, inputs, 32)
             packed = [block.unflatten(0, (-1, FILL)).transpose(1, 2) for block in blocks]
             self.weight = torch.stack(packed).contiguous()
             return
-        scales = [block.abs().amax(1).clamp(min=1e-12) / LARGEST[kind] for block in blocks]
+        scales = [row_scales(block, kind) for block in blocks]
         blocks = [(block / scale[:, None]).round() for block, scale in zip(blocks, scales, strict=True)]
         self.scale = torch.stack(scales)
-        # Bytes are without a sign: each has 63 added to it.
-        self.offset = torch.stack([-63 * block.sum(1) for block in blocks]).to(torch.int32)
         # (groups, 32, inputs / 4, 4) -> (groups, inputs / 4, 32, 4), or the same by 2
         packed = [block.unflatten(1, (-1, TOGETHER[kind])).unflatten(0, (-1, FILL)).transpose(1, 2) for block in blocks]
-        self.weight = torch.stack(packed).to(torch.int8).contiguous()
+        # Bytes are stored without a sign.
+        more = LARGEST["int8"] if kind == "int8" else 0
+        self.weight = (torch.stack(packed) + more).to(torch.int8).contiguous()
 
     @property
     def native(self) -> NativeMatrix:
         """For the library; `self` has to be kept as long."""
         bias = None if self.bias is None else address(self.bias)
-        return NativeMatrix(
-            address(self.weight), bias, address(self.scale), address(self.offset), n_in=self.n_in, n_out=self.n_out
-        )
+        return NativeMatrix(address(self.weight), bias, address(self.scale), n_in=self.n_in, n_out=self.n_out)
+
+
+def row_scales(block: Tensor, kind: str) -> Tensor:
+    """What a whole number counts in each row of (n_out, n_in) weights, one of the kinds that are rounded."""
+    scales = block.abs().amax(1).clamp(min=1e-12) / LARGEST[kind]
+    if kind == "int8":
+        # (rows, chunks, 8, 2, 2): of a chunk's inputs, those that are added up in the same 16 bits, two beside two.
+        sums = block.abs().unflatten(1, (-1, CHUNK // 4, 2, 2)).sum((2, 4)).flatten(1).amax(1)
+        scales = torch.maximum(scales, sums / LARGEST_SUM)
+    return scales
 
 
 def filled(tensor: Tensor) -> Tensor:
@@ -164,8 +176,11 @@ def filled(tensor: Tensor) -> Tensor:
 
 
 def halves_filled(tensor: Tensor) -> Tensor:
-    """Rows of gates, each half filled up by itself."""
-    return torch.cat([filled(half) for half in tensor.chunk(2)])
+    """Rows of gates as the library has them: halves filled up, sixteen of the one before sixteen of the other."""
+    halves = torch.stack([filled(half) for half in tensor.chunk(2)])
+    # (2, rows / 16, 16, ...) -> (rows / 16, 2, 16, ...)
+    interleaved: Tensor = halves.unflatten(1, (-1, FILL // 2)).transpose(0, 1).flatten(0, 2)
+    return interleaved
 
 
 class FastWaveNet:
@@ -179,17 +194,20 @@ class FastWaveNet:
         layers = [cast(Layer, layer) for layer in model.layers]
         self.packed: list[tuple[Packed | None, Packed, Packed]] = []
         """Of each layer: past taps, the nearest first; the newest tap; residual over skip rows."""
+        kept = 1.0
         for layer, skip_scale in zip(layers, scale_of, strict=True):
             bias: Tensor = layer.dilated.bias
             for extra in (layer.condition, layer.speaker):
                 if extra is not None and extra.bias is not None:
                     bias = bias + extra.bias
-            *past, now = layer.dilated.effective_weight().chunk(config.kernel_size, dim=1)
+            # The residual stream is not multiplied by sqrt(0.5) after each layer: weights that read it are, and weights
+            # that add to it are divided.
+            *past, now = (layer.dilated.effective_weight() * kept).chunk(config.kernel_size, dim=1)
             rows, biases = [filled(layer.skip.effective_weight() * skip_scale)], [filled(layer.skip.bias * skip_scale)]
             if layer.residual is not None:
-                half = math.sqrt(0.5)
-                rows.insert(0, filled(layer.residual.effective_weight() * half))
-                biases.insert(0, filled(layer.residual.bias * half))
+                rows.insert(0, filled(layer.residual.effective_weight() / kept))
+                biases.insert(0, filled(layer.residual.bias / kept))
+            kept *= math.sqrt(0.5)
             self.packed.append(
                 (
                     Packed([halves_filled(tap) for tap in reversed(past)], None, kind) if past else None,
@@ -394,7 +412,8 @@ class WaveNetStream:
         self._who: Tensor | None = None
         if engine.speaker is not None:
             embedded = cast(Tensor, engine.model.speaker_embedding(speaker))
-            self._who = F.linear(embedded, engine.speaker).expand(n_batch, -1)
+            # One by one: products of several rows are rounded otherwise.
+            self._who = torch.stack([F.linear(row, engine.speaker) for row in embedded]).expand(n_batch, -1)
         ahead = [math.gcd(dilation, hop, max(AHEAD // n_batch, 1)) for dilation in config.dilations]
         reach = [(config.kernel_size - 1) * dilation for dilation in config.dilations]
         column = kernel.column(kind, width)
@@ -432,7 +451,6 @@ class WaveNetStream:
             output=OUTPUTS.index(config.output),
             n_mixtures=config.n_mixtures,
             clamp_scale=int(config.layout == "2018"),
-            keep=math.sqrt(0.5),
             log_scale_min=config.log_scale_min,
             sigma=sigma,
             layers=ctypes.addressof(self._layers),
@@ -447,6 +465,8 @@ class WaveNetStream:
         """The last samples of the sound, which the filter looks back on."""
         self._mel = torch.zeros(n_batch, config.mel.n_mels, 0)
         """Frames that are still looked at."""
+        self._known: list[dict[int, Tensor]] = [{} for _ in range(n_batch)]
+        """Of each clip, what frames say to the gates of all layers, (layers * gates)."""
         self._first = 0
         """Number of the first of them."""
         self._done = 0
@@ -493,6 +513,7 @@ class WaveNetStream:
         """Go on with the first ones, between two frames, where no gates are waiting."""
         self._n_batch = self._net.batch = n_clips
         self._rings = [ring[:, :n_clips].contiguous() for ring in self._rings]
+        self._known = self._known[:n_clips]
         self._previous = self._previous[:n_clips].clone()
         self._net.previous = address(self._previous)
         for layer, ring in zip(self._layers, self._rings, strict=True):
@@ -537,22 +558,33 @@ class WaveNetStream:
 
     def _conditioning_of(self, clip: int, frame: int, end: int) -> tuple[Tensor, Tensor]:
         """That of one clip: (F, layers, gates) and (L, F)."""
-        engine, model, context = self.engine, self.engine.model, self.engine.config.context_frames
-        before, after = min(engine.reach, frame), min(engine.reach, end - 1 - frame)
-        places = torch.arange(frame - before - context, frame + after + context + 1).clamp(0, end - 1)
-        mel = model.standardise(self._mel[clip : clip + 1, :, places - self._first])
+        engine, context = self.engine, self.engine.config.context_frames
         if engine.config.layout == "2018":
-            frames, upsampling = model.upsampling(mel), torch.eye(engine.config.mel.hop_length)
+            upsampled = engine.model.upsampling(self._standardised(clip, frame, end, context))
+            gates, upsampling = F.linear(upsampled[0].T, engine.condition), torch.eye(engine.config.mel.hop_length)
         else:
-            frames = cast(SmoothUpsampling, model.upsampling).mixed(mel)
+            before, after = min(engine.reach, frame), min(engine.reach, end - 1 - frame)
+            known = self._known[clip]
+            for near in range(frame - before, frame + after + 1):
+                if near not in known:
+                    mixed = cast(SmoothUpsampling, engine.model.upsampling).mixed(
+                        self._standardised(clip, near, end, context)
+                    )
+                    known[near] = F.linear(mixed[0].T, engine.condition)[0]
+            known.pop(frame - engine.reach - 1, None)
+            gates = torch.stack([known[near] for near in range(frame - before, frame + after + 1)])
             upsampling = engine.upsampling_matrix(before, after)
-        gates = F.linear(frames[0].T, engine.condition)  # (F, layers * gates)
         if self._who is not None and engine.config.layout == "2018":
             gates = gates + self._who[clip]
         elif self._who is not None:  # One frame more, which all samples have a whole share in.
             gates = torch.cat((self._who[clip : clip + 1], gates))
             upsampling = torch.cat((torch.ones(len(upsampling), 1), upsampling), dim=1)
         return gates.unflatten(1, (engine.config.n_layers, -1)), upsampling
+
+    def _standardised(self, clip: int, frame: int, end: int, context: int) -> Tensor:
+        """A frame of a clip and `context` frames on either side, (1, M, 1 + 2 * context); the ends are repeated."""
+        places = torch.arange(frame - context, frame + context + 1).clamp(0, end - 1)
+        return self.engine.model.standardise(self._mel[clip : clip + 1, :, places - self._first])
 
     def _to_wave(self, signal: Tensor, frames: Tensor, past: Tensor) -> Tensor:
         """As `WaveNet.to_wave`: signal (B, L) of mel frames (B, M, T), which the next frame follows where there is one.
