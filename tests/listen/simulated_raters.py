@@ -11,6 +11,8 @@ from glowtron.listen.store import Store, sqlite_url
 
 QUALITY = {"clean": 0.9, "hiss": 0.65, "noisy": 0.4, "awful": 0.15}
 """Share of the scale: the true order."""
+MISHEARD = 0.03
+"""By which a rater misses the best there is on hearing the reference beside itself."""
 
 
 class Opinion:
@@ -26,6 +28,10 @@ class Opinion:
             wanted = [test.key.attention[clip] for clip in clips if clip in test.key.attention]
             return wanted if method.kind == "page" else wanted[-1:]
         heard = [self._hears(test.key.clips[clip].system) for clip in clips]
+        if method.open_reference:  # Which it can be compared with, so that it is known when it comes.
+            for place, clip in enumerate(clips):
+                if test.key.clips[clip].system == test.key.reference:
+                    heard[place] = 1 - MISHEARD * abs(self._rng.standard_normal())
         if method.kind == "pair":
             return [self._on_scale(1.5 * (heard[1] - heard[0]) * method.high)]
         return [self._on_scale(method.low + share * method.range) for share in heard]

@@ -82,6 +82,14 @@ def test_hearing_no_difference_is_no_fault():
     assert left_out(same, [], Rules(), 6, paired=True) == {}
 
 
+@pytest.mark.parametrize(("again", "stays"), [(1.0, True), (0.0, True), (-1.0, False)])
+def test_one_step_of_a_preference_is_no_inconsistency(again, stays):
+    """The scale has three steps: one of them is half of it, and a listener may well be between two."""
+    preferred = [Rating("r", f"i{i}", "a", 1.0, against="b") for i in range(4)]
+    reasons = left_out([*preferred, preferred[0]._replace(value=again, repeat=True)], [], Rules(), 2, paired=True)
+    assert (reasons == {}) == stays
+
+
 def test_rules_by_name():
     assert rules_from({"attention_errors": None}).attention_errors is None
     assert len(words_of(Rules(), "page")) > len(words_of(Rules(), "pair"))

@@ -28,11 +28,16 @@ class Rules:
     least_correlation: float | None = 0.25
     """Pearson correlation with the mean of the others, over the clips heard, under this (CrowdMOS); from six on."""
     repeat_difference: float | None = 0.25
-    """Mean difference between two ratings of the same clip over this share of the scale (1 of 5 points)."""
+    """Mean difference between two ratings of the same clip over this share of the scale (1 of 5 points), and over one
+    step of scales that are coarser."""
     reference_misses: float | None = 0.15
     """MUSHRA: hidden reference under 90 on more than this share of pages (BS.1534-3)."""
     anchor_misses: float | None = 0.15
     """MUSHRA: 7 kHz anchor over 90 on more than this share of pages (BS.1534-3)."""
+
+
+ONE_STEP = 1.0
+"""Of the scales with steps: who is between two of them may say either."""
 
 
 def rules_from(values: Mapping[str, Any]) -> Rules:
@@ -136,7 +141,7 @@ def _by_repeats(own: Sequence[Rating], rules: Rules, scale: float) -> list[str]:
     if rules.repeat_difference is None or not apart:
         return []
     mean = float(np.mean(apart))
-    far = mean > rules.repeat_difference * scale
+    far = mean > max(rules.repeat_difference * scale, ONE_STEP)
     return [f"{mean:.1f} apart on average on clips heard twice"] if far else []
 
 
@@ -184,7 +189,9 @@ def words_of(rules: Rules, kind: str) -> list[str]:
     if rules.least_correlation is not None and kind != "pair":
         words.append(f"correlation with the mean of the others under {rules.least_correlation}")
     if rules.repeat_difference is not None:
-        words.append(f"ratings of clips heard twice apart by over {rules.repeat_difference:.0%} of the scale")
+        words.append(
+            f"ratings of clips heard twice apart by over {rules.repeat_difference:.0%} of the scale and over one step"
+        )
     if rules.reference_misses is not None and kind == "page":
         words.append(f"MUSHRA's hidden reference under 90 on more than {rules.reference_misses:.0%} of pages")
     if rules.anchor_misses is not None and kind == "page":
