@@ -213,13 +213,14 @@ def throughput(spent: Mapping[str, float], unit: str) -> dict[str, float]:
 
 def draw(picture: Picture) -> np.ndarray:
     """Pixels (height, width, 3) uint8 of a picture with axes and a colour scale."""
-    figure = Figure(figsize=(8, 3.5), dpi=100, layout="constrained")
+    figure = Figure(figsize=(8, 3.5), dpi=100)
     canvas = FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    # Places are given: to find them, matplotlib would lay out all labels several times, in each validation.
+    axes = figure.add_axes((0.08, 0.14, 0.80, 0.82))
     image = axes.imshow(picture.values, aspect="auto", origin="lower", interpolation="none")
     axes.set_xlabel(picture.x)
     axes.set_ylabel(picture.y)
-    figure.colorbar(image)
+    figure.colorbar(image, cax=figure.add_axes((0.90, 0.14, 0.02, 0.82)))
     canvas.draw()  # type: ignore[no-untyped-call]
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
 
