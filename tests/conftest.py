@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import gc
 import json
 import os
 import shutil
@@ -34,10 +35,25 @@ from parity_files import PARITY, unpack_checkpoints
 
 # The same examples every time, on machines of any speed; --hypothesis-profile=default looks for new ones.
 settings.register_profile("repeatable", max_examples=50, derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("few", settings.get_profile("repeatable"), max_examples=20)
 settings.load_profile("repeatable")
 
 # What is fastest here is measured once for all tests and processes of a run, and leaves the user's cache alone.
 os.environ.setdefault("XDG_CACHE_HOME", str(Path(tempfile.gettempdir()) / f"glowtron-tests-{os.getuid()}"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw fewer examples where the slow tests are left out."""
+    if config.option.markexpr == "not slow" and not config.getoption("--hypothesis-profile"):
+        settings.load_profile("few")
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from what is imported and collected, which lives until the end."""
+    gc.collect()
+    gc.freeze()
+
+
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 

@@ -49,7 +49,7 @@ def decoded(path: Path) -> np.ndarray:
         return np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_an_m4b_has_its_chapters_cover_and_tags_and_says_what_the_voice_says(voice, tmp_path, workers):
     output = Output(tmp_path / "book.m4b", subtitles="json")
     length_s = make_book(voice, BOOK, output, SynthesisOptions(), workers=workers)

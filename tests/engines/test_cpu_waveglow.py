@@ -61,7 +61,9 @@ def test_bfloat16_is_the_model_within_its_rounding(config: WaveGlowConfig):
     assert 30 < signal_to_noise(wanted, accelerate_waveglow(model, "bf16").inverse(z, mel)) < 80
 
 
-@pytest.mark.parametrize(("precision", "n_channels"), [("fp32", 256), ("fp32", 512), ("bf16", 256)])
+@pytest.mark.parametrize(
+    ("precision", "n_channels"), [("fp32", 256), pytest.param("fp32", 512, marks=pytest.mark.slow), ("bf16", 256)]
+)
 def test_published_widths(n_channels: int, precision: str):
     config = WaveGlowConfig(n_flows=5, wavenet=WNConfig(n_channels=n_channels, n_layers=2))
     model, (z, mel) = small_waveglow(config), speech(config, 1, 5)

@@ -142,6 +142,7 @@ def test_a_number_is_remembered(tmp_path: Path) -> None:
     assert remember("g", lambda: 1 / 0, tmp_path) == 0.25
 
 
+@pytest.mark.slow
 def test_the_next_process_takes_the_same_way(tmp_path: Path) -> None:
     code = (
         "from small_models import GROUPED, small_waveglow\n"

@@ -49,7 +49,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> Callable[[torch.Tensor], torch
     return network
 
 
-@pytest.mark.parametrize("seconds", [1.0, 7.68, pytest.param(9.5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [1.0, *(pytest.param(seconds, marks=pytest.mark.slow) for seconds in (7.68, 9.5))])
 def test_estimates_are_the_published_program_s(
     estimator: DistillMos, published: Callable[[torch.Tensor], torch.Tensor], seconds: float
 ) -> None:
@@ -77,6 +77,7 @@ def test_noise_lowers_it_and_loudness_does_not(estimator: DistillMos, speech: Au
 
 def test_more_iterations_of_griffin_lim_sound_better(estimator: DistillMos, shared: Callable[[str], Path]) -> None:
     real = read_audio(min((shared("data/ljspeech") / "wavs").iterdir()))
+    real = real._replace(samples=real.samples[: 4 * real.sample_rate])
     mel = log_mel(torch.from_numpy(real.samples)[None], MelConfig())
 
     def vocoded(n_iterations: int) -> float:

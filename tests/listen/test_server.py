@@ -1,15 +1,13 @@
 """The server, as any HTTP client meets it."""
 
-import json
 import signal
 import sqlite3
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 
 import pytest
 from browser_rater import served
+from http_rater import begin, call
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from listen_material import say, write_systems
@@ -18,18 +16,6 @@ from glowtron.listen.listening_test import ListeningTest
 from glowtron.listen.make import Settings, make_test
 
 ANSWER = {"values": [3], "plays": [1], "seconds": 2.5, "away": 0}
-
-
-def call(url, method="GET", body=None):
-    """Status, headers and body; JSON where it is."""
-    data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    request = urllib.request.Request(url, data=data, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            status, headers, content = answer.status, answer.headers, answer.read()
-    except urllib.error.HTTPError as error:
-        status, headers, content = error.code, error.headers, error.read()
-    return status, headers, json.loads(content) if "json" in headers.get("content-type", "") else content
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +29,6 @@ def test(tmp_path_factory):
 def url(test):
     with served(test.folder) as url:
         yield url
-
-
-def begin(url):
-    status, _, told = call(url + "api/raters", "POST", {"device": "headphones", "native": True})
-    assert status == 200
-    return told
 
 
 def test_answers_outlive_a_killed_server(tmp_path):

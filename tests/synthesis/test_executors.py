@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from glowtron.errors import InputError
-from glowtron.synthesis.executors import ProcessPool, SerialExecutor, usable_cores
+from glowtron.machine import usable_cores
+from glowtron.synthesis.executors import ProcessPool, SerialExecutor
 
 EVALUATE = partial(partial, eval)
 """Work is an expression."""

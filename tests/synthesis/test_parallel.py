@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from glowtron import SynthesisOptions, Voice
 from glowtron.checkpoint import StoredVoice
 from glowtron.errors import InputError
+from glowtron.machine import usable_cores
 from glowtron.synthesis import executors, parallel, torch_runtime
-from glowtron.synthesis.executors import usable_cores
 from glowtron.synthesis.parallel import Order, Sound, choose_workers, groups_of_one_length, synthesize_texts
 from glowtron.synthesis.types import FaultWarning, Sentence
 from glowtron.text.frontend import NormalizedSentence, NvidiaFrontend
@@ -193,7 +193,7 @@ def test_processes_have_the_voice_as_it_is_here(voice: Voice) -> None:
     assert all(one.filename == __file__ for one in told), "who asked is who is told"
 
 
-@pytest.mark.parametrize("end", ["killed", "left"])
+@pytest.mark.parametrize("end", ["killed", pytest.param("left", marks=pytest.mark.slow)])
 def test_processes_end_with_it(voice: Voice, started: list, end: str) -> None:
     sounds = voice.say_many(["Say it. And again. Once more."] * 200, workers=2)
     assert not started, "nothing is begun while nobody asks"

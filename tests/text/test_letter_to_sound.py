@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glowtron.text.letter_to_sound import LETTER_NAMES, WEIGHTS, LetterToSound
-from glowtron.text.lexicon import PHONES, Lexicon
+from glowtron.text.letter_to_sound import WEIGHTS, LetterToSound
+from glowtron.text.lexicon import LETTER_NAMES, PHONES, Lexicon
 
 READER = LetterToSound()
 

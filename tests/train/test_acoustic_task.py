@@ -55,7 +55,11 @@ def task(tiny_corpus, tmp_path, alignments):
 
 
 @pytest.mark.parametrize(
-    "config", [MEASURED, replace(CONFIG, attention_supervision="guided")], ids=lambda c: c.attention_supervision
+    "config",
+    [
+        pytest.param(MEASURED, id="forced_alignment"),
+        pytest.param(replace(CONFIG, attention_supervision="guided"), id="guided", marks=pytest.mark.slow),
+    ],
 )
 def test_resumed_is_as_uninterrupted(task, tmp_path, config, monkeypatch):
     monkeypatch.setattr(acoustic_task, "SAMPLE_CLIPS", 1)

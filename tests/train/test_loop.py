@@ -127,6 +127,7 @@ def test_a_signal_in_the_last_step_is_a_finished_run(tmp_path):
     assert train(Toy(stop_at=19), tmp_path / "run", device="cpu", quiet=True) == Outcome(20, True, "max_steps")
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_is_as_uninterrupted(uninterrupted, tmp_path):
     run = tmp_path / "run"
     process = begin(run, pause_s=0.05)

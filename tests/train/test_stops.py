@@ -162,6 +162,7 @@ def limited(n_bytes: int):
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, n_bytes))
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_ends_the_run_with_whole_checkpoints(whole, tmp_path):
     run = tmp_path / "run"
     limit = max(path.stat().st_size for path in (whole / "step-0000020").iterdir()) + 2000

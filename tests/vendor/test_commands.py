@@ -89,6 +89,7 @@ def test_flagperf_tacotron2(place: Path) -> None:
     assert row.cells["Stability"] == "1 (1 of 1)"
 
 
+@pytest.mark.slow
 def test_flagperf_waveglow(place: Path) -> None:
     write_scripts("flagperf", place)
     vendor_file(place, "WaveGlow", batch_size=2, epochs=2, amp=False, segment_length=2048, **SMALL_WAVEGLOW)
