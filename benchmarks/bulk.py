@@ -27,8 +27,7 @@ from typing import NamedTuple
 import psutil
 
 from glowtron.files import read_json, write_json
-from glowtron.machine import processor_name
-from glowtron.synthesis.executors import usable_cores
+from glowtron.machine import processor_name, usable_cores
 
 WORDS = "the quick brown fox jumps over a lazy dog and every voice that learns to speak will say so out loud".split()
 

@@ -29,7 +29,7 @@ FORMATS = {
     ".mp3": ("MP3", "MPEG_LAYER_III"),
     ".opus": ("OGG", "OPUS"),
 }
-"""What `Audio.write` can write, by suffix: libsndfile's names of container and encoding."""
+"""Formats that `Audio.write` can write, by suffix: libsndfile's names of container and encoding."""
 
 FILE_FORMATS = (*(suffix[1:] for suffix in FORMATS), "pcm")
 """Formats by name; `pcm` is 16-bit little-endian samples without a header."""

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound=nn.Module)
 NETS = "wavenets."
-"""How the names of tensors of WaveGlow's WNs begin; then comes the number of the flow."""
+"""Prefix of the names of tensors of WaveGlow's WNs; the number of the flow follows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,7 @@ class StoredVoice:
     wavenet: WaveNet | None = None
     """That of `config.wavenet`, or of `config.vocoder` where it is one."""
     stored_vocoder: StoredWaveGlow | None = None
-    """Where it was asked for and is smaller than the model, which is None then."""
+    """The graph, if it was asked for and is smaller than the model, which is None then."""
 
     @property
     def mel(self) -> MelConfig:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PREFIX = "hf://"
 VOICE_FILES = ("voice.json", "*.safetensors", "*.onnx", "README.md", "LICENSE*")
-"""What of a repository is fetched: never anything that could be run."""
+"""Files of a repository that are fetched: never anything that could be run."""
 
 CARD = "README.md"
 COUNTED = "config.json"

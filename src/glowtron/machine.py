@@ -1,4 +1,4 @@
-"""The machine that a measurement belongs to: devices, versions, peak memory and power."""
+"""The machine: cores to use, and what a measurement belongs to: devices, versions, peak memory and power."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 CPU_INFO = Path("/proc/cpuinfo")
 POWERCAP = Path("/sys/class/powercap")
@@ -22,8 +23,21 @@ _GPU_EVERY_S = 10.0
 """Asking for the power of GPUs starts a program, so it is not done at every line of metrics."""
 
 
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def thread_limit() -> int:
+    """Threads that this process may use: as OMP_NUM_THREADS says, else one for each of its cores."""
+    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return int(said) if said.isdecimal() and int(said) else usable_cores()
+
+
 def describe(device: torch.device) -> dict[str, Any]:
     """Names and versions of the device and the software."""
+    import torch
+
     is_cuda = device.type == "cuda"
     return {
         "device": torch.cuda.get_device_name(device)
@@ -40,6 +54,8 @@ def describe(device: torch.device) -> dict[str, Any]:
 def peak_memory_gb(device: torch.device) -> float:
     """Peak memory of this process so far: tensors on the GPU, or resident memory if the device is no GPU."""
     if device.type == "cuda":
+        import torch
+
         return torch.cuda.max_memory_allocated(device) / 1e9
     return _peak_resident_bytes() / 1e9
 
@@ -173,7 +189,7 @@ INSTRUCTIONS = {
     "asimddp": "NEON with dot products",
     "asimd": "NEON",
 }
-"""What a processor's best instructions for products are called, by the system's word for them, the best first."""
+"""Names of a processor's instructions for products, by the system's word for them, the best first."""
 
 
 def instructions() -> str:

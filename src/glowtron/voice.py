@@ -21,18 +21,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from glowtron.audio import Audio
 from glowtron.config.synthesis import DEFAULTS, SynthesisOptions
 from glowtron.errors import InputError, nearest
+from glowtron.machine import usable_cores
 from glowtron.synthesis import speakers
-from glowtron.synthesis.executors import ProcessPool, SerialExecutor, usable_cores
 from glowtron.synthesis.interfaces import Runtime
-from glowtron.synthesis.parallel import (
-    Executor,
-    Order,
-    Sound,
-    choose_workers,
-    split_texts,
-    synthesize_group,
-    synthesize_texts,
-)
 from glowtron.synthesis.pipeline import (
     BATCH,
     Synthesizer,
@@ -53,6 +44,7 @@ if TYPE_CHECKING:
     from glowtron.models.fastspeech2 import FastSpeech2
     from glowtron.models.tacotron2 import Tacotron2
     from glowtron.models.waveglow import WaveGlow
+    from glowtron.synthesis.parallel import Executor, Order, Sound
     from glowtron.synthesis.torch_runtime import TorchRuntime
 
 Progress = Callable[[int], Any]
@@ -81,7 +73,7 @@ class Voice:
 
     def _begin(self, runtime: Runtime, lexicon: str | Path | None) -> None:
         self.runtime = runtime
-        """What computes: its models take and give NumPy arrays."""
+        """The runtime: its models take and give NumPy arrays."""
         self._lexicon = None if lexicon is None else Path(lexicon)
         if self._lexicon is not None:
             _ = self.frontend  # Its errors are told now, not at the first word.
@@ -315,6 +307,8 @@ class Voice:
             InputError: As `say`, naming the text by its place (from 0), before anything is computed; later where a
                 worker is killed.
         """
+        from glowtron.synthesis.parallel import split_texts, synthesize_texts
+
         options = changed(options, changes)
         sentences = split_texts(texts, self._split)
         executor = self.executor([sentence.text for text in sentences for sentence in text], options, workers)
@@ -331,6 +325,9 @@ class Voice:
         Raises:
             InputError: The voice cannot do what the options ask.
         """
+        from glowtron.synthesis.executors import ProcessPool, SerialExecutor
+        from glowtron.synthesis.parallel import choose_workers
+
         synthesize = self._group_synthesizer(options)  # Here too: it raises where the options cannot be had.
         n_workers = choose_workers(workers, texts, self.runtime)
         if n_workers == 1:
@@ -475,6 +472,8 @@ class Voice:
         )
 
     def _group_synthesizer(self, options: SynthesisOptions) -> Callable[[Sequence[Order]], list[Sound]]:
+        from glowtron.synthesis.parallel import synthesize_group
+
         return partial(synthesize_group, self._synthesizer(options), self.frontend)
 
     def _segments(

@@ -22,7 +22,7 @@ class IndexedVoice:
 
     name: str
     source: str
-    """What `--voice` takes: the name of a voice that ships, a folder, or `hf://OWNER/NAME[@REVISION]`."""
+    """Value of `--voice`: the name of a voice that ships, a folder, or `hf://OWNER/NAME[@REVISION]`."""
     description: str = ""
     speakers: tuple[str, ...] = ()
     licence: str = ""

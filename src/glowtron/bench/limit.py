@@ -25,7 +25,7 @@ class MatrixRate(NamedTuple):
     gflops: float
     """Thousand million operations a second, a product and its sum being two, in the fastest of some runs."""
     what: str
-    """What was multiplied."""
+    """The products that were computed."""
 
 
 def share_of_limit(

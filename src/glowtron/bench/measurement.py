@@ -36,7 +36,7 @@ Parts: TypeAlias = dict[str, tuple[Callable[..., Any], ...]]
 
 NOT_MEASURED = "not measured: "
 PLAIN = {"precision": "fp32", "why": "the textbook of glowtron.models"}
-"""What a result tells of the plain implementation."""
+"""Figures of the plain implementation in a result."""
 
 
 class Settings(NamedTuple):
@@ -52,7 +52,7 @@ class Settings(NamedTuple):
     """Of weights and noise."""
     clock: str = "wall"
     plain: bool = True
-    """Whether the plain implementation is measured, too."""
+    """True if the plain implementation is measured, too."""
     precision: str = "auto"
 
 
@@ -60,7 +60,7 @@ class Subject(Protocol):
     """The subject of a measurement."""
 
     facts: dict[str, Any]
-    """What the result tells of it, such as its precision and why."""
+    """Further facts for the result, such as the precision and its reason."""
     parts: Parts
     """Whose share of the time is told."""
 
@@ -81,7 +81,7 @@ class Measured(NamedTuple):
     marks: list[dict[str, float]]
     """Of each timed run."""
     output: NDArray[Any]
-    """What a run gave."""
+    """Values that a run returned."""
     loaded_gb: float
     """Highest memory of the process until the first run: interpreter, torch, the weights and their packing."""
     peak_gb: float

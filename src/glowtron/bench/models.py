@@ -42,7 +42,7 @@ TACOTRON2 = "tacotron2"
 CHARACTERS_PER_S = 1_308_678 / 86_117
 """Of LJSpeech 1.1, whole."""
 SENTENCE = "The birch canoe slid on the smooth planks, and the juice of lemons makes fine punch. "
-"""What is spoken again and again (Harvard sentences 1 and 5)."""
+"""The text that is spoken in each run (Harvard sentences 1 and 5)."""
 SIGMA = 0.6
 MEL_MEAN, MEL_SPREAD = -5.5, 2.5
 """Of log-mels of speech."""
@@ -54,7 +54,7 @@ class VocoderModel(NamedTuple):
     model: WaveGlow | WaveNet
     sigma: float
     weights: str
-    """Where they are from, in words."""
+    """Source of the weights, in words."""
 
 
 class AcousticModel(NamedTuple):
@@ -64,7 +64,7 @@ class AcousticModel(NamedTuple):
     config: AcousticConfig
     decoding: DecodingOptions
     weights: str
-    """Where they are from, in words."""
+    """Source of the weights, in words."""
 
 
 DRAWN = "drawn at the scale of trained ones"

@@ -35,7 +35,7 @@ class Book(NamedTuple):
     cover: bytes | None = None
     """A picture, JPEG or PNG."""
     left_out: tuple[str, ...] = ()
-    """What could not be read, in words."""
+    """Problems found while reading, in words."""
 
 
 def read_book(path: Path) -> Book:

@@ -109,7 +109,7 @@ class _Block(NamedTuple):
 
     sentences: list[Sentence]
     is_last: bool
-    """Whether its chapter ends with it."""
+    """True if its chapter ends with it."""
 
 
 def _split(chapters: Sequence[Chapter], voice: Voice) -> Iterator[_Block]:

@@ -18,7 +18,7 @@ _UNSPOKEN_TYPES = frozenset(
 _UNSPOKEN_ROLES = frozenset("doc-noteref doc-footnote doc-endnotes doc-pagebreak doc-toc doc-index".split())
 _HEADINGS = frozenset(("h1", "h2", "h3"))
 _REFERENCE = re.compile(r"[\s0-9*†‡§\[\]()]*")
-"""What a raised sign at a word is, if it is a footnote's."""
+"""A raised sign at a word, if it is a footnote's."""
 
 
 class Block(NamedTuple):

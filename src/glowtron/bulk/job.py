@@ -21,7 +21,8 @@ from glowtron.bulk.shards import SHARDS, Spoken, make_shard
 from glowtron.config.synthesis import DEFAULTS, SynthesisOptions
 from glowtron.errors import InputError, nearest
 from glowtron.files import hold, read_json, sha256, write_atomic, write_json, write_text
-from glowtron.synthesis.executors import ProcessPool, SerialExecutor, usable_cores
+from glowtron.machine import usable_cores
+from glowtron.synthesis.executors import ProcessPool, SerialExecutor
 from glowtron.synthesis.types import FaultWarning, joined
 from glowtron.text.english import NothingToSayError
 from glowtron.voice import Voice
@@ -29,7 +30,7 @@ from glowtron.voices import find_voice
 
 SOUNDS = ("flac", "opus", "wav")
 PLAN = "bulk.json"
-"""What a folder of shards was made with; other settings go into another folder."""
+"""Settings that a folder of shards was made with; other settings go into another folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,7 @@ class ShardReport(NamedTuple):
 
 
 class Job(NamedTuple):
-    """Where a job's texts and shards are, and what is made; it can be pickled."""
+    """Paths of a job's texts and shards, and the settings of its output; it can be pickled."""
 
     texts: Path
     output: Path
@@ -152,7 +153,7 @@ def _by_processes(job: Job, stretches: list[Stretch], workers: int) -> Iterator[
 
 
 def shard_maker(job: Job, n_workers: int) -> Callable[[Stretch], ShardReport]:
-    """What a process does with a stretch, its voice loaded; n_workers: how many there are of it on its machine."""
+    """A function that makes the shard of a stretch, its voice loaded; n_workers: processes like it on its machine."""
     warnings.simplefilter("ignore", FaultWarning)  # A row's faults are told beside it.
     voice = Voice.load(job.settings.voice, device="cpu", precision=job.settings.precision)
     voice.runtime.suit_threads()

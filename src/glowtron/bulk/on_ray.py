@@ -25,7 +25,7 @@ MAX_BLOCKS = 10_000
 
 
 def make_one(batch: dict[str, Any], job: Job) -> dict[str, list[Any]]:
-    """What a task does on one core: make the shard of a batch's only row, a stretch.
+    """Make the shard of a batch's only row, a stretch: the work of one task, on one core.
 
     Raises InputError where its machine lacks the files or the voice.
     """

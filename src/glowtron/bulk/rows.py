@@ -27,7 +27,7 @@ class Row(NamedTuple):
     """The input's own, or its place in nine figures."""
     text: str
     options: dict[str, Any]
-    """What the row asks of the options of `OF_A_ROW`."""
+    """The row's own values for the options of `OF_A_ROW`."""
 
 
 class BadRow(NamedTuple):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 Bench: TypeAlias = "Callable[[Settings], dict[str, Any]]"
-"""What measures something and returns its figures."""
+"""A function that measures something and returns its figures."""
 
 MEASURING = [
     click.option(
@@ -46,7 +46,7 @@ MEASURING = [
     click.option("--json", "json_file", metavar="FILE", help="Write all figures here."),
     click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only."),
 ]
-"""What every measurement can be told."""
+"""Options of every measurement."""
 
 
 def measuring(prepare: Callable[..., Bench]) -> Callable[..., None]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from glowtron.text.frontend import MarkedText
 
 FORMATS = ("wav", "flac", "ogg", "mp3", "opus", "pcm")
-"""What `--format` takes: `glowtron.audio.FILE_FORMATS`, named here so that help needs no sound libraries."""
+"""Values of `--format`: `glowtron.audio.FILE_FORMATS`, named here so that help needs no sound libraries."""
 
 
 class Script(NamedTuple):
@@ -23,7 +23,7 @@ class Script(NamedTuple):
 
     text: str
     file: str = ""
-    """Where it was read, by which it is told from others; empty: there is no other."""
+    """The place it was read from, which tells it from others; empty: there is no other."""
 
 
 class Job(NamedTuple):
@@ -31,11 +31,11 @@ class Job(NamedTuple):
 
     text: str | MarkedText
     name: str = ""
-    """What tells it from other parts of its text."""
+    """The name that tells it from other parts of its text."""
     path: Path | None = None
     """None: standard output."""
     place: str = ""
-    """Where in the input the text stands, for errors; empty: it is all of it."""
+    """Place of the text in the input, for errors; empty: it is all of it."""
 
 
 def find_jobs(

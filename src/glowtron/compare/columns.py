@@ -33,7 +33,7 @@ class Column:
     seconds: list[float] = field(default_factory=list)
     """Compute time of each item; none where it was not computed here."""
     same_words: bool = True
-    """Whether it is made of the recording, so that it can be compared with it moment by moment."""
+    """True if it is made of the recording, so that it can be compared with it moment by moment."""
 
     @property
     def real_time_factors(self) -> list[float]:

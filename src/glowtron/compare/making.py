@@ -47,13 +47,13 @@ class Settings:
     n_turns: int = 3
     """Times that each vocoder is timed."""
     spoken: bool = False
-    """Whether the voice speaks the texts, too."""
+    """True if the voice speaks the texts, too."""
     measures: bool = True
     recogniser: str = POCKETSPHINX
     """As of `glowtron evaluate`."""
     seed: int = 0
     root: Path | None = None
-    """Where the paths in lists begin."""
+    """Folder that paths in lists are relative to."""
 
     def __post_init__(self) -> None:
         for name in ("n_clips", "n_turns"):

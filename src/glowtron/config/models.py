@@ -55,7 +55,7 @@ class TextConfig(Config):
     """`nvidia` cleans as the published weights expect, faults included; `english` is the project's own; `basic` leaves
     text as it is, but for capitals that `symbols` lacks: for imported weights of other languages."""
     phonemes: bool = False
-    """Whether words are looked up and given to the model as ARPAbet symbols (only with `english`)."""
+    """True if words are looked up and given to the model as ARPAbet symbols (only with `english`)."""
     symbols: tuple[str, ...] = ()
     """Symbols in the order of their ids, of weights that have others than the published 148; a phone is `{AA1}`, an id
     that is not used an empty string. Without any the published symbols are meant."""
@@ -81,7 +81,7 @@ class Tacotron2Config(Config):
     """One is exactly the published network; more add a learned embedding to the encoder's output. An `AcousticConfig`
     takes it from its names."""
     mask_padding: bool = True
-    """Whether padding is kept out of convolutions and batch statistics; False lets it leak as the published programs
+    """True if padding is kept out of convolutions and batch statistics; False lets it leak as the published programs
     do, which changes nothing for a text alone."""
     embedding_channels: int = 512
     """Width of a symbol's embedding."""
@@ -194,7 +194,7 @@ class WaveGlowConfig(Config):
     type: Literal["waveglow"] = "waveglow"
     mel: MelConfig = MelConfig()
     analysis: GroupingConfig | LappedConfig = GroupingConfig()
-    """How samples become the flow's channels."""
+    """The transform from samples to the flow's channels."""
     n_flows: int = 12
     """Pairs of a 1x1 convolution and a coupling."""
     early_every: int = 4
@@ -202,9 +202,9 @@ class WaveGlowConfig(Config):
     early_size: int = 2
     """Channels that leave early each time; 0: none leave."""
     mixing: Literal["rotation", "permutation"] = "rotation"
-    """What the 1x1 convolutions start as."""
+    """Initial value of the 1x1 convolutions."""
     alternate_halves: bool = False
-    """Whether the halves swap roles in flows of odd index (the model published before the first release)."""
+    """True if the halves swap roles in flows of odd index (the model published before the first release)."""
     wavenet: WNConfig = WNConfig()
     speakers: tuple[str, ...] = ()
     """Names, in the order of a learned embedding that is added to the conditioning. None, or a single one, is exactly
@@ -290,7 +290,7 @@ class WaveNetConfig(Config):
     skip_channels: int = 128
     """Width of what goes from all layers to the output."""
     output: Literal["logistic", "gaussian", "softmax"] = "logistic"
-    """What the network says of the next sample: a mixture of logistic distributions or of Gaussians, or one of
+    """Predicted distribution of the next sample: a mixture of logistic distributions or of Gaussians, or one of
     `n_levels` mu-law codes."""
     n_mixtures: int = 10
     """Parts of the mixture; a single Gaussian has two outputs, mean and log-scale."""
@@ -305,7 +305,7 @@ class WaveNetConfig(Config):
     dropout: float = 0.0
     """Share of a layer's input that is dropped in training."""
     signal: PlainSignalConfig | LinearPredictionConfig = PlainSignalConfig()
-    """What is modelled: the samples, or what is left of them."""
+    """The signal that is modelled: the samples, or what is left of them."""
     speakers: tuple[str, ...] = ()
     """Names, in the order of a learned embedding; none: the network hears no more of a speaker than the mel tells."""
     speaker_channels: int = 16
@@ -386,7 +386,7 @@ class FastSpeech2Config(Config):
     decoder_dropout: float = 0.0
     """The same in the decoder."""
     detach_predictors: bool = True
-    """Whether the predictors' losses stop at the encoder."""
+    """True if the predictors' losses stop at the encoder."""
 
     @property
     def reduction_factor(self) -> int:
@@ -443,13 +443,13 @@ class DecodingOptions(Config):
     """Inference options of an acoustic model."""
 
     max_frames: int = 2000
-    """Where a text that does not stop is cut."""
+    """Limit at which a text that does not stop is cut."""
     stop_threshold: float = 0.5
     """Stop probability that ends a text; monotonic attention weighs it over the steps at the last symbol instead."""
     keep_stop_frame: bool = True
-    """Whether the step that asked to stop is part of the mel."""
+    """True if the step that asked to stop is part of the mel."""
     monotonic: bool = False
-    """Whether the attention moves forward one symbol at a time; for models taught by measured alignments."""
+    """True if the attention moves forward one symbol at a time; for models taught by measured alignments."""
     max_dwell: int = 100
     """Frames after which the monotonic attention leaves a symbol whatever the network says."""
     max_sound_dwell: int = 43
@@ -484,7 +484,7 @@ class VocodingConfig(Config):
     correction: int = 0
     """Rounds in which the sound's bands are given the loudness that the mel asks for."""
     wavenet_sigma: float = 1.0
-    """What a WaveNet's noise is multiplied by: 1.0 is what it learnt, less is calmer."""
+    """Factor of a WaveNet's noise: 1.0 is as it learnt, less is calmer."""
 
     def check(self) -> None:
         """See `Config`."""

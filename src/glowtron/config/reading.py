@@ -82,7 +82,7 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 class _Fault(Exception):
-    """What is wrong with a value, and the keys on the way to it."""
+    """A fault of a value, and the keys on the way to it."""
 
     def __init__(self, reason: str, path: tuple[str, ...] = (), *, is_unknown: bool = False) -> None:
         self.reason, self.path, self.is_unknown = reason, path, is_unknown

@@ -105,11 +105,11 @@ class OptimizerConfig(Config):
     warmup_steps: int = 0
     """Steps over which the rate rises from 0."""
     final_share: float = 0.01
-    """Where `cosine` ends, as a share of `lr`."""
+    """Last value of `cosine`, as a share of `lr`."""
     lr_milestones: tuple[tuple[float, float], ...] = ()
     """Pairs: from when on, and at which share of `lr`; such as [[500, 0.1], [1000, 0.01]]."""
     lr_milestone_unit: Literal["epochs", "steps"] = "epochs"
-    """What `lr_milestones` counts in."""
+    """Unit of `lr_milestones`."""
 
     def check(self) -> None:
         """See `Config`."""
@@ -141,9 +141,9 @@ class TrainingConfig(Config):
     gradient_accumulation_steps: int = 1
     """Parts in which a process computes its share of a batch, one after the other, to save memory."""
     max_steps: int | None = 100_000
-    """Where training ends; None: `max_epochs` alone says it."""
+    """Last step of training; None: `max_epochs` alone says it."""
     max_epochs: float | None = None
-    """Where training ends, in times through the data; of this and `max_steps` what comes first."""
+    """Last epoch of training; of this and `max_steps`, whichever comes first."""
     precision: Literal["auto", "bf16", "fp16", "tf32", "fp32"] = "auto"
     """`auto` is bf16 on CUDA, and on a CPU bf16 or fp32, as products are measured to be faster. `bf16` runs matrix
     products under autocast; weights, losses and log-determinants stay in float32. `fp16` does so in half precision, the
@@ -189,7 +189,7 @@ class AcousticRun(Config):
     acoustic: AcousticConfig = AcousticConfig()
     training: TrainingConfig = TrainingConfig()
     count_padding: bool = False
-    """Whether means of the loss divide by padded frames too, as the published programs do."""
+    """True if means of the loss divide by padded frames too, as the published programs do."""
     max_clip_s: float = 12.0
     """Longer clips are left out, and named."""
     attention_supervision: Literal["none", "guided", "forced_alignment"] = "none"
@@ -268,7 +268,7 @@ class PostnetRun(Config):
     acoustic: AcousticConfig = AcousticConfig()
     """Of the model that is refined, which the run takes from there."""
     monotonic: bool = True
-    """Whether that model speaks with monotonic attention."""
+    """True if that model speaks with monotonic attention."""
     discriminator: PatchDiscriminatorConfig = PatchDiscriminatorConfig()
     training: TrainingConfig = TrainingConfig()
     segment_frames: int = 64

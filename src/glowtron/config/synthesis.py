@@ -39,7 +39,7 @@ class SynthesisOptions:
     """
 
     speaker: str | None = None
-    """Who speaks, by name, in a voice of several speakers. None: the first."""
+    """Name of the speaker, in a voice of several. None: the first."""
     rate: float = 1.0
     """Speed, as a multiple of the speaker's own; the pitch stays. Pauses follow it."""
     pitch: float = 0.0

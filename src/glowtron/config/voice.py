@@ -27,11 +27,11 @@ class VoiceFile(Config):
     """Of the folder's layout."""
     name: str
     description: str = ""
-    """What the voice is, for people."""
+    """Description of the voice, for people."""
     licence: str = ""
     """Of the weights, an SPDX identifier where there is one."""
     training_data: str = ""
-    """What the weights were trained on, and its licence."""
+    """Training data of the weights, and its licence."""
     held_out: tuple[str, ...] = ()
     """Clips, as speaker/id, of that data that no model here has seen: what `glowtron evaluate` measures on."""
     acoustic: AcousticConfig | None = None
@@ -41,15 +41,15 @@ class VoiceFile(Config):
     wavenet: WaveNetConfig | None = None
     """A second vocoder, a WaveNet, which speaks where it is asked for; None: the folder has none."""
     decoding: DecodingOptions = DecodingOptions()
-    """How the acoustic model wants to be run."""
+    """Inference options of the acoustic model."""
     attempts: int = 3
     """Takes of a sentence until one has no fault, before it is split; 0: one take, whatever its faults."""
     vocoder_of: str = ""
     """Name of a voice in the folder beside this one whose vocoder it speaks with, in place of one of its own."""
     vocoding: VocodingConfig = VocodingConfig()
-    """How the vocoder wants to be run."""
+    """Inference options of the vocoder."""
     metrics: dict[str, Any] = field(default_factory=dict)
-    """How good the voice was measured to be."""
+    """Measured quality of the voice."""
     sha256: dict[str, str] = field(default_factory=dict)
     """Of each file of weights, by its name; filled in by `save_voice`."""
 

@@ -173,7 +173,7 @@ class KernelRun(DecoderRun):
                 row[: len(place.longest)] = torch.tensor(place.longest)
             tensors["longest"] = longest
         self.kept = (tensors, matrices)
-        """What the step points to."""
+        """Arrays that the step points to."""
         self.step = Step(
             n_texts=batch,
             n_symbols=n_symbols,

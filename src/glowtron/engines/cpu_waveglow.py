@@ -12,12 +12,11 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
-from glowtron.engines.cpu_wn import FastWaveNet, Workspace
 from glowtron.engines.cpu_wn_native import LEVEL_VARIABLE, UNTRIED, Found, Kind, Level, NativeWN, Space, find_levels
 from glowtron.engines.hardware import Precision
 from glowtron.engines.measured import measure, remember
@@ -27,11 +26,14 @@ from glowtron.errors import InputError, nearest
 from glowtron.mel import log_mel
 from glowtron.models.waveglow import MEL_MEAN, MEL_SPREAD, WN, WaveGlow, draw_noise, inv_conv_inverse
 
+if TYPE_CHECKING:
+    from glowtron.engines.cpu_wn import FastWaveNet, Workspace
+
 PRECISIONS = ("auto", "fp32", "int16", "bf16", "int8")
 ALWAYS_EXACT = ("fp32", "int16", "bf16")
-"""What `auto` may take of any model, the most exact first."""
+"""Precisions that `auto` may take of any model, the most exact first."""
 EXACT_LOG_MEL_L1 = 0.02
-"""How far the log-mels of what int8 makes may be from those of float32 on average for `auto` to take it."""
+"""Largest mean distance between the log-mels of int8 and of float32 for which `auto` takes int8."""
 
 
 PROBE_FRAMES = 16
@@ -49,11 +51,11 @@ class Way(NamedTuple):
 
     @property
     def is_untried(self) -> bool:
-        """Whether its instructions have never run on a processor, as far as we know."""
+        """True if its instructions have never run on a processor, as far as we know."""
         return self.level is not None and self.level.name in UNTRIED
 
     def is_right(self, net: WN, n_conditioning: int) -> bool:
-        """Whether it computes what the textbook does, roughly; a few rows tell."""
+        """True if it computes what the textbook does, roughly; a few rows tell."""
         generator, n_rows = torch.Generator().manual_seed(0), 77
         x = torch.randn(n_rows, 1, net.start.weight_v.shape[1], generator=generator)
         conditioning = torch.randn(n_rows, 1, n_conditioning, generator=generator)
@@ -66,6 +68,8 @@ class Way(NamedTuple):
         """The network ready to run this way."""
         if self.level is not None:
             return NativeWN(net, self.precision, self.level)
+        from glowtron.engines.cpu_wn import FastWaveNet
+
         return FastWaveNet(net, {"fp32": torch.float32, "bf16": torch.bfloat16}[self.precision])
 
     def run_on(self, net: WN, n_conditioning: int) -> Callable[[int], object]:

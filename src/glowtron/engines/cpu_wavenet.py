@@ -371,7 +371,7 @@ class GivenNoise:
 
     def __init__(self, noise: Noise) -> None:
         self.noise = noise
-        """What is left of it."""
+        """Rest of the piece."""
 
     def next(self, n_samples: int) -> Noise:
         """See `NoiseSource`."""

@@ -106,7 +106,7 @@ class Level:
         self.name, self.native = name, native
         self.lanes: int = native.lanes
         self.kinds = tuple(kind for i, kind in enumerate(KINDS) if native.kinds >> i & 1)
-        """What it multiplies."""
+        """Kinds of products that it has."""
 
     def n_words(self, n: int, kind: Kind) -> int:
         """Words of n numbers; products take two at a time, and tiles sixteen."""

@@ -151,7 +151,7 @@ def hard_alignment(durations: Tensor) -> Tensor:
 
 
 class GatedWay(NamedTuple):
-    """How the layers are computed: by torch in float32 where there is no level."""
+    """A way to compute the layers: by torch in float32 where there is no level."""
 
     precision: Kind
     level: Level | None = None

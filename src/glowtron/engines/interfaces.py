@@ -17,7 +17,7 @@ class AcousticEngine(Protocol):
 
     precision: str
     predicts_prosody: bool
-    """Whether it takes `DecodingOptions.prosody`: rate, pitch and energy."""
+    """True if it takes `DecodingOptions.prosody`: rate, pitch and energy."""
 
     @property
     def config(self) -> Tacotron2Config | FastSpeech2Config:

@@ -33,14 +33,14 @@ FEW, MANY = 32, 1024
 HOPELESS = 10.0
 """Times the fastest, over FEW rows: bfloat16 by emulation takes a hundred times as long, and that is not waited for."""
 WORTHWHILE = 1.1
-"""How many times as fast a less exact way must be; what is about as fast must not change from machine to machine."""
+"""Least speed-up of a less exact way; what is about as fast must not change from machine to machine."""
 
 Ways: TypeAlias = "Mapping[str, Callable[[], Callable[[int], object]]]"
 """By name, the most exact first: each makes ready a function of a number of rows."""
 
 _LOCK = threading.Lock()
 _MEASURED: dict[tuple[str, Path | None], Measured] = {}
-"""What this process goes by: decided once, whatever becomes of the file."""
+"""Choices of this process: decided once, whatever becomes of the file."""
 
 
 class Measured(NamedTuple):

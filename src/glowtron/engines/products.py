@@ -38,7 +38,7 @@ def make_up(rows: Tensor) -> Tensor:
 
 
 Kind = Literal["fp32", "bf16", "int8"]
-"""How weights are held."""
+"""Storage format of the weights."""
 
 
 class Rows(NamedTuple):
@@ -149,7 +149,7 @@ class Int8Product:
     """Splits rows into bytes, multiplies, and puts the halves together."""
 
     LARGEST = 32_512.0
-    """What a row's largest value becomes: the low byte's sign can still add 128 without reaching 2 ** 15."""
+    """The value that a row's largest becomes: the low byte's sign can still add 128 without reaching 2 ** 15."""
     ZERO = 32_768 + 128 + 0.5
     """Makes a number of 16 bits unsigned, gives its low byte a sign, and turns cutting off into rounding."""
 

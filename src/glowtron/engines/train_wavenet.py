@@ -166,7 +166,7 @@ class _Pairs:
     def __init__(self, shift: int, n_slabs: int) -> None:
         self.shift, self.n_slabs = shift, n_slabs
         self.n_rows = 2 * n_slabs * shift
-        """How many rows, from the first, are in pairs."""
+        """Number of rows, from the first, that are in pairs."""
 
     @classmethod
     def of(cls, hidden: Tensor, kernel_size: int, shift: int) -> _Pairs | None:

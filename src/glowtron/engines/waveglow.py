@@ -36,7 +36,7 @@ class Analysis:
         # Groups begin where frames do only every so many frames.
         self._step = math.lcm(self.hop_length, self.n_channels) // self.hop_length
         self.is_lapped = isinstance(analysis, MdctFrontEnd)
-        """Whether the mel is needed again, and exactly, to make samples of the flow's channels."""
+        """True if the mel is needed again, and exactly, to make samples of the flow's channels."""
         if isinstance(analysis, MdctFrontEnd):
             # Interpolation looks at the next frame, the transform at its neighbours, through the scale they have.
             layers = (*analysis.scale, analysis.scale_out)

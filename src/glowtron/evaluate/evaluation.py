@@ -74,7 +74,7 @@ class Settings:
     sigma: float | None = None
     """Standard deviation of WaveGlow's noise; None: the voice's own."""
     root: Path | None = None
-    """Where the paths in lists begin, if not where the lists are."""
+    """Folder that paths in lists are relative to, if not where the lists are."""
     sentences: Path | None = None
     """Transcripts to draw unseen sentences from; None: `metadata_all.csv` of the first data folder that has one."""
     n_sentences: int | None = None
@@ -84,7 +84,7 @@ class Settings:
     processes: int | None = None
     """Recognisers at work; None: one a processor."""
     quiet: bool = False
-    """Whether to go without a progress bar."""
+    """True to go without a progress bar."""
 
     @property
     def n_rated(self) -> int:

@@ -27,7 +27,7 @@ class SpokenSentence(NamedTuple):
     stats: list[AlignmentStats]
     """One for each part the voice split the sentence into."""
     retried: bool
-    """Whether the voice needed a second attempt, or split the sentence after one."""
+    """True if the voice needed a second attempt, or split the sentence after one."""
     alignment: NDArray[np.float32]
     """(S, N) of the first part, for a picture."""
 

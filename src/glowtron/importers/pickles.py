@@ -64,7 +64,7 @@ MODULES = frozenset(
 STATISTICS = frozenset(
     [f"sklearn.preprocessing.{file}.StandardScaler" for file in ("data", "_data")] + [ARRAY_WRAPPER, "numpy.ndarray"]
 )
-"""What a file that joblib wrote of a scaler mentions besides, read as `Instance`."""
+"""Names that a file which joblib wrote of a scaler mentions besides, read as `Instance`."""
 
 NUMBERS = {
     **{f"{kind}{size}": f"<{kind}{size}" for kind in "fiu" for size in (2, 4, 8)},
@@ -439,4 +439,4 @@ _MAKERS: dict[str, Callable[..., Any]] = {
     # Every module of 2018 mentions the table of functions it was going to call.
     "torch.nn.backends.thnn._get_thnn_function_backend": lambda: None,
 }
-"""What a listed name, called, makes: ours, plain, and total. Wrong arguments raise ValueError or TypeError."""
+"""Our own plain and total replacements of listed names when called. Wrong arguments raise ValueError or TypeError."""

@@ -33,7 +33,7 @@ class Difference(NamedTuple):
     interval: Interval
     """Of the difference, 0 or more in the mean."""
     paired: bool
-    """Whether the same raters judged both on the same items."""
+    """True if the same raters judged both on the same items."""
     p: float
     """Two-sided, of no difference."""
     p_holm: float

@@ -58,11 +58,11 @@ class Settings:
     """Hz; None: the lowest of any clip, so that no system is told by its bandwidth alone."""
     loudness_lufs: float = LOUDNESS_LUFS
     trim: bool = False
-    """Whether silence at both ends is taken off."""
+    """True if silence at both ends is taken off."""
     reference: str | None = None
     """System of the open reference (MUSHRA)."""
     anchors: bool = True
-    """Whether MUSHRA gets low-passed anchors."""
+    """True if MUSHRA gets low-passed anchors."""
     against: str | None = None
     """System that all others are paired with; None: all pairs."""
     attention: int = 1
@@ -72,9 +72,9 @@ class Settings:
     training: int = 3
     """Trials to begin with that do not count."""
     headphones: bool = True
-    """Whether headphones are checked, and raters without them left out of the result."""
+    """True if headphones are checked, and raters without them left out of the result."""
     volume: bool = True
-    """Whether the volume is set by a noise first."""
+    """True if the volume is set by a noise first."""
     completion_code: str | None = None
     """None: one is drawn."""
     screening: Mapping[str, Any] = field(default_factory=dict)

@@ -17,9 +17,9 @@ class Method:
     title: str
     """As papers call it."""
     kind: Literal["single", "pair", "page"]
-    """What a trial shows: one clip, two clips of one item, or one clip of each system."""
+    """Layout of a trial: one clip, two clips of one item, or one clip of each system."""
     question: str
-    """What listeners are asked."""
+    """The question to listeners."""
     low: float
     high: float
     step: float
@@ -27,7 +27,7 @@ class Method:
     labels: tuple[tuple[float, str], ...]
     """Words for values, the best first; for `page`, words for fifths of the scale, each at its fifth's middle."""
     open_reference: bool = False
-    """Whether a clip that is named as the reference can be heard on each page."""
+    """True if a clip that is named as the reference can be heard on each page."""
     equivalent: float
     """Difference of means that is too small to matter, for the test of equivalence."""
 

@@ -28,11 +28,11 @@ class Rating(NamedTuple):
     seconds: float | None = None
     """From the trial's appearance to its answer."""
     plays: int | None = None
-    """How often the clip was begun."""
+    """Number of times the clip was begun."""
     least_seconds: float | None = None
     """Duration of the trial's clips, heard once each."""
     repeat: bool = False
-    """Whether the rater had rated this before: it counts for consistency, not for the system."""
+    """True if the rater had rated this before: it counts for consistency, not for the system."""
 
 
 class Check(NamedTuple):

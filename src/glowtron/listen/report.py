@@ -39,7 +39,7 @@ class Source:
     title: str = "Listening test"
     question: str = ""
     made: Mapping[str, Any] = field(default_factory=dict)
-    """How the clips were made alike, for the paragraph."""
+    """The levelling of the clips, for the paragraph."""
     raters: list[Rater] = field(default_factory=list)
     systems: list[str] = field(default_factory=list)
     """In the order in which they were given; none: as they come."""

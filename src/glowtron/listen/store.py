@@ -53,7 +53,7 @@ class Rater(NamedTuple):
     id: str
     session: int
     about: dict[str, Any]
-    """What they said of themselves and what they listened with."""
+    """Raters' answers about themselves and their equipment."""
     started_at: float
     """Seconds since 1970."""
     finished: bool

@@ -45,9 +45,9 @@ class MelChunk(NamedTuple):
     alignment: Tensor
     """(1, S, N) of the steps that this piece added, which are some frames ahead of its mel."""
     ended: bool
-    """Whether this is the last piece."""
+    """True if this is the last piece."""
     stopped: bool
-    """Whether the text ended by itself; False before the last piece, and where the frame limit ended it."""
+    """True if the text ended by itself; False before the last piece, and where the frame limit ended it."""
 
 
 class Steps(NamedTuple):

@@ -19,7 +19,7 @@ from glowtron.config import LinearPredictionConfig, MelConfig
 from glowtron.mel import mel_filters
 
 EDGE_DB = -1.0
-"""How far the spectrum above the highest band lies under that band, as measured on two readers at 22,050 Hz."""
+"""Distance of the spectrum above the highest band under that band, as measured on two readers at 22,050 Hz."""
 LAG_HZ = 40.0
 """Width of the smoothing of the spectrum that keeps poles off single harmonics."""
 NOISE = 1e-4

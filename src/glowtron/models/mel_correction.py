@@ -84,7 +84,7 @@ class _Round:
         self._n_fft, self._hop = correction.config.n_fft, correction.config.hop_length
         self._half = self._n_fft // 2
         self.n_frames = 0
-        """How many have been analysed."""
+        """Number of those that have been analysed."""
         self._begun = False
         self._ahead: Tensor | None = None
         """(B, L) sound that frames to come look at, from the next frame's beginning on."""

@@ -80,7 +80,7 @@ class _Round:
         self._n_fft, self._hop = correction.config.n_fft, correction.config.hop_length
         self._half = self._n_fft // 2
         self.n_frames = 0
-        """How many have been analysed."""
+        """Number of those that have been analysed."""
         self._begun = False
         self._ahead = _NOTHING
         """Sound that frames to come look at, from the next frame's beginning on."""

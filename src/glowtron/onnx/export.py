@@ -37,7 +37,7 @@ from glowtron.voice_folder import ACOUSTIC, VOCODER, map_weights, read_voice, re
 Form: TypeAlias = Literal["whole", "parts", "sherpa-matcha", "sherpa-vits"]
 FORMS: tuple[Form, ...] = ("whole", "parts", "sherpa-matcha", "sherpa-vits")
 CONTROLS = ("rate", "pitch", "pitch_range", "energy")
-"""What a caller may change of a voice that predicts its prosody; 1 and 0 are as the voice is."""
+"""Inputs by which a caller changes the prosody of a voice that predicts it; 1 and 0 are as the voice is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +45,9 @@ class GraphOptions:
     """Options of the export of a voice to graphs."""
 
     noise_inside: bool = False
-    """Whether noise is drawn in the graph: no seed, each run another."""
+    """True if noise is drawn in the graph: no seed, each run another."""
     int8: bool = False
-    """Whether large weights are kept as bytes with a scale for each row, a quarter of the size; onnxruntime multiplies
+    """True if large weights are kept as bytes with a scale for each row, a quarter of the size; onnxruntime multiplies
     them out when it reads the file."""
     correction: int | None = None
     """Rounds that bring the sound back to its mel; None: as the voice has it."""

@@ -221,7 +221,7 @@ class Graph:
         """
         self.name, self._outer, self._int8, self._fed = name, outer, int8, fed
         self.weights: dict[str, Array] = {}
-        """What every run of a graph that is `fed` must be given."""
+        """Inputs that every run of a graph that is `fed` must be given."""
         self._root: Graph = outer._root if outer is not None else self
         self._nodes: list[bytes] = []
         self._initializers: list[bytes] = []

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 OPSET, IR_VERSION = 17, 8
-"""What onnxruntime 1.13 and all after it read; 17 is the first with LayerNormalization."""
+"""Opset that onnxruntime 1.13 and all after it read; 17 is the first with LayerNormalization."""
 
 DATA_TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "bool": 9, "float16": 10, "float64": 11}
 """TensorProto.DataType by NumPy's names."""

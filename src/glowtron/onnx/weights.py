@@ -28,7 +28,7 @@ _LENGTH = 8
 
 
 class _Stored(NamedTuple):
-    """Where a tensor lies."""
+    """Place of a tensor in the file."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -85,7 +85,7 @@ class StoredWeights(Mapping[str, "NDArray[np.float32]"]):
 
 
 def _read_header(data: bytes | mmap.mmap) -> dict[str, _Stored]:
-    """Where the tensors lie. Raises ValueError, TypeError or KeyError that says what is wrong with the file."""
+    """Places of the tensors. Raises ValueError, TypeError or KeyError that says what is wrong with the file."""
     tensors_start = _LENGTH + int.from_bytes(data[:_LENGTH], "little")
     if not _LENGTH < tensors_start <= len(data):
         raise ValueError("its header is longer than the file")

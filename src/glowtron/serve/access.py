@@ -22,7 +22,7 @@ from glowtron.serve.metrics import Metrics
 from glowtron.serve.settings import ServerSettings
 
 OPEN_PATHS = ("/health", "/", "/openapi.json")
-"""What anybody may ask; the page and its files are open as well (`/static`)."""
+"""Paths that are open to anybody; the page and its files are as well (`/static`)."""
 
 _ID = re.compile(r"[\w.-]{1,64}")
 _MAX_CLIENTS = 10_000

@@ -282,7 +282,7 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 
 async def _unless_gone(request: Request, work: Awaitable[T]) -> T:
-    """What comes of `work`, which is cancelled if the client hangs up meanwhile: then ClientDisconnect is raised.
+    """Result of `work`, which is cancelled if the client hangs up meanwhile: then ClientDisconnect is raised.
 
     The request's body must have been read.
     """

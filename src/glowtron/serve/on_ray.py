@@ -23,7 +23,7 @@ from glowtron.serve.speaker import Speaker, quiet_about_faults
 
 @dataclass(frozen=True, kw_only=True)
 class ReplicaSettings:
-    """How many replicas there are, and what each may use."""
+    """Number of replicas, and the resources of each."""
 
     min_replicas: int = 1
     """Replicas at rest."""

@@ -152,7 +152,7 @@ class _Whole:
         self._asked = asked
         self._text = asked.text if isinstance(asked.text, str) else ""
         self._place = 0
-        """Where in the text the next sentence is looked for."""
+        """Place in the text from which the next sentence is looked for."""
         self._sentence_place: dict[str, int | None] = {}
         self._start_s: float | None = None
         """When the sentence that is being heard began."""

@@ -23,11 +23,11 @@ class ServerSettings:
     port: int = 8880
     """TCP port to listen on; 0: any that is free."""
     api_key: str | None = None
-    """What clients must send as `Authorization: Bearer KEY`; None: whatever they send will do."""
+    """Key that clients must send as `Authorization: Bearer KEY`; None: whatever they send will do."""
     aliases: dict[str, str] = field(default_factory=dict)
     """Further names of voices; they go before the standard ones, which are given to the speakers by turns."""
     strict: bool = False
-    """Whether an unknown `model` is refused; many programs send what their user typed."""
+    """True if an unknown `model` is refused; many programs send what their user typed."""
     max_chars: int = 100_000
     """Characters of one request's text."""
     max_requests: int = 32
@@ -43,7 +43,7 @@ class ServerSettings:
     wyoming: str = ""
     """Address to speak Wyoming at, such as `tcp://127.0.0.1:10200`; empty: none."""
     ssml: bool = False
-    """Whether texts that begin with `<speak` are SSML."""
+    """True if texts that begin with `<speak` are SSML."""
     body_timeout_s: float = 30.0
     """Seconds within which a client must have sent its request's body."""
     drain_timeout_s: float = 30.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from glowtron.errors import InputError
+from glowtron.machine import usable_cores
 from glowtron.serve.settings import STANDARD_VOICES, ServerSettings
-from glowtron.synthesis.executors import usable_cores
 from glowtron.voice import Voice
 
 
@@ -14,7 +14,7 @@ class ServedVoice(NamedTuple):
     """A speaker of a voice."""
 
     id: str
-    """How clients ask for it: no spaces, commas or slashes."""
+    """Name by which clients ask for it: no spaces, commas or slashes."""
     voice: Voice
     speaker: str | None
     """None: the voice tells none apart."""

@@ -23,7 +23,7 @@ class SpokenPiece(NamedTuple):
     """A piece of a request's sound, encoded."""
 
     data: bytes
-    """What the encoder gave for it; may be empty."""
+    """Bytes that the encoder made of it; may be empty."""
     duration_s: float
     """Seconds of sound that went into it."""
     words: tuple[WordTime, ...]

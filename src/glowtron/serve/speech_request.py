@@ -32,11 +32,11 @@ class SpeechRequest(NamedTuple):
     sample_rate: int | None
     """Hz that was asked for; None: the format's."""
     as_events: bool
-    """Whether the sound goes as server-sent events."""
+    """True if the sound goes as server-sent events."""
     streamed: bool
-    """Whether sound leaves before all is there."""
+    """True if sound leaves before all is there."""
     clamped: bool
-    """Whether `speed` was beyond what still sounds like speech, and the nearest rate was taken."""
+    """True if `speed` was beyond what still sounds like speech, and the nearest rate was taken."""
 
 
 def read_speech_request(body: Any, shelf: VoiceShelf, settings: ServerSettings) -> SpeechRequest:

@@ -110,7 +110,7 @@ class _BoundedReader:
         return await self._in_time(self._reader.readexactly(n))
 
     async def _in_time(self, reading: Awaitable[bytes]) -> bytes:
-        """What is read. Raises ValueError if the event takes too long to come."""
+        """The event that is read. Raises ValueError if it takes too long to come."""
         left_s = self._began_s + self._timeout_s - time.monotonic()
         try:
             return await asyncio.wait_for(reading, max(left_s, 0.001))

@@ -31,15 +31,15 @@ class AlignmentStats(NamedTuple):
     """Statistics of a sentence's alignment."""
 
     reached_end: bool
-    """Whether some step had its place at the last sound or after it."""
+    """True if some step had its place at the last sound or after it."""
     stopped: bool
-    """Whether the model ended the sentence by itself, before the limit of frames."""
+    """True if the model ended the sentence by itself, before the limit of frames."""
     largest_jump: int
     """Largest step forward of the place beyond the furthest place before it, symbols."""
     largest_fall: int
     """Furthest the place fell behind the furthest place before it and stayed at least two steps, symbols."""
     n_repeats: int
-    """How many times it fell behind by more than `LARGEST_STEP` symbols."""
+    """Number of times it fell behind by more than `LARGEST_STEP` symbols."""
     tail_s: float
     """Seconds from first reaching the end to the end of the sound; 0 if it was not reached."""
     symbols_per_s: float

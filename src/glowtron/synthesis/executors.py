@@ -6,7 +6,6 @@ fork would copy threads that are in the middle of something.
 
 from __future__ import annotations
 
-import os
 import pickle
 import signal
 import subprocess
@@ -27,17 +26,6 @@ T = TypeVar("T")
 _PROGRAM = (
     "import sys; pipe, *sys.path = sys.argv[1:]; from glowtron.synthesis.executors import serve; serve(int(pipe))"
 )
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def thread_limit() -> int:
-    """Threads that this process may use: as OMP_NUM_THREADS says, else one for each of its cores."""
-    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    return int(said) if said.isdecimal() and int(said) else usable_cores()
 
 
 class SerialExecutor(Generic[T, A, R]):

@@ -41,16 +41,16 @@ class MelPiece(NamedTuple):
     alignment: Floats
     """(S, N) of the steps that this piece added, which are some frames ahead of its mel."""
     ended: bool
-    """Whether this is the last piece."""
+    """True if this is the last piece."""
     stopped: bool
-    """Whether the text ended by itself; False before the last piece, and where the limit of frames ended it."""
+    """True if the text ended by itself; False before the last piece, and where the limit of frames ended it."""
 
 
 class AcousticModel(Protocol):
     """Texts to mels. The noise of a text is drawn from its seed alone, so that company changes nothing."""
 
     predicts_prosody: bool
-    """Whether it takes `DecodingOptions.prosody`: rate, pitch and energy."""
+    """True if it takes `DecodingOptions.prosody`: rate, pitch and energy."""
 
     @property
     def reduction_factor(self) -> int:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from glowtron.audio import Audio
 from glowtron.errors import InputError
-from glowtron.synthesis.executors import ProcessPool, SerialExecutor, usable_cores
+from glowtron.machine import usable_cores
+from glowtron.synthesis.executors import ProcessPool, SerialExecutor
 from glowtron.synthesis.interfaces import Runtime
 from glowtron.synthesis.pipeline import Synthesizer, utterances_with_sound
 from glowtron.synthesis.types import FaultWarning, Markup, Samples, Sentence, joined

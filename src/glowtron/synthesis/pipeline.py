@@ -147,7 +147,7 @@ class Synthesizer:
         limit = config.decoding.max_frames if options.max_frames is None else options.max_frames
         self._decoding: DecodingOptions = replace(config.decoding, max_frames=limit)
         self._stretch = options.rate
-        """How many times as fast the sound is made afterwards."""
+        """Factor by which the sound is made faster afterwards."""
         if acoustic.predicts_prosody:  # It speaks at this rate by itself.
             self._stretch = 1.0
             self._decoding = replace(self._decoding, prosody=options.prosody.on_top_of(config.decoding.prosody))

@@ -12,7 +12,7 @@ from glowtron.synthesis.types import Sentence, Utterance
 from glowtron.text.sentences import MIN_CHARS
 
 MAX_SPLITS = 2
-"""How often a sentence may be halved: into quarters. What fails on a quarter fails on words."""
+"""Number of times a sentence may be halved: into quarters. What fails on a quarter fails on words."""
 
 
 def halves(sentence: Sentence) -> list[Sentence]:

@@ -20,8 +20,8 @@ from glowtron.engines.hardware import SMALL, find_device, release_memory, suit_t
 from glowtron.engines.interfaces import AcousticEngine, IncrementalAcousticEngine, ProsodicEngine
 from glowtron.engines.waveglow import WaveGlowEngine
 from glowtron.errors import InputError, nearest
+from glowtron.machine import thread_limit
 from glowtron.mel import log_mel
-from glowtron.synthesis.executors import thread_limit
 from glowtron.synthesis.interfaces import AcousticModel, Floats, MelPiece, SpokenMel, Vocoder
 from glowtron.synthesis.vocoders import as_array, make_vocoder, uses_wavenet
 
@@ -86,7 +86,7 @@ class TorchRuntime:
 
     @property
     def _is_made(self) -> bool:
-        """Whether the textbook's vocoder was asked for, and may have been changed since."""
+        """True if the textbook's vocoder was asked for, and may have been changed since."""
         return self._stored_vocoder is None or "vocoder" in vars(self)
 
     @cached_property

@@ -19,7 +19,7 @@ from glowtron.text.symbols import FIRST_SOUND
 EDGE_S = 0.05
 """Seconds of near-silence left before and after speech, in which sounds begin and die away."""
 SILENT_DB = 35.0
-"""What is this far under the loudest frame is not heard."""
+"""Distance under the loudest frame at which a frame is not heard."""
 DECAYED_DB = 25.0
 """Under the last mark, where nothing is said, it is enough to be this far under."""
 LOOK_S = 0.5

@@ -68,9 +68,9 @@ class Sentence:
     ) -> None:
         self._frontend, self.source = frontend, source
         self.markup = Markup() if markup is None else markup
-        """What the text's markup asks of it."""
+        """Changes that the text's markup asks of it."""
         self.ending = ending
-        """What ends with it; None: the text."""
+        """The unit of text that ends with it; None: the text."""
         self.place = place
         """Its number in the text; `3.0` and `3.1` for its parts, `3.0.0` for theirs. Noise is drawn by it."""
 
@@ -197,7 +197,7 @@ class Utterance(NamedTuple):
     stats: AlignmentStats
     """Measured on the alignment."""
     failures: tuple[str, ...]
-    """What is wrong with it, in words; empty: nothing."""
+    """Faults, in words; empty: none."""
     audio: Audio | None = None
     """Its sound, where that was asked for."""
     pause_s: float = 0.0

@@ -13,7 +13,7 @@ _HOP_S = 0.0225
 _SEEK_S = 0.0125
 """Seconds by which a piece may be taken earlier or later than its time: a period of the deepest voice, 80 Hz."""
 _PULL = 1e-3
-"""What the farthest place must be more alike than the nearest, so that silence stays where it is."""
+"""Least advantage of the farthest place over the nearest, so that silence stays where it is."""
 
 Samples = NDArray[np.float32]
 
@@ -35,10 +35,10 @@ class Wsola:
         self._heard = np.zeros(self._lead, np.float32)
         """Sound that may be needed again, after silence for what is before the beginning."""
         self._forgotten = -self._lead
-        """Where in the whole sound `_heard` begins."""
+        """Place in the whole sound where `_heard` begins."""
         self._n_heard = self._n_given = self._place = 0
         self._before: int | None = None
-        """Where the piece before this one was taken from."""
+        """Place that the piece before this one was taken from."""
         self._tail = np.zeros(self._hop, np.float32)
 
     def push(self, samples: Samples, *, is_last: bool = False) -> Samples:

@@ -27,7 +27,7 @@ class Pass(NamedTuple):
     function: Callable[[str], str]
     examples: Examples
     figures: bool = False
-    """Whether only texts with figures need it."""
+    """True if only texts with figures need it."""
 
 
 class NothingToSayError(InputError):
@@ -49,7 +49,7 @@ class Normalized(NamedTuple):
 
 
 _Rule: TypeAlias = tuple[re.Pattern[str], Replacement, Iterable[str]]
-"""What is replaced by what, and what it needs (`substitute`)."""
+"""Replacements of the pass, and what each needs (`substitute`)."""
 
 # There is no other white space once `characters.plain` has run.
 _ONE_SPACE: _Rule = (re.compile(r"[ \n]{2,}|\n"), " ", ("  ", "\n"))

@@ -34,7 +34,7 @@ class NormalizedSentence(NamedTuple):
     normalized: str
     """In words: no digit or abbreviation is left."""
     ending: Ending
-    """What ends with it."""
+    """The unit of text that ends with it."""
 
 
 class ProsodySpan(NamedTuple):
@@ -58,7 +58,7 @@ class Passage(NamedTuple):
     pause_s: float | None = None
     """Seconds of silence after it; None: what follows on its ending."""
     ending: Ending = "sentence"
-    """What ends with it."""
+    """The unit of text that ends with it."""
 
 
 class MarkedText(NamedTuple):

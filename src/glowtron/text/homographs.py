@@ -24,9 +24,9 @@ class Context(NamedTuple):
     next_sound: str = ""
     """First phone of the word after, over punctuation too."""
     name: bool = False
-    """Whether it is written as a name: with a capital inside a sentence."""
+    """True if it is written as a name: with a capital inside a sentence."""
     past: bool = False
-    """Whether something in the sentence says that it tells of the past."""
+    """True if something in the sentence says that it tells of the past."""
 
     @property
     def before_vowel(self) -> bool:
@@ -109,7 +109,7 @@ NAMES: Mapping[str, str] = {
     "METAL": "metal",
     "NAME": "name",
 }
-"""What a word was taken for, by the key of its pronunciation."""
+"""Sense that a word was taken for, by the key of its pronunciation."""
 
 REDUCED = frozenset(("DEFAULT", "None", "DT"))
 """Keys that tell no meanings apart, but how fully a function word is said."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glowtron.files import write_atomic
-from glowtron.text.lexicon import Phones
+from glowtron.text.lexicon import LETTER_NAMES, Phones
 from glowtron.text.symbols import VOWELS
 
 Array = NDArray[np.float32]
@@ -27,15 +27,6 @@ ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 DILATIONS = (1, 2, 1, 3)
 """Letters between the views of each layer's convolution; together they see 14 letters to either side."""
 KERNEL = 5
-
-_NAMES = (
-    "EY1|B IY1|S IY1|D IY1|IY1|EH1 F|JH IY1|EY1 CH|AY1|JH EY1|K EY1|EH1 L|EH1 M|EH1 N|OW1|P IY1|K Y UW1|AA1 R|EH1 S|"
-    "T IY1|Y UW1|V IY1|D AH1 B AH0 L Y UW0|EH1 K S|W AY1|Z IY1"
-)
-LETTER_NAMES: Mapping[str, Phones] = {
-    letter: tuple(name.split()) for letter, name in zip(ALPHABET, _NAMES.split("|"), strict=True)
-}
-"""How letters are called."""
 
 
 class LetterToSound:

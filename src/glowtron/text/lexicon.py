@@ -23,6 +23,16 @@ from glowtron.text.symbols import CONSONANTS, VOWELS, shortened
 
 Phones = tuple[str, ...]
 
+_LETTER_NAMES = (
+    "EY1|B IY1|S IY1|D IY1|IY1|EH1 F|JH IY1|EY1 CH|AY1|JH EY1|K EY1|EH1 L|EH1 M|EH1 N|OW1|P IY1|K Y UW1|AA1 R|EH1 S|"
+    "T IY1|Y UW1|V IY1|D AH1 B AH0 L Y UW0|EH1 K S|W AY1|Z IY1"
+)
+LETTER_NAMES: Mapping[str, Phones] = {
+    letter: tuple(name.split())
+    for letter, name in zip("abcdefghijklmnopqrstuvwxyz", _LETTER_NAMES.split("|"), strict=True)
+}
+"""Names of the letters."""
+
 PHONES = frozenset(CONSONANTS) | {vowel + digit for vowel in VOWELS for digit in "012"}
 """Every phone that a pronunciation is made of."""
 
@@ -30,7 +40,7 @@ OWN_WORDS = Path(__file__).with_name("names.txt")
 """Words that the dictionary lacks or gets wrong."""
 
 DICTIONARY = Path(__file__).with_name("dictionary")
-"""Where the build puts the dictionary's files."""
+"""Folder that the build puts the dictionary's files into."""
 ACCENTS = Path(__file__).with_name("accents.txt")
 """Words that sound otherwise with their accents."""
 _NO_NAMES = frozenset("ok os orange secession recollect jubilate portage rukh testudines hidalgo rom sol dene".split())
@@ -51,7 +61,7 @@ _RESPELLINGS = (
     (re.compile("[ʔt]n(?![ɑɔæɛɪiʊuʌəᵊᵻɜAIOWYˈˌ])"), "tᵊn"),  # The n of "button" is a syllable of its own.
 )
 _WORD = re.compile("'?[a-z]+(?:['-][a-z]+)*'?")
-"""What a lexicon may have words for; cleaned text has no others."""
+"""Words that a lexicon may hold; cleaned text has no others."""
 _NAMED_FAULTS = 5
 _VOWELLESS = re.compile("(?<![ɑɔæɛɪiʊuʌəᵊᵻɜAIOWY])[hm]+$")
 

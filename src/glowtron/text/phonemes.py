@@ -9,15 +9,18 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from glowtron.text import homographs
-from glowtron.text.derivation import Derivation
 from glowtron.text.homographs import Context
-from glowtron.text.letter_to_sound import LETTER_NAMES, LetterToSound
-from glowtron.text.lexicon import Lexicon, Phones
+from glowtron.text.lexicon import LETTER_NAMES, Lexicon, Phones
 from glowtron.text.symbols import MARKUP
+
+if TYPE_CHECKING:
+    from glowtron.text.derivation import Derivation
+    from glowtron.text.letter_to_sound import LetterToSound
 
 _TOKEN = re.compile(
     rf"(?P<inline>{MARKUP.pattern})|(?P<word>'?[A-Za-z]+(?:['-][A-Za-z]+)*'?)|(?P<space>\s+)|(?P<mark>.)", re.DOTALL
@@ -37,7 +40,7 @@ WEAK_FORMS = {
 """Function words as they are said inside a phrase, where the dictionary gives them in full."""
 
 Source: TypeAlias = Literal["inline", "lexicon", "dictionary", "homograph", "weak form", "letter", "derived", "guessed"]
-"""Where a pronunciation is from.
+"""Source of a pronunciation.
 
 In the order in which they are asked: what the text has in braces, the user's lexicon, the dictionary, the dictionary
 where it has several and the neighbours chose, a function word inside a phrase, the name of a letter, a word made of
@@ -76,10 +79,22 @@ class Phonemizer:
     def __init__(self, lexicon: Path | None = None) -> None:
         """`lexicon`: the user's pronunciations (`read_pronunciations`). Raises InputError for a faulty one."""
         self._lexicon = Lexicon(lexicon)
-        self._letters = LetterToSound()
-        self._derivation = Derivation(self._default, self._alone, WEAK_FORMS)
         self._known: dict[str, _Entry] = {}
         self._fixed: dict[str, Word] = {}  # Words that sound alike wherever they stand.
+
+    @cached_property
+    def _derivation(self) -> Derivation:
+        """Words that are made of others: needed where the dictionary lacks one."""
+        from glowtron.text.derivation import Derivation
+
+        return Derivation(self._default, self._alone, WEAK_FORMS)
+
+    @cached_property
+    def _letters(self) -> LetterToSound:
+        """Words that are read letter by letter: needed where nothing else knows one."""
+        from glowtron.text.letter_to_sound import LetterToSound
+
+        return LetterToSound()
 
     @property
     def users_words(self) -> Set[str]:

@@ -7,7 +7,7 @@ import re
 from glowtron.errors import InputError
 from glowtron.text import numbers
 from glowtron.text.dates import MONTHS
-from glowtron.text.letter_to_sound import LETTER_NAMES
+from glowtron.text.lexicon import LETTER_NAMES
 
 INTERPRETATIONS = (
     "characters", "spell-out", "verbatim", "digits", "telephone", "cardinal", "number", "ordinal", "fraction", "date",

@@ -15,7 +15,7 @@ MIN_CHARS = 16
 """The smallest `max_chars`: a piece must hold a word."""
 
 Ending: TypeAlias = Literal["paragraph", "sentence", "clause", "words"]
-"""What ends with a piece of text: the last two inside a sentence, at a mark and without one."""
+"""The unit that ends with a piece of text: the last two inside a sentence, at a mark and without one."""
 
 # A stop, closing quotes and brackets, then space; or a stop of Chinese and Japanese, which write no space; or an empty
 # line, or a line that begins as an entry of a list.
@@ -56,14 +56,14 @@ class Piece(NamedTuple):
 
     text: str
     ending: Ending
-    """What ends with them."""
+    """The unit of text that ends with them."""
 
 
 class _Word(NamedTuple):
     start: int
     end: int
     pause: int
-    """How well one breathes after it: 3 at a semicolon, 2 at a comma, 1 before a conjunction, 0."""
+    """Rank as a place to breathe: 3 at a semicolon, 2 at a comma, 1 before a conjunction, 0."""
 
 
 def split_sentences(text: str, max_chars: int = MAX_CHARS) -> list[str]:

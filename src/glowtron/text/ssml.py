@@ -133,7 +133,7 @@ class _Reader:
         self._before_s = 0.0
         """Silence before anything is said."""
         self._cut = False
-        """Whether a break cut the sentence that the last passage is of."""
+        """True if a break cut the sentence that the last passage is of."""
 
     def refuse_doctype(self, *_: object) -> None:
         raise InputError(f"{self.place()}: a document type (<!DOCTYPE>) is refused; leave it out")

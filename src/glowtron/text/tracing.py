@@ -22,7 +22,7 @@ class Edit(NamedTuple):
     span: Span
     """Characters of the source."""
     before: str
-    """What stood there before the pass."""
+    """Text before the pass."""
     after: str
 
 
@@ -130,7 +130,7 @@ def _trace(text: TracedText, before: str, after: str, start: int, end: int, star
 
 
 def _alike(before: str, after: str) -> tuple[int, int]:
-    """How many characters two texts have in common where they begin and where they end, no word torn."""
+    """Numbers of characters that two texts share at their beginning and at their end, no word torn."""
     same = same_last = 0
     shorter = min(len(before), len(after))
     if not shorter or (before[0] != after[0] and before[-1] != after[-1]):

@@ -32,7 +32,7 @@ class Observer:
         """After a step with these losses, learning rate and, unless it was skipped, gradient norm."""
 
     def wants_validation(self, step: int) -> bool:
-        """Whether to validate after so many steps, whatever the configuration says."""
+        """True to validate after so many steps, whatever the configuration says."""
         return False
 
     def validated(self, context: RunContext, state: TrainState, validation: Validation) -> None:

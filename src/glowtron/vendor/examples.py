@@ -216,7 +216,7 @@ class DllObserver(SuiteObserver):
 
 @dataclass(frozen=True)
 class Settings:
-    """What the checkpoints need to know."""
+    """Settings that the checkpoints need."""
 
     arguments: argparse.Namespace
     config: AcousticRun | VocoderRun

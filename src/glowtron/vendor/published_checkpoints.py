@@ -59,7 +59,7 @@ def model_state(state: TrainState, config: Config, *, condition_by_layer: bool =
 
 
 def optimizer_state(state: TrainState, config: Config, *, condition_by_layer: bool = False) -> dict[str, Any]:
-    """What `Adam.state_dict` of the published program would hold: its parameters numbered in its order."""
+    """State as `Adam.state_dict` of the published program would hold it: its parameters numbered in its order."""
     flat = optimizer_tensors(state.optimizer, state.parameter_names)
     group = state.optimizer.state_dict()["param_groups"][0]
     moments: dict[str, dict[str, Tensor]] = {}

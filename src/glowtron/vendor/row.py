@@ -31,7 +31,7 @@ _TELLING = {"tacotron2_end", "dll", "dlll", "event", "machine"}
 
 @dataclass
 class LogFigures:
-    """What one log tells; None or empty where it does not."""
+    """Figures of one log; None or empty where it has none."""
 
     path: Path
     kinds: set[str] = field(default_factory=set)
@@ -47,12 +47,12 @@ class LogFigures:
     event: Mapping[str, Any] = field(default_factory=dict)
     """The value of FINISHED."""
     machine: Mapping[str, Any] = field(default_factory=dict)
-    """What Glowtron's last line tells."""
+    """Figures in Glowtron's last line."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Monitor:
-    """What a monitor beside the run saw of each card."""
+    """Readings of each card by a monitor beside the run."""
 
     power_w: list[float]
     """Means."""
@@ -143,7 +143,7 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def read_monitor(path: Path) -> Monitor:
-    """What FlagPerf's `nvidia_monitor` wrote: a time, then for each card temperature, power, memory and load.
+    """Read the file of FlagPerf's `nvidia_monitor`: a time, then for each card temperature, power, memory and load.
 
     Memory is in MiB there. Raises InputError for a file without such lines.
     """

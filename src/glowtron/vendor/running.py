@@ -1,4 +1,4 @@
-"""What all the commands share: clips from lists, a task that does the work theirs does, and a run of the one loop."""
+"""Shared by all the commands: clips from lists, a task that does the work theirs does, and a run of the one loop."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ class SuiteObserver(Observer):
         self._seen = dict(context.clock.spent)
 
     def lap(self, context: RunContext) -> Lap:
-        """What has been since the last call."""
+        """Figures since the last call."""
         now = dict(context.clock.spent)
         seconds, waited_s, n_units = (now[name] - self._seen[name] for name in ("worked_s", "waited_s", "amount"))
         self._seen = now

@@ -53,7 +53,7 @@ _CONFIG = {
     "waveglow": {"fp16_run": True, "batch_size": 12},
     "deepspark-waveglow": {"fp16_run": False, "batch_size": 16},
 }
-"""How `train_config` of the projects' `config.json` differs."""
+"""Differences of `train_config` of the projects' `config.json`."""
 
 
 def write_scripts(project: str, folder: Path, *, replace: bool = False) -> list[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from glowtron.errors import InputError, nearest
 
 VOICES = Path(__file__).parent
-"""Where the voices that ship lie."""
+"""Folder of the voices that ship."""
 
 
 def shipped() -> list[str]:
