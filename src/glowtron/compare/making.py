@@ -160,7 +160,7 @@ def page(shown: Mapping[str, Any]) -> str:
             "/*base*/": part("base.css"),
             "/*style*/": part("compare.css"),
             "<!--data-->": embedded(shown),
-            "/*player*/": part("player.js"),
+            "/*player*/": part("element.js") + part("player.js"),
             "/*script*/": part("compare.js"),
         },
     )

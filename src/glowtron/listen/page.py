@@ -53,7 +53,7 @@ def _page(test: ListeningTest, about: dict[str, Any]) -> str:
             "/*base*/": part("base.css"),
             "/*style*/": part("listen.css"),
             "<!--test-->": embedded(about),
-            "/*player*/": part("player.js"),
+            "/*player*/": part("element.js") + part("player.js"),
             "/*script*/": part("listen.js"),
         },
     )

@@ -6,17 +6,6 @@ const columns = data.columns;
 let loaded = null; // the item whose clips the player holds
 let current = null; // the item that keys are for
 
-function element(tag, attributes, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes || {})) {
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (value === true) made.setAttribute(name, "");
-    else if (value !== false && value != null) made.setAttribute(name, value);
-  }
-  made.append(...children.filter((child) => child != null));
-  return made;
-}
-
 // ---- figures ---------------------------------------------------------------------------------------------------
 
 const write = {

@@ -96,17 +96,6 @@ const backend = test.audio ? file : server;
 
 // ---- parts of the page -----------------------------------------------------------------------------------------
 
-function element(tag, attributes, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes || {})) {
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (value === true) made.setAttribute(name, "");
-    else if (value !== false && value != null) made.setAttribute(name, value);
-  }
-  made.append(...children.filter((child) => child != null));
-  return made;
-}
-
 function say(text, wrong) {
   status.textContent = text;
   status.className = wrong ? "wrong" : "";
