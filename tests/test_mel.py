@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glowtron.audio import read_audio
@@ -38,7 +38,6 @@ def test_filters_agree_with_librosa():
         assert np.abs(mel_filters(config).numpy() - expected).max() < 1e-7
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     length=st.integers(1, 6000),
     n_fft=st.sampled_from([64, 100, 101, 1024]),

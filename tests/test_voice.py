@@ -11,7 +11,7 @@ from multiprocessing import get_context
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glowtron import Audio, SynthesisOptions, Voice
@@ -322,7 +322,6 @@ def test_nothing_to_speak_is_an_error(voice, text):
     assert "\n" not in str(error.value)
 
 
-@settings(max_examples=40)
 @given(st.text(max_size=80))
 def test_any_text_is_spoken_or_refused(tiny_voice, text):
     voice = loaded(tiny_voice)

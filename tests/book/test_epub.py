@@ -122,7 +122,7 @@ def test_names_that_lead_out_of_the_archive_lead_nowhere(tmp_path):
     assert "etc/passwd is in the reading order and not in the file" in book.left_out[0]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damage_is_an_error_in_one_line_or_a_book(tmp_path, data):
     """Some bytes of the archive, or of one of its files before it was packed, are others."""

@@ -9,7 +9,7 @@ from unicodedata import normalize
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recorded import record, untidy
 from served import snapshot
@@ -92,7 +92,6 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0
 )
 
 
-@settings(max_examples=60)
 @given(texts=st.dictionaries(NAMES, st.text(max_size=20).filter(lambda s: "|" not in s), min_size=1, max_size=4))
 def test_whatever_recordings_are_called_and_say_the_corpus_is_read_again(texts):
     with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:

@@ -232,7 +232,6 @@ def test_a_full_size_model_of_realistic_scale(full_size: Tacotron2, precision: s
     assert 10 * torch.log10(spread / (found - wanted).square().sum()) > snr_db
 
 
-@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10_000),
     n_symbols=st.integers(1, 12),

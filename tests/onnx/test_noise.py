@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glowtron.onnx.noise import Noise
@@ -22,7 +22,6 @@ SHAPES = st.lists(
 
 
 @given(seed=st.integers(0, 2**63 - 1), draws=SHAPES)
-@settings(max_examples=60, deadline=None)
 def test_draws_are_torchs_one_after_the_other(seed: int, draws: list[tuple[str, list[int]]]) -> None:
     generator, noise = torch.Generator().manual_seed(seed), Noise(seed)
     for kind, shape in draws:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -30,7 +30,6 @@ def test_at_rate_one_nothing_is_touched() -> None:
     assert time_stretch(samples, 1.0, RATE) is samples
 
 
-@settings(max_examples=60)
 @given(st.integers(0, 9000), st.floats(0.7, 1.4), st.sampled_from([8000, 22_050, 24_000]))
 def test_length_is_exact_and_nothing_is_louder(n: int, rate: float, sample_rate: int) -> None:
     samples = np.random.default_rng(n).uniform(-1, 1, n).astype(np.float32)
@@ -40,7 +39,6 @@ def test_length_is_exact_and_nothing_is_louder(n: int, rate: float, sample_rate:
     assert np.abs(stretched).max(initial=0) <= np.abs(samples).max(initial=0) + 1e-6
 
 
-@settings(max_examples=40)
 @given(st.lists(st.integers(0, 4000), max_size=8), st.floats(0.7, 1.4))
 def test_in_pieces_it_is_the_same(cuts: list[int], rate: float) -> None:
     samples = voice_like(0.4)

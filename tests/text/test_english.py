@@ -280,7 +280,7 @@ HOSTILE = st.text() | st.tuples(st.sampled_from([" ", ""]), st.lists(st.sampled_
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=8 * settings.default.max_examples)
 @given(HOSTILE)
 def test_any_text_is_speakable_or_an_error(text: str) -> None:
     try:
@@ -290,7 +290,7 @@ def test_any_text_is_speakable_or_an_error(text: str) -> None:
     assert_speakable(text, said)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=4 * settings.default.max_examples)
 @given(HOSTILE)
 def test_what_is_clean_stays_so(text: str) -> None:
     try:
@@ -312,7 +312,7 @@ def test_time_is_linear(piece: str) -> None:
     assert growth(lambda n: english.normalize((piece * n)[:n])) < 9, "sixteen is quadratic"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=6 * settings.default.max_examples)
 @given(HOSTILE)
 def test_no_match_is_missed_for_want_of_a_character(text: str) -> None:
     def checked(

@@ -86,7 +86,7 @@ def test_what_is_read_for_a_piece_is_short_too(english: Frontend) -> None:
     assert all(len(english.normalize(piece)) <= 400 for piece in pieces)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(st.text(max_size=600))
 def test_every_sentence_can_be_spoken(text: str) -> None:
     for name in ("english", "nvidia"):

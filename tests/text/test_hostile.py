@@ -29,7 +29,7 @@ CHARACTERS = st.text(st.characters(min_codepoint=0x80), max_size=60)
 
 
 @pytest.mark.parametrize("name", FRONTENDS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(ANY_TEXT | CHARACTERS)
 @example("$" + "9" * 5000)
 @example("1/" + "9" * 5000)
@@ -48,7 +48,7 @@ def test_any_text_has_known_symbols_or_a_clear_error(name: str, text: str) -> No
     assert name == "published" or (any(index >= SYMBOL_IDS["A"] for index in ids) and SYMBOL_IDS[PAD] not in ids)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=4 * settings.default.max_examples)
 @given(ANY_TEXT)
 def test_every_word_that_is_read_is_said(text: str) -> None:
     try:

@@ -135,7 +135,7 @@ def test_white_space_becomes_one_space_and_marks_stay() -> None:
     assert say("yes,\n\n  no!  ") == "|Y EH1 S|, |N OW1|! "
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=4 * settings.default.max_examples)
 @given(st.text(st.sampled_from("abcdeiouyhlnrstw' -,.;!?{}ABZ\n\té3"), max_size=40))
 def test_whatever_the_text_its_words_become_phones(text: str) -> None:
     transcribed = PHONEMIZER.transcribe(text)
@@ -147,7 +147,7 @@ def test_whatever_the_text_its_words_become_phones(text: str) -> None:
     assert bool(re.search("[a-z]", text, re.IGNORECASE)) == bool(MARKUP.search(transcribed))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=4 * settings.default.max_examples)
 @given(st.from_regex(r"[a-z]{1,12}(['-][a-z]{1,6}){0,2}", fullmatch=True))
 def test_any_word_has_phones_with_a_vowel_or_is_a_hiss(word: str) -> None:
     phones = PHONEMIZER.pronounce(word)

@@ -470,7 +470,7 @@ def test_time_of_new_rules_is_linear(piece: str) -> None:
 
 
 @given(st.lists(st.sampled_from([text for text, _ in REPORTED + MORE]), min_size=2, max_size=3), st.integers(0, 99))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples)
 def test_mixtures_are_speakable_and_traced(texts: list[str], cut: int) -> None:
     text = "".join(texts)[cut:] or "a"
     said = english.normalize(text)
