@@ -77,6 +77,19 @@ class NativeCall(ctypes.Structure):
     )
 
 
+class NativeRecurrence(ctypes.Structure):
+    """`Recurrence` of `wn.h`."""
+
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("batch", "size", "n_in", "n_threads")),
+        *((name, ctypes.c_void_p) for name in ("weight", "inputs", "keep", "gates", "states", "seen")),
+        *((name, ctypes.c_void_p) for name in ("grad_seen", "grad_now", "grad_state", "grad_inputs")),
+    )
+
+
+_OneStep = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
+
+
 class NativeLevel(ctypes.Structure):
     """`Level` of `wn.h`."""
 
@@ -96,6 +109,8 @@ class NativeLevel(ctypes.Structure):
             ),
         ),
         ("scratch", ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)),
+        ("step", _OneStep),
+        ("step_back", _OneStep),
     )
 
 
@@ -154,8 +169,8 @@ def find_levels() -> Found:
 
 def _fits(library: ctypes.CDLL) -> bool:
     library.glowtron_wn_layout.restype = ctypes.c_int64
-    sizes = (ctypes.sizeof(part) for part in (NativeNet, NativeCall, NativeLayer))
-    layout = sum(size * unit for size, unit in zip(sizes, (1, 1_000, 1_000_000), strict=True))
+    sizes = (ctypes.sizeof(part) for part in (NativeNet, NativeCall, NativeLayer, NativeRecurrence))
+    layout = sum(size * 1000**i for i, size in enumerate(sizes))
     return bool(library.glowtron_wn_layout() == layout)
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from glowtron.engines.train_recurrence import Unrolled, over_steps, rows_times, tanh_backward
+from glowtron.engines.train_recurrence import over_steps, steps_back_of, steps_of, tanh_backward
 
 
 class AttentionParams(NamedTuple):
@@ -98,19 +98,18 @@ class _AttentionRnn(torch.autograd.Function):
         query_keep: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         n_steps, (batch, n_symbols, channels), size = len(inputs), values.shape, query.shape[1]
-        lstm = Unrolled.like(inputs)
-        outputs = inputs.new_zeros(n_steps + 1, batch, size + channels)
         reach = location.shape[1] // 4
         history = values.new_zeros(n_steps + 1, batch, n_symbols + 2 * reach, 2)
         last, cumulative = history[:, :, reach : reach + n_symbols].unbind(3)
         queries, weights = (values.new_empty(n_steps, batch, n) for n in (len(query), n_symbols))
-        hidden, context = (values.new_empty(batch, n) for n in (size, channels))
+        context = values.new_empty(batch, channels)
         comparison = _Comparison(location, keys, history)
         outside = values.new_zeros(mask.numel()).masked_fill(~mask.flatten(), float("-inf"))
         with torch.autocast(inputs.device.type, enabled=False):
-            multiply = rows_times(weight)
+            lstm = steps_of(inputs, weight, keep)
+            outputs = lstm.seen
             for t in range(n_steps):
-                lstm.step(t, inputs[t], multiply(outputs[t]), None if keep is None else keep[t], hidden)
+                hidden = lstm.step(t)
                 torch.mm(hidden if query_keep is None else hidden * query_keep[t], query.t(), out=queries[t])
                 comparison.make(t, queries[t])
                 energies = torch.addmv(outside, comparison.features, energy)
@@ -118,7 +117,6 @@ class _AttentionRnn(torch.autograd.Function):
                 last[t + 1] = weights[t]
                 torch.add(cumulative[t], weights[t], out=cumulative[t + 1])
                 torch.bmm(weights[t, :, None], values, out=context[:, None])
-                outputs[t + 1, :, :size] = hidden
                 outputs[t + 1, :, size:] = context
         kept = (outputs, history, queries, weights, lstm.gates, lstm.states)
         ctx.save_for_backward(weight, query, location, energy, keys, values, keep, query_keep, *kept)
@@ -130,21 +128,17 @@ class _AttentionRnn(torch.autograd.Function):
         weight, query, location, energy, keys, values, keep, query_keep, *kept = ctx.saved_tensors
         outputs, history, queries, weights, gates, states = kept
         n_steps, batch, size = len(weights), weights.shape[1], query.shape[1]
-        lstm, comparison = Unrolled(gates, states), _Comparison(location, keys, history)
+        comparison = _Comparison(location, keys, history)
         history_gradient = _HistoryGradient(location, keys)
-        grad_inputs = outputs.new_empty(gates.shape)
         grad_queries, grad_contexts = torch.empty_like(queries), values.new_empty(n_steps, batch, values.shape[2])
         grad_location, grad_energy = torch.zeros_like(location), torch.zeros_like(energy)
         grad_keys, grad_features = torch.zeros_like(keys), torch.empty_like(keys)
         from_next = torch.zeros_like(weights[0])
         from_later = torch.zeros_like(weights[0])
-        grad_output = values.new_empty(outputs.shape[1:])
-        grad_hidden, grad_context = grad_output[:, :size], grad_output[:, size:]
         with torch.autocast(weight.device.type, enabled=False):
-            multiply = rows_times(weight.t())
-            carried = torch.zeros_like(outputs[0])
+            lstm = steps_back_of(weight, keep, gates, states, grad_outputs)
+            grad_hidden, grad_context = lstm.grad_now[:, :size], lstm.grad_now[:, size:]
             for t in reversed(range(n_steps)):
-                grad_output.copy_(grad_outputs[t]).add_(carried)
                 grad_contexts[t] = grad_context
                 grad = torch.bmm(grad_context[:, None], values.transpose(1, 2)).squeeze(1)
                 grad.add_(grad_weights[t]).add_(from_next).add_(from_later)
@@ -161,13 +155,12 @@ class _AttentionRnn(torch.autograd.Function):
                 grad_location.addmm_(grad_features.flatten(0, 1).t(), comparison.windows)
                 from_next, grad_cumulative = history_gradient(grad_features)
                 from_later += grad_cumulative
-                lstm.step_back(t, grad_hidden, None if keep is None else keep[t], grad_inputs[t])
-                carried = multiply(grad_inputs[t])
+                lstm.step_back(t)
             asked = outputs[1:, :, :size].to(values.dtype)
             asked = asked if query_keep is None else asked * query_keep
             return (
-                grad_inputs,
-                over_steps(grad_inputs, outputs[:-1]),
+                lstm.grad_inputs,
+                over_steps(lstm.grad_inputs, outputs[:-1]),
                 over_steps(grad_queries, asked),
                 grad_location,
                 grad_energy,

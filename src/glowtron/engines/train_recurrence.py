@@ -6,19 +6,25 @@ up one for each step: with matrices of millions of weights that is most of the t
 
 Products and tensors saved for backward have the inputs' dtype; gates and cell states are float32 or wider.
 
-Letters: S steps, B batch, H hidden channels.
+In float32 a step is taken by our own C, forwards and back, where that is measured to be faster than torch's operations.
+
+Letters: S steps, B batch, H hidden channels, K channels that a step multiplies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ctypes
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from glowtron.engines.cpu_wn_native import Level, NativeRecurrence, find_levels
+from glowtron.engines.measured import measure
 
 sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 tanh_backward = torch.ops.aten.tanh_backward.grad_input
@@ -68,55 +74,186 @@ class Gates:
         self.sigmoids = (self.all[:, : 2 * like.shape[1]], self.output)
 
 
-class Unrolled:
-    """The steps of an LSTM, forwards and back."""
+class Steps(Protocol):
+    """The steps of an LSTM forwards, from a state of zeros."""
 
-    def __init__(self, gates: Tensor, states: Tensor) -> None:
-        """gates: (S, B, 4H), each step's after sigmoid and tanh; states: (S + 1, B, H), the cells', the first zero."""
-        self.gates, self.states = gates, states
-        self.grad_state = torch.zeros_like(states[0])
-        # Work buffers stay in the cache and have the states' dtype; tensors saved for backward may be narrower.
-        self._now, self._grad, self._bent = Gates(states[0]), Gates(states[0]), torch.empty_like(states[0])
+    seen: Tensor
+    """(S + 1, B, K) what each step multiplies; its first H channels are written, what else it sees others write."""
+    gates: Tensor
+    """(S, B, 4H) after sigmoid and tanh."""
+    states: Tensor
+    """(S + 1, B, H), the cells', the first zero."""
 
-    @staticmethod
-    def like(inputs: Tensor) -> Unrolled:
-        """Room for as many steps as `inputs` (S, B, 4H) has."""
+    def step(self, t: int) -> Tensor:
+        """Take step t; returns its output (B, H) in the states' dtype, valid until the next step."""
+
+
+class StepsBack(Protocol):
+    """The same steps from the last to the first."""
+
+    grad_now: Tensor
+    """(B, K) the gradient of all that the step gave which is next to go back through; others may add to it."""
+    grad_inputs: Tensor
+    """(S, B, 4H) of what entered the gates."""
+
+    def step_back(self, t: int) -> None:
+        """From `grad_now` to `grad_inputs` of step t and to `grad_now` of the step before."""
+
+
+def steps_of(inputs: Tensor, weight: Tensor, keep: Tensor | None) -> Steps:
+    """inputs: (S, B, 4H); weight: (4H, K) of what a step sees, its own output first; keep: (S, B, H)."""
+    level = find_level(inputs)
+    return TorchSteps(inputs, weight, keep) if level is None else NativeSteps(level, inputs, weight, keep)
+
+
+def steps_back_of(weight: Tensor, keep: Tensor | None, gates: Tensor, states: Tensor, grad_seen: Tensor) -> StepsBack:
+    """gates, states: as `Steps` left them; grad_seen: (S, B, K) what others say of the gradient of `seen[1:]`."""
+    level = find_level(gates)
+    if level is None:
+        return TorchStepsBack(weight, keep, gates, states, grad_seen)
+    return NativeStepsBack(level, weight, keep, gates, states, grad_seen)
+
+
+def find_level(like: Tensor) -> Level | None:
+    """The instructions in which our own C takes steps of such a tensor; None: torch's operations do, or are faster."""
+    level = find_levels().best("fp32") if like.device.type == "cpu" and like.dtype == torch.float32 else None
+    if level is None:
+        return None
+    torch_way, own = f"steps of {MEASURED_SIZE} by torch", f"by {level.name}"
+    best = measure("steps of an LSTM", {torch_way: _timed(None), own: _timed(level)}).best
+    return level if best == own else None
+
+
+MEASURED_SIZE, MEASURED_ROWS = 512, 16
+
+
+def _timed(level: Level | None) -> Callable[[], Callable[[int], object]]:
+    """Makes a function that takes as many steps as make that many rows."""
+
+    def make() -> Callable[[int], object]:
+        inputs = torch.zeros(1, MEASURED_ROWS, 4 * MEASURED_SIZE)
+        weight = torch.full((4 * MEASURED_SIZE, MEASURED_SIZE), 0.01)
+        steps = TorchSteps(inputs, weight, None) if level is None else NativeSteps(level, inputs, weight, None)
+        return lambda n_rows: [steps.step(0) for _ in range(n_rows // MEASURED_ROWS)]
+
+    return make
+
+
+class TorchSteps:
+    """`Steps` in torch's operations, in any dtype."""
+
+    def __init__(self, inputs: Tensor, weight: Tensor, keep: Tensor | None) -> None:
         n_steps, batch, size = inputs.shape
         wide = torch.promote_types(inputs.dtype, torch.float32)
-        return Unrolled(torch.empty_like(inputs), inputs.new_zeros(n_steps + 1, batch, size // 4, dtype=wide))
+        self._inputs, self._keep, self._multiply = inputs, keep, rows_times(weight)
+        self.seen = inputs.new_zeros(n_steps + 1, batch, weight.shape[1])
+        self.gates = torch.empty_like(inputs)
+        self.states = inputs.new_zeros(n_steps + 1, batch, size // 4, dtype=wide)
+        # Work buffers stay in the cache and have the states' dtype; tensors saved for backward may be narrower.
+        self._now, self._hidden = Gates(self.states[0]), torch.empty_like(self.states[0])
 
-    def step(self, t: int, inputs: Tensor, remembered: Tensor, keep: Tensor | None, hidden: Tensor) -> None:
-        """Take step t: two parts of what enters the gates (B, 4H) in; `hidden` (B, H) is written."""
-        gates = self._now
-        gates.all.copy_(remembered).add_(inputs)
+    def step(self, t: int) -> Tensor:
+        """See `Steps`."""
+        gates, hidden = self._now, self._hidden
+        gates.all.copy_(self._multiply(self.seen[t])).add_(self._inputs[t])
         for part in gates.sigmoids:
             part.sigmoid_()
         gates.cell.tanh_()
         state = torch.mul(self.states[t], gates.forget, out=self.states[t + 1])
         state.addcmul_(gates.input, gates.cell)
         torch.tanh(state, out=hidden).mul_(gates.output)
-        if keep is not None:
-            hidden.mul_(keep)
+        if self._keep is not None:
+            hidden.mul_(self._keep[t])
         self.gates[t] = gates.all
+        self.seen[t + 1, :, : hidden.shape[1]] = hidden
+        return hidden
 
-    def step_back(self, t: int, grad_hidden: Tensor, keep: Tensor | None, grad_inputs: Tensor) -> None:
-        """From the gradient of step t's hidden (B, H), overwritten, that of what entered its gates (B, 4H)."""
-        gates, grad, grad_state = self._now, self._grad, self.grad_state
-        gates.all.copy_(self.gates[t])
-        if keep is not None:
-            grad_hidden.mul_(keep)
-        bent = torch.tanh(self.states[t + 1], out=self._bent)
+
+class TorchStepsBack:
+    """`StepsBack` in torch's operations, in any dtype."""
+
+    def __init__(self, weight: Tensor, keep: Tensor | None, gates: Tensor, states: Tensor, grad_seen: Tensor) -> None:
+        self._keep, self._gates, self._states, self._grad_seen = keep, gates, states, grad_seen
+        self._multiply = rows_times(weight.t())
+        self.grad_now = grad_seen[-1].to(states.dtype, copy=True)
+        self.grad_inputs = torch.empty_like(gates)
+        self._grad_state = torch.zeros_like(states[0])
+        self._now, self._grad, self._bent = Gates(states[0]), Gates(states[0]), torch.empty_like(states[0])
+
+    def step_back(self, t: int) -> None:
+        """See `StepsBack`."""
+        gates, grad, grad_state = self._now, self._grad, self._grad_state
+        grad_hidden = self.grad_now[:, : grad_state.shape[1]]
+        gates.all.copy_(self._gates[t])
+        if self._keep is not None:
+            grad_hidden.mul_(self._keep[t])
+        bent = torch.tanh(self._states[t + 1], out=self._bent)
         torch.mul(grad_hidden, bent, out=grad.output)
         grad_hidden.mul_(gates.output)
         grad_state.add_(tanh_backward(grad_hidden, bent, grad_input=grad_hidden))
         torch.mul(grad_state, gates.cell, out=grad.input)
-        torch.mul(grad_state, self.states[t], out=grad.forget)
+        torch.mul(grad_state, self._states[t], out=grad.forget)
         torch.mul(grad_state, gates.input, out=grad.cell)
         grad_state.mul_(gates.forget)
         for part, value in zip(grad.sigmoids, gates.sigmoids, strict=True):
             sigmoid_backward(part, value, grad_input=part)
         tanh_backward(grad.cell, gates.cell, grad_input=grad.cell)
-        grad_inputs.copy_(grad.all)
+        self.grad_inputs[t].copy_(grad.all)
+        if t:
+            self.grad_now.copy_(self._grad_seen[t - 1]).add_(self._multiply(self.grad_inputs[t]))
+
+
+class NativeSteps:
+    """`Steps` in our own C (`wn_level.c`), in float32."""
+
+    def __init__(self, level: Level, inputs: Tensor, weight: Tensor, keep: Tensor | None) -> None:
+        n_steps, batch, size = len(inputs), inputs.shape[1], inputs.shape[2] // 4
+        self.seen = inputs.new_zeros(n_steps + 1, batch, weight.shape[1])
+        self.gates, self.states = inputs.new_empty(inputs.shape), inputs.new_zeros(n_steps + 1, batch, size)
+        # The gates of some channels lie beside each other, so that they are finished while they are in the cache.
+        padded = F.pad(weight.unflatten(0, (4, size)), (0, 0, 0, -size % level.lanes))
+        by_channels = padded.unflatten(1, (-1, level.lanes)).unflatten(0, (2, 2)).permute(2, 0, 4, 1, 3)
+        kept = {"weight": by_channels, "inputs": inputs, "keep": keep}
+        self._run = _Run(level, self.gates, self.states, kept | {"seen": self.seen})
+
+    def step(self, t: int) -> Tensor:
+        """See `Steps`."""
+        self._run.level.native.step(self._run.address, t)
+        return self.seen[t + 1, :, : self.states.shape[2]]
+
+
+class NativeStepsBack:
+    """`StepsBack` in our own C, in float32."""
+
+    def __init__(
+        self, level: Level, weight: Tensor, keep: Tensor | None, gates: Tensor, states: Tensor, grad_seen: Tensor
+    ) -> None:
+        grad_seen = grad_seen.contiguous()
+        self.grad_now, self.grad_inputs = grad_seen[-1].clone(), torch.empty_like(gates)
+        panels = F.pad(weight, (0, -weight.shape[1] % (2 * level.lanes))).unflatten(1, (-1, 2 * level.lanes))
+        kept = {"weight": panels.transpose(0, 1), "keep": keep, "grad_seen": grad_seen, "grad_now": self.grad_now}
+        more = {"grad_inputs": self.grad_inputs, "grad_state": torch.zeros_like(states[0])}
+        self._run = _Run(level, gates, states, kept | more)
+
+    def step_back(self, t: int) -> None:
+        """See `StepsBack`."""
+        self._run.level.native.step_back(self._run.address, t)
+
+
+class _Run:
+    """A `NativeRecurrence`, and what keeps its memory."""
+
+    def __init__(self, level: Level, gates: Tensor, states: Tensor, tensors: Mapping[str, Tensor | None]) -> None:
+        self.level = level
+        self.kept = {name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None}
+        self.kept |= {"gates": gates, "states": states}
+        """By name; the C code has their addresses only."""
+        # What is written must not be a copy.
+        assert all(self.kept[name] is tensors[name] for name in ("seen", "grad_now", "grad_inputs") if name in tensors)
+        seen = self.kept["seen" if "seen" in tensors else "grad_seen"]
+        pointers = {name: tensor.data_ptr() for name, tensor in self.kept.items()}
+        self._native = NativeRecurrence(*states.shape[1:], seen.shape[2], torch.get_num_threads(), **pointers)
+        self.address = ctypes.addressof(self._native)
 
 
 class _Recurrence(torch.autograd.Function):
@@ -124,33 +261,22 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, keep: Tensor | None) -> Tensor:
-        n_steps, batch, size = len(inputs), inputs.shape[1], weight.shape[1]
-        lstm = Unrolled.like(inputs)
-        hiddens = inputs.new_zeros(n_steps + 1, batch, size)
-        hidden = lstm.states.new_empty(batch, size)
         with torch.autocast(inputs.device.type, enabled=False):
-            multiply = rows_times(weight)
-            for t in range(n_steps):
-                lstm.step(t, inputs[t], multiply(hiddens[t]), None if keep is None else keep[t], hidden)
-                hiddens[t + 1] = hidden
-        ctx.save_for_backward(weight, keep, hiddens, lstm.gates, lstm.states)
-        return hiddens[1:]
+            steps = steps_of(inputs, weight, keep)
+            for t in range(len(inputs)):
+                steps.step(t)
+        ctx.save_for_backward(weight, keep, steps.seen, steps.gates, steps.states)
+        return steps.seen[1:]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_hiddens: Tensor) -> tuple[Tensor | None, ...]:
         weight, keep, hiddens, gates, states = ctx.saved_tensors
-        lstm = Unrolled(gates, states)
-        grad_inputs = hiddens.new_empty(gates.shape)
-        grad_hidden = torch.empty_like(states[0])
         with torch.autocast(weight.device.type, enabled=False):
-            multiply = rows_times(weight.t())
-            carried = torch.zeros_like(hiddens[0])
+            steps = steps_back_of(weight, keep, gates, states, grad_hiddens)
             for t in reversed(range(len(gates))):
-                grad_hidden.copy_(grad_hiddens[t]).add_(carried)
-                lstm.step_back(t, grad_hidden, None if keep is None else keep[t], grad_inputs[t])
-                carried = multiply(grad_inputs[t])
-            return grad_inputs, over_steps(grad_inputs, hiddens[:-1]), None
+                steps.step_back(t)
+            return steps.grad_inputs, over_steps(steps.grad_inputs, hiddens[:-1]), None
 
 
 def over_steps(grads: Tensor, inputs: Tensor) -> Tensor:

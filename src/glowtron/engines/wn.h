@@ -42,6 +42,21 @@ typedef struct {
     float *scratch;             /* (threads, `glowtron_wn_scratch`) */
 } Call;
 
+/* An LSTM whose inputs' part of the gates is known for all steps S. Gates in torch's order: input, forget, cell, output. */
+typedef struct {
+    int32_t batch, size, n_in, n_threads; /* n_in numbers are multiplied in a step, the first `size` of them its output. */
+    const float *weight; /* Forwards: (groups of channels, word, 4 gates of `lanes`); back: panels of its transpose. */
+    const float *inputs; /* (S, B, 4 size) */
+    const float *keep;   /* (S, B, size) dropout masks, or NULL */
+    float *gates;        /* (S, B, 4 size) after sigmoid and tanh */
+    float *states;       /* (S + 1, B, size) */
+    float *seen;         /* (S + 1, B, n_in) what a step multiplies */
+    const float *grad_seen; /* (S, B, n_in) gradients of `seen` from outside, of step 1 and later */
+    float *grad_now;        /* (B, n_in) in: all of the gradient of what a step gave; out: of what the step before gave */
+    float *grad_state;      /* (B, size) */
+    float *grad_inputs;     /* (S, B, 4 size) */
+} Recurrence;
+
 typedef struct {
     int32_t lanes, kinds; /* A bit for each kind that this level multiplies. */
     int32_t zero, most;   /* Of activations in INT8: how zero is stored, and the largest. */
@@ -49,4 +64,6 @@ typedef struct {
     void (*run)(const Net *, const Call *);
     void (*write_rows)(int kind, const float *x, int64_t n_rows, int n, int n_words, uint32_t *rows);
     int64_t (*scratch)(const Net *);
+    void (*step)(const Recurrence *, int64_t t);      /* Writes gates[t], states[t + 1] and the outputs in seen[t + 1]. */
+    void (*step_back)(const Recurrence *, int64_t t); /* Writes grad_inputs[t]. */
 } Level;

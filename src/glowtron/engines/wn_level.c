@@ -122,8 +122,9 @@ INLINE Ints dot_int16(Ints sum, Ints a, Ints w) { return (void)a, (void)w, sum; 
 INLINE Floats dot_bfloat16(Floats sum, Ints a, Ints w) { return (void)a, (void)w, sum; }
 #endif
 
-/* One tile: the products of some rows with a panel, added to `total`. */
-INLINE void multiply_tile(const int kind, const int n_rows, const uint32_t *rows, int64_t stride,
+/* One tile: the products of some rows with a panel, added to `total`. `ahead`: how many words before they are needed
+ * weights are asked for, where they are in no cache yet; else 0. */
+INLINE void multiply_tile(const int kind, const int n_rows, const int ahead, const uint32_t *rows, int64_t stride,
                           const uint32_t *panel, int n_words, int row_words, const float *scale, const int32_t *zero,
                           float *total) {
     if (kind == FLOAT32 || kind == BFLOAT16) {
@@ -134,6 +135,8 @@ INLINE void multiply_tile(const int kind, const int n_rows, const uint32_t *rows
         }
         for (int k = 0; k < n_words; k++, panel += PANEL) {
             if (kind == FLOAT32) {
+                if (ahead) __builtin_prefetch(panel + ahead * PANEL);
+                if (ahead && PANEL > 16) __builtin_prefetch(panel + ahead * PANEL + 16);
                 Floats first = *(const Floats *)panel, second = *(const Floats *)(panel + LANES);
                 UNROLLED for (int r = 0; r < n_rows; r++) {
                     float number;
@@ -292,11 +295,11 @@ INLINE void multiply_kind(const int kind, const uint32_t *rows, int64_t stride, 
         int n = n_words - k < chunk ? n_words - k : chunk, r = 0;
         const uint32_t *part = weight + (int64_t)k * PANEL, *x = rows + k;
         for (; r + ROWS <= n_rows; r += ROWS)
-            multiply_tile(kind, ROWS, x + r * stride, stride, part, n, n_words, scale, zero, total + r * PANEL);
+            multiply_tile(kind, ROWS, 0, x + r * stride, stride, part, n, n_words, scale, zero, total + r * PANEL);
         for (; r + SOME_ROWS <= n_rows; r += SOME_ROWS)
-            multiply_tile(kind, SOME_ROWS, x + r * stride, stride, part, n, n_words, scale, zero, total + r * PANEL);
+            multiply_tile(kind, SOME_ROWS, 0, x + r * stride, stride, part, n, n_words, scale, zero, total + r * PANEL);
         for (; r < n_rows; r++)
-            multiply_tile(kind, 1, x + r * stride, stride, part, n, n_words, scale, zero, total + r * PANEL);
+            multiply_tile(kind, 1, 0, x + r * stride, stride, part, n, n_words, scale, zero, total + r * PANEL);
     }
 }
 
@@ -319,8 +322,8 @@ INLINE void multiply(const int kind, const uint32_t *rows, int64_t stride, int n
     else multiply_float32(rows, stride, n_rows, matrix, panel, total);
 }
 
-/* e to the x, to 2e-7 of itself, for |x| < 80. */
-INLINE Floats exponential(Floats x) {
+/* e to the x, for |x| < 80, as two numbers: its power of two, and how much more than that it is, as a share. */
+INLINE Floats power_and_more(Floats x, Floats *more) {
     const Floats magic = floats_of(12582912.0f); /* 1.5 * 2^23, whose last bit counts one: rounds what is added. */
     Floats shifted = x * 1.44269504f + magic, whole = shifted - magic;
     Floats rest = x - whole * 0.693145752f - whole * 1.42860677e-6f; /* ln 2 in two parts, the first of few bits. */
@@ -330,9 +333,14 @@ INLINE Floats exponential(Floats x) {
     sum = sum * rest + 1.0f / 6;
     sum = sum * rest + 0.5f;
     sum = sum * rest + 1.0f;
-    sum = sum * rest + 1.0f;
-    Ints power = (((Ints)shifted - (Ints)magic) + 127) << 23;
-    return sum * (Floats)power;
+    *more = sum * rest;
+    return (Floats)((((Ints)shifted - (Ints)magic) + 127) << 23);
+}
+
+/* e to the x, to 2e-7 of itself, for |x| < 80. */
+INLINE Floats exponential(Floats x) {
+    Floats more, power = power_and_more(x, &more);
+    return (more + 1.0f) * power;
 }
 
 INLINE Floats lesser(Floats x, Floats y) {
@@ -553,4 +561,137 @@ static void run(const Net *net, const Call *call) {
     }
 }
 
-const Level NAMED(glowtron_level_, LEVEL) = {LANES, KINDS, ZERO, MOST, MOST_WEIGHT, run, write_rows, scratch_size};
+/* What follows is of training: the steps of an LSTM, forwards and back, for the few rows of a batch. Of a matrix of
+ * megabytes each weight is read once a step, and asked for a chunk ahead while the chunk before is multiplied. */
+enum { STEP_ROWS = 48, STEP_CHUNK = 128, STEP_CHANNELS = 64 };
+
+static __attribute__((noinline)) void multiply_few(const float *x, int64_t stride, int n_rows, const float *panel,
+                                                   int n_words, float *total) {
+    const uint32_t *rows = (const uint32_t *)x, *weight = (const uint32_t *)panel;
+    for (int k = 0; k < n_words; k += STEP_CHUNK, rows += STEP_CHUNK, weight += STEP_CHUNK * PANEL) {
+        int n = n_words - k < STEP_CHUNK ? n_words - k : STEP_CHUNK, r = 0;
+        if (n_rows >= ROWS) {
+            multiply_tile(FLOAT32, ROWS, STEP_CHUNK, rows, stride, weight, n, 0, NULL, NULL, total);
+            r = ROWS;
+        }
+        for (; r + ROWS <= n_rows; r += ROWS)
+            multiply_tile(FLOAT32, ROWS, 0, rows + r * stride, stride, weight, n, 0, NULL, NULL, total + r * PANEL);
+        for (; r + SOME_ROWS <= n_rows; r += SOME_ROWS)
+            multiply_tile(FLOAT32, SOME_ROWS, 0, rows + r * stride, stride, weight, n, 0, NULL, NULL, total + r * PANEL);
+        for (; r < n_rows; r++)
+            multiply_tile(FLOAT32, 1, 0, rows + r * stride, stride, weight, n, 0, NULL, NULL, total + r * PANEL);
+    }
+}
+
+INLINE Floats taken(const float *x, int n) {
+    if (n == LANES) return *(const Floats *)x;
+    Floats some = floats_of(0.0f);
+    memcpy(&some, x, n * sizeof *x);
+    return some;
+}
+
+INLINE void put(float *x, Floats y, int n) { memcpy(x, &y, n == LANES ? sizeof y : n * sizeof *x); }
+
+INLINE Floats sigmoid(Floats x) { return 1.0f / (1.0f + exponential(clamped(x, 40.0f) * -1.0f)); }
+
+/* To 3e-7 of itself, near zero as well. */
+INLINE Floats hyperbolic_tangent(Floats x) {
+    Floats more, power = power_and_more(clamped(x, 20.0f) * -2.0f, &more);
+    Floats less = more * power + (power - 1.0f); /* e to the -2 x, less one */
+    return less * -1.0f / (less + 2.0f);
+}
+
+INLINE int smaller_of(int a, int b) { return a < b ? a : b; }
+
+/* LANES channels of all rows. */
+static void step_channels(const Recurrence *l, int64_t t, int first) {
+    int n = smaller_of(l->size - first, LANES);
+    int64_t size = l->size, at = t * l->batch;
+    const float *weight = l->weight + (int64_t)first * 4 * l->n_in;
+    for (int from = 0; from < l->batch; from += STEP_ROWS) {
+        int n_rows = smaller_of(l->batch - from, STEP_ROWS);
+        float total[2][STEP_ROWS * PANEL];
+        memset(total, 0, sizeof total);
+        const float *seen = l->seen + (at + from) * l->n_in;
+        for (int half = 0; half < 2; half++)
+            multiply_few(seen, l->n_in, n_rows, weight + half * PANEL * l->n_in, l->n_in, total[half]);
+        for (int r = 0; r < n_rows; r++) {
+            int64_t row = at + from + r, next = row + l->batch;
+            const float *inputs = l->inputs + row * 4 * size + first;
+            float *gates = l->gates + row * 4 * size + first;
+            Floats parts[4];
+            UNROLLED for (int gate = 0; gate < 4; gate++) {
+                Floats sum = *(const Floats *)(total[gate / 2] + r * PANEL + gate % 2 * LANES);
+                sum += taken(inputs + gate * size, n);
+                parts[gate] = gate == 2 ? hyperbolic_tangent(sum) : sigmoid(sum);
+                put(gates + gate * size, parts[gate], n);
+            }
+            Floats state = taken(l->states + row * size + first, n) * parts[1] + parts[0] * parts[2];
+            put(l->states + next * size + first, state, n);
+            Floats output = hyperbolic_tangent(state) * parts[3];
+            if (l->keep) output *= taken(l->keep + row * size + first, n);
+            put(l->seen + next * l->n_in + first, output, n);
+        }
+    }
+}
+
+static void step(const Recurrence *l, int64_t t) {
+#pragma omp parallel for num_threads(l->n_threads) if (l->n_threads > 1)
+    for (int first = 0; first < l->size; first += LANES) step_channels(l, t, first);
+}
+
+/* From the gradient of what a step gave to that of what entered its gates, some channels of all rows. */
+static void gates_back(const Recurrence *l, int64_t t, int first) {
+    int64_t size = l->size, at = t * l->batch;
+    int last = smaller_of(first + STEP_CHANNELS, l->size);
+    for (int r = 0; r < l->batch; r++) {
+        int64_t row = at + r, next = row + l->batch;
+        for (int c = first; c < last; c += LANES) {
+            int n = smaller_of(last - c, LANES);
+            const float *gates = l->gates + row * 4 * size + c;
+            float *grads = l->grad_inputs + row * 4 * size + c;
+            Floats in = taken(gates, n), forget = taken(gates + size, n);
+            Floats cell = taken(gates + 2 * size, n), out = taken(gates + 3 * size, n);
+            Floats grad = taken(l->grad_now + (int64_t)r * l->n_in + c, n);
+            if (l->keep) grad *= taken(l->keep + row * size + c, n);
+            Floats bent = hyperbolic_tangent(taken(l->states + next * size + c, n));
+            Floats state = taken(l->grad_state + r * size + c, n) + grad * out * (1.0f - bent * bent);
+            put(grads, state * cell * in * (1.0f - in), n);
+            put(grads + size, state * taken(l->states + row * size + c, n) * forget * (1.0f - forget), n);
+            put(grads + 2 * size, state * in * (1.0f - cell * cell), n);
+            put(grads + 3 * size, grad * bent * out * (1.0f - out), n);
+            put(l->grad_state + r * size + c, state * forget, n);
+        }
+    }
+}
+
+/* What the step before gave has a gradient from outside, and from what this step made of it: a panel of its numbers. */
+static void seen_back(const Recurrence *l, int64_t t, int first) {
+    int n = smaller_of(l->n_in - first, PANEL);
+    int64_t at = t * l->batch;
+    const float *weight = l->weight + (int64_t)first * 4 * l->size;
+    for (int from = 0; from < l->batch; from += STEP_ROWS) {
+        int n_rows = smaller_of(l->batch - from, STEP_ROWS);
+        float total[STEP_ROWS * PANEL];
+        memset(total, 0, sizeof total);
+        if (t)
+            for (int r = 0; r < n_rows; r++)
+                memcpy(total + r * PANEL, l->grad_seen + (at - l->batch + from + r) * l->n_in + first, n * sizeof *total);
+        multiply_few(l->grad_inputs + (at + from) * 4 * l->size, 4 * l->size, n_rows, weight, 4 * l->size, total);
+        for (int r = 0; r < n_rows; r++)
+            memcpy(l->grad_now + (int64_t)(from + r) * l->n_in + first, total + r * PANEL, n * sizeof *total);
+    }
+}
+
+static void step_back(const Recurrence *l, int64_t t) {
+#pragma omp parallel num_threads(l->n_threads) if (l->n_threads > 1)
+    {
+#pragma omp for
+        for (int first = 0; first < l->size; first += STEP_CHANNELS) gates_back(l, t, first);
+#pragma omp for
+        for (int first = 0; first < l->n_in; first += PANEL) seen_back(l, t, first);
+    }
+}
+
+const Level NAMED(glowtron_level_, LEVEL) = {LANES, KINDS, ZERO, MOST, MOST_WEIGHT, run, write_rows, scratch_size,
+                                             step, step_back};
