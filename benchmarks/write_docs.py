@@ -67,9 +67,11 @@ SHORT = (
     "say-compact",
     "say-duet",
     "stream-compact",
+    "batch-compact",
     "train-waveglow-256",
     "train-tacotron2",
     "train-compact",
+    "train-compact-acoustic",
 )
 """What is measured where there is little time, in two runs each."""
 SUMMARY = {
