@@ -168,10 +168,10 @@ def find_levels() -> Found:
 
 
 def _fits(library: ctypes.CDLL) -> bool:
-    library.glowtron_wn_layout.restype = ctypes.c_int64
-    sizes = (ctypes.sizeof(part) for part in (NativeNet, NativeCall, NativeLayer, NativeRecurrence))
+    sizes = (ctypes.sizeof(part) for part in (NativeNet, NativeCall, NativeLayer))
     layout = sum(size * 1000**i for i, size in enumerate(sizes))
-    return bool(library.glowtron_wn_layout() == layout)
+    steps_fit = library.glowtron_steps_layout() == ctypes.sizeof(NativeRecurrence)
+    return bool(library.glowtron_wn_layout() == layout and steps_fit)
 
 
 @cache
