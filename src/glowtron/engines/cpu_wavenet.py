@@ -160,7 +160,7 @@ class Packed:
 
 
 def row_scales(block: Tensor, kind: str) -> Tensor:
-    """What a whole number counts in each row of (n_out, n_in) weights, one of the kinds that are rounded."""
+    """Value of one in whole numbers for each row of (n_out, n_in) weights, one of the kinds that are rounded."""
     scales = block.abs().amax(1).clamp(min=1e-12) / LARGEST[kind]
     if kind == "int8":
         # (rows, chunks, 8, 2, 2): of a chunk's inputs, those that are added up in the same 16 bits, two beside two.
