@@ -75,6 +75,18 @@ def test_playing_changing_and_blind(made, width):
         assert page.locator("article").count() == 2
         assert page.locator("article").first.get_by_role("img").count() == 5
         assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+        # A row keeps its name where the table is wider than the screen.
+        assert page.evaluate(
+            """() => {
+                const box = document.querySelector('.scroll'), left = box.getBoundingClientRect().left;
+                box.style.width = '12rem';
+                box.scrollLeft = 1000;
+                const moved = box.scrollLeft, name = box.querySelector('tbody th').getBoundingClientRect().left;
+                box.style.width = '';
+                box.scrollLeft = 0;
+                return moved > 0 && name >= left;
+            }"""
+        )
 
         def violations():
             found = Axe().run(page).response["violations"]
