@@ -244,12 +244,13 @@ def explain(text: str) -> Normalized:
     if not says_something(said):
         raise unspeakable(text)
     words: list[str] = []
-    spans: list[Span] = []
+    starts: list[int] = []
     for match in _SPOKEN.finditer(said):
         word = match[0]
         if word[0].isalpha() or _HAS_LETTER.search(word):
             words.append(word)
-            spans.append(said.span(*match.span()))
+            starts.append(match.start())
+    spans = said.spans(starts, [start + len(word) for start, word in zip(starts, words, strict=True)])
     return Normalized(text, str(said), tuple(words), tuple(spans), tuple(said.edits))
 
 

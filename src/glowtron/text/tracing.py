@@ -1,14 +1,23 @@
-"""Substitutions that remember where each character is from: the same rules for speaking, spans and explanations."""
+"""Substitutions that remember where each character is from: the same rules for speaking, spans and explanations.
+
+A substitution notes what it replaced, no more; what each character stands for is worked out once, when it is asked for.
+"""
 
 from __future__ import annotations
 
+import functools
+import itertools
 import re
 import string
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 Replacement: TypeAlias = str | Callable[[re.Match[str]], str]
 Span: TypeAlias = tuple[int, int]
+Places: TypeAlias = NDArray[np.int64]
 
 FIGURES = string.digits
 CAPITALS = string.ascii_uppercase
@@ -26,39 +35,77 @@ class Edit(NamedTuple):
     after: str
 
 
+class _Step(NamedTuple):
+    """What one substitution replaced, in order."""
+
+    name: str
+    """Of the pass; "" for what is no pass's doing."""
+    starts: list[int]
+    """Where each replaced piece began in the text before."""
+    befores: list[str]
+    afters: list[str]
+
+
 class TracedText(str):
     """A text that knows of each of its characters which characters of the source it stands for.
 
-    Only `substitute`, `stripped` and `joined` keep this knowledge; every other operation gives a plain text.
+    Only `substitute` and `stripped` keep this knowledge; every other operation gives a plain text.
     """
 
-    starts: Sequence[int]
-    ends: Sequence[int]
-    edits: list[Edit]
     name: str
-
-    @classmethod
-    def of(cls, text: str, starts: Sequence[int], ends: Sequence[int], edits: list[Edit], name: str = "") -> TracedText:
-        """`text`, whose character i stands for `starts[i]` to `ends[i]` of the source."""
-        traced = cls(text)
-        traced.starts, traced.ends, traced.edits, traced.name = starts, ends, edits, name
-        return traced
+    """Of the pass that is at work."""
+    _source_length: int
+    _steps: tuple[_Step, ...]
 
     @classmethod
     def source(cls, text: str) -> TracedText:
         """A source, each of whose characters stands for itself."""
-        return cls.of(text, range(len(text)), range(1, len(text) + 1), [])
+        traced = cls(text)
+        traced.name, traced._source_length, traced._steps = "", len(text), ()
+        return traced
+
+    def then(self, text: str, step: _Step) -> TracedText:
+        """`text`, which `step` has made of this one."""
+        traced = TracedText(text)
+        traced.name, traced._source_length, traced._steps = self.name, self._source_length, (*self._steps, step)
+        return traced
+
+    @property
+    def starts(self) -> Places:
+        """Of each character the first one of the source that it stands for, which never lies before the last one's."""
+        return self._trace[0]
+
+    @property
+    def ends(self) -> Places:
+        """Of each character the place after the last one of the source that it stands for, in order, too."""
+        return self._trace[1]
+
+    @property
+    def edits(self) -> list[Edit]:
+        """What the passes replaced, but for changes of case and space, in the order in which it was done."""
+        return self._trace[2]
 
     def span(self, start: int, end: int) -> Span:
         """The characters of the source that characters `start` to `end`, which may be none, stand for."""
-        if start < end:  # No character stands for something before what the one before it stands for.
-            return self.starts[start], self.ends[start] if end - start == 1 else max(self.ends[start:end])
-        here = self.starts[start] if start < len(self) else (self.ends[-1] if self.ends else 0)
-        return here, here
+        ((first, last),) = self.spans([start], [end])
+        return first, last
 
-    def part(self, start: int, end: int) -> TracedText:
-        """Characters `start` to `end`."""
-        return TracedText.of(self[start:end], self.starts[start:end], self.ends[start:end], self.edits, self.name)
+    def spans(self, starts: Sequence[int], ends: Sequence[int]) -> list[Span]:
+        """As `span`, of many."""
+        return _spans(self.starts, self.ends, np.array(starts, np.int64), np.array(ends, np.int64))
+
+    @functools.cached_property
+    def _trace(self) -> tuple[Places, Places, list[Edit]]:
+        starts = np.arange(self._source_length)
+        ends = starts + 1
+        edits: list[Edit] = []
+        for step in self._steps:
+            changes = [_change(*pair) for pair in zip(step.befores, step.afters, strict=True)]
+            if step.name:
+                edits += _edits(step, changes, starts, ends)
+            starts, ends = _after(step, changes, starts, ends)
+        assert len(starts) == len(self), f"a step lost its trace: {self!r}"
+        return starts, ends, edits
 
 
 def begin(name: str, text: str) -> None:
@@ -77,11 +124,9 @@ def substitute(pattern: re.Pattern[str], replacement: Replacement, text: str, ne
         return text
     if not isinstance(text, TracedText):
         return pattern.sub(replacement, text)
-    if isinstance(replacement, str):
-        constant = "\\" not in replacement
+    constant = isinstance(replacement, str) and "\\" not in replacement
+    step = _Step(text.name, [], [], [])
     pieces: list[str] = []
-    starts: list[int] = []
-    ends: list[int] = []
     position = 0
     for match in pattern.finditer(text):
         if not isinstance(replacement, str):
@@ -89,44 +134,100 @@ def substitute(pattern: re.Pattern[str], replacement: Replacement, text: str, ne
         else:
             after = replacement if constant else match.expand(replacement)
         before = match[0]
-        if after == before:
-            continue
-        start, end = match.span()
-        if position < start:
-            pieces.append(text[position:start])
-            starts += text.starts[position:start]
-            ends += text.ends[position:start]
-        pieces.append(after)
-        _trace(text, before, after, start, end, starts, ends)
-        position = end
+        if after != before:
+            start, end = match.span()
+            pieces += (text[position:start], after)
+            step.starts.append(start)
+            step.befores.append(before)
+            step.afters.append(after)
+            position = end
     if not pieces:
         return text
     pieces.append(text[position:])
-    starts += text.starts[position:]
-    ends += text.ends[position:]
-    return TracedText.of("".join(pieces), starts, ends, text.edits, text.name)
+    return text.then("".join(pieces), step)
 
 
-def _trace(text: TracedText, before: str, after: str, start: int, end: int, starts: list[int], ends: list[int]) -> None:
-    """Add what the characters of `after`, put in place of `before` at `start` to `end`, stand for; note the edit."""
+def stripped(text: str, left: str | None = None, right: str | None = None) -> str:
+    """`text.lstrip(left).rstrip(right)`; a traced text stays one."""
+    shorter = text.lstrip(left)
+    start = len(text) - len(shorter)
+    end = start + len(shorter.rstrip(right))
+    if not isinstance(text, TracedText):
+        return text[start:end]
+    return text.then(text[start:end], _Step("", [0, end], [text[:start], text[end:]], ["", ""]))
+
+
+class _Change(NamedTuple):
+    """What differs between a piece and what it was replaced by."""
+
+    same: int
+    """How many characters are the same where both begin: they stand for themselves."""
+    removed: int
+    """How many follow these, and differ."""
+    added: int
+    """How many stand in their place."""
+    reads: bool
+    """True if there are other words."""
+
+
+# The same piece is often replaced by the same words.
+@functools.lru_cache(maxsize=4096)
+def _change(before: str, after: str) -> _Change:
     if len(before) == len(after):  # A change of case, a sign for a sign.
-        starts += text.starts[start:end]
-        ends += text.ends[start:end]
-        if before.lower() != after.lower():
-            text.edits.append(Edit(text.name, text.span(start, end), before, after))
-        return
-    span = text.span(start, end)
+        return _Change(len(before), 0, 0, before.lower() != after.lower())
     same, same_last = _alike(before, after)
-    if same or same_last:
-        first, last = text.span(start + same, end - same_last)
-        length = len(after) - same - same_last
-        starts += [*text.starts[start : start + same], *[first] * length, *text.starts[end - same_last : end]]
-        ends += [*text.ends[start : start + same], *[last] * length, *text.ends[end - same_last : end]]
-    else:
-        starts += [span[0]] * len(after)
-        ends += [span[1]] * len(after)
-    if after.split() != before.split():
-        text.edits.append(Edit(text.name, span, before, after))
+    return _Change(same, len(before) - same - same_last, len(after) - same - same_last, before.split() != after.split())
+
+
+def _edits(step: _Step, changes: Sequence[_Change], starts: Places, ends: Places) -> list[Edit]:
+    """What a step replaced by other words; `starts` and `ends` of the text before it."""
+    reading = [i for i, change in enumerate(changes) if change.reads]
+    if not reading:
+        return []
+    befores, afters = [step.befores[i] for i in reading], [step.afters[i] for i in reading]
+    first = np.array([step.starts[i] for i in reading], np.int64)
+    spans = _spans(starts, ends, first, first + np.array([len(before) for before in befores], np.int64))
+    return list(map(Edit, [step.name] * len(reading), spans, befores, afters))
+
+
+def _after(step: _Step, changes: Sequence[_Change], starts: Places, ends: Places) -> tuple[Places, Places]:
+    """What each character after a step stands for, by what those before it do."""
+    columns = np.fromiter(itertools.chain.from_iterable(changes), np.int64, 4 * len(changes))
+    same, removed, added, _ = columns.reshape(-1, 4).T
+    longer = (removed > 0) | (added > 0)
+    if not longer.any():
+        return starts, ends
+    first = (np.array(step.starts, np.int64) + same)[longer]
+    last = first + removed[longer]
+    added = added[longer]
+    first_of, last_of = _bounds(starts, ends, first, last)
+    # Pieces that stay, with what is added between them: of each its length, and where it is from in the text before.
+    lengths = np.empty(2 * len(first) + 1, np.int64)
+    lengths[0::2] = np.append(first, len(starts)) - np.append(0, last)
+    lengths[1::2] = added
+    origins = np.zeros_like(lengths)
+    origins[2::2] = last
+    origin = np.arange(lengths.sum()) + np.repeat(origins - (np.cumsum(lengths) - lengths), lengths)
+    is_added = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
+    new_starts, new_ends = (
+        of.take(origin, mode="clip") if len(of) else np.empty(len(origin), np.int64) for of in (starts, ends)
+    )
+    new_starts[is_added] = np.repeat(first_of, added)
+    new_ends[is_added] = np.repeat(last_of, added)
+    return new_starts, new_ends
+
+
+def _bounds(starts: Places, ends: Places, first: Places, last: Places) -> tuple[Places, Places]:
+    """The characters of the source that those from `first` to `last`, which may be none, stand for."""
+    # What is added stands where the next character is from, or at the end; and no character ends before the one before.
+    first_of = np.append(starts, ends[-1:] if len(ends) else 0)[first]
+    return first_of, np.maximum(first_of, np.append(0, ends)[last])
+
+
+def _spans(starts: Places, ends: Places, first: Places, last: Places) -> list[Span]:
+    first_of, last_of = _bounds(starts, ends, first, last)
+    last_of[first == last] = first_of[first == last]
+    return list(zip(first_of.tolist(), last_of.tolist(), strict=True))
 
 
 def _alike(before: str, after: str) -> tuple[int, int]:
@@ -150,16 +251,3 @@ def _alike(before: str, after: str) -> tuple[int, int]:
 def _in_word(text: str, position: int) -> bool:
     """True if a place lies between two letters or figures."""
     return text[position - 1 : position].isalnum() and text[position : position + 1].isalnum()
-
-
-def stripped(text: str, left: str | None = None, right: str | None = None) -> str:
-    """`text.lstrip(left).rstrip(right)`; a traced text stays one."""
-    shorter = text.lstrip(left)
-    start = len(text) - len(shorter)
-    end = start + len(shorter.rstrip(right))
-    return text.part(start, end) if isinstance(text, TracedText) else text[start:end]
-
-
-def cut(text: str, start: int, end: int) -> str:
-    """`text[start:end]`; a traced text stays one."""
-    return text.part(start, end) if isinstance(text, TracedText) else text[start:end]

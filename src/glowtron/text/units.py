@@ -524,6 +524,7 @@ def _slashed(match: re.Match[str], top: str, bottom: str) -> str | None:
     before = match.string[max(0, match.start() - 40) : match.start()]
     worded = before.lower() != before.upper()  # Looked for first: most rules ask for a word before or after.
     goes_on = _WORD_AFTER.match(match.string, match.end()) is not None
+    first, last = int(float(top)), int(bottom)
     if worded and _ODDS.search(before):
         return f"{spoken(top)} to {spoken(bottom)}"
     if (top, bottom) in (("24", "7"), ("9", "11"), ("7", "11")) and not before.endswith(("=", "+ ", "- ")):
@@ -532,32 +533,28 @@ def _slashed(match: re.Match[str], top: str, bottom: str) -> str | None:
         top == bottom and bottom in ("2", "3", "4", "20", "50")
     ):
         return f"{spoken(top)} {spoken(bottom)}"
-    if int(float(top)) + int(bottom) == 100 and _SHARES.match(match.string, match.end()):
+    if first + last == 100 and _SHARES.match(match.string, match.end()):
         return f"{spoken(top)} {spoken(bottom)}"
     if "." in top:
         return f"{spoken(top)} out of {spoken(bottom)}"
-    if worded and int(bottom) == int(top) + 1 and _VERSION_BEFORE.search(before):
+    if worded and last == first + 1 and _VERSION_BEFORE.search(before):
         return f"{spoken(top)} {spoken(bottom)}"
     if top == bottom != "1":
         return f"{spoken(top)} out of {spoken(bottom)}"
     if worded and _PRESSURE.search(before):
-        return f"{pairs(int(top))} over {pairs(int(bottom))}"
+        return f"{pairs(first)} over {pairs(last)}"
     if match.string.startswith((" mmHg", "mmHg", " mm Hg"), match.end()) or (
-        60 <= int(top) <= 260 and 30 <= int(bottom) <= 160 and int(top) > int(bottom) + 9 and int(bottom) % 10 != 0
+        60 <= first <= 260 and 30 <= last <= 160 and first > last + 9 and last % 10 != 0
     ):
         return f"{spoken(top)} over {spoken(bottom)}"
-    if (before == "(" or (worded and _PAGE_BEFORE.search(before))) and int(top) <= int(bottom):
+    if first > last:
+        return f"{spoken(top)} over {spoken(bottom)}" if first > 30 and last > 9 else None
+    if before == "(" or (worded and _PAGE_BEFORE.search(before)):
         return f"{spoken(top)} of {spoken(bottom)}"
-    of = match.string.startswith((" of", "ths", "th"), match.end()) or match[0][-1].isalpha()
     rated = (worded and _RATED.search(before)) or (goes_on and _POINTS.match(match.string, match.end()))
-    if (
-        not of
-        and int(top) <= int(bottom)
-        and (rated or (bottom in ("10", "100") and _ENDS_PHRASE.match(match.string, match.end())))
-    ):
-        return f"{spoken(top)} out of {spoken(bottom)}"
-    if int(top) > int(bottom) and int(top) > 30 and int(bottom) > 9:
-        return f"{spoken(top)} over {spoken(bottom)}"
+    if rated or (bottom in ("10", "100") and _ENDS_PHRASE.match(match.string, match.end())):
+        of = match.string.startswith((" of", "ths", "th"), match.end()) or match[0][-1].isalpha()
+        return None if of else f"{spoken(top)} out of {spoken(bottom)}"
     return None
 
 
