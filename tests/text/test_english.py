@@ -17,6 +17,7 @@ from glowtron.text import (
     dates,
     english,
     money,
+    notation,
     numerals,
     references,
     tracing,
@@ -323,7 +324,19 @@ def test_no_match_is_missed_for_want_of_a_character(text: str) -> None:
         return tracing.substitute(pattern, replacement, text, needs)
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (abbreviations, capitals, characters, dates, english, money, numerals, references, units, web):
+        for module in (
+            abbreviations,
+            capitals,
+            characters,
+            dates,
+            english,
+            money,
+            notation,
+            numerals,
+            references,
+            units,
+            web,
+        ):
             patch.setattr(module, "substitute", checked)
         english.normalize(text)
 

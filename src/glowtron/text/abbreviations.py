@@ -59,6 +59,8 @@ OTHERS = {
     "govt": "government",
     "Intl": "international",
     "Natl": "national",
+    "incl": "including",
+    "excl": "excluding",
     "avg": "average",
     "temp": "temperature",
     "Temp": "temperature",
@@ -197,6 +199,10 @@ BEFORE_FIGURES = {
     "Para": "paragraph",
     "para": "paragraph",
     "Bk": "book",
+    "Blk": "block",
+    "blk": "block",
+    "Plat": "platform",
+    "plat": "platform",
     "Qty": "quantity",
     "qty": "quantity",
     "Ex": "example",
@@ -346,7 +352,15 @@ STATES = dict(
 STATES = {short: name.replace("_", " ") for short, name in STATES.items()}
 _STATE = re.compile(rf"(?<=[a-z],[ ])({'|'.join(STATES)})(?=[ ][0-9]{{5}}\b|[.,;:)!?]|[ ][a-z]|$)(?!\.[A-Z]|[ ]?[A-Z])")
 _VERSUS = re.compile(r"(?<![\w.])(?:vs|VS|Vs)\b\.?(?!\w)|(?<=[A-Za-z.][ ])v\.?(?=[ ][A-Z])")
-_CIRCA = re.compile(r"(?<![\w.])c\.[ ]?(?=[1-9][0-9]{3}\b|[1-9][0-9]{2}[ ](?:BC|AD|CE))")
+# Before any figure; but after a small one it is a cup: "1 c. 2 tbsp".
+_CIRCA = re.compile(r"(?<![\w.])(?:(?<![0-9] )|(?<=[0-9]{3} ))c\.[ ]?(?=[$£€]?[1-9])")
+_DATE_OF_LIFE = (
+    r"(?:c\.[ ])?(?:(?:[0-9]{1,2}[ ])?[A-Z][a-z]{2,8}\.?[ ](?:[0-9]{1,2},[ ])?)?"
+    r"(?:1[0-9]{3}|20[0-9]{2}|[1-9][0-9]{2}(?=[),;]))"
+)
+LIFE_YEARS = re.compile(rf"(?:(?<=\()|(?<=[0-9][,;] ))(b|d|m|r|fl)\.[ ](?={_DATE_OF_LIFE}(?![0-9]))")
+"""Before a date of somebody's life: "(b. 12 May 1920; d. 1999)"."""
+RULES_OF_COURT = re.compile(r"\bFed\.[ ]R\.[ ](?:(Civ|Crim|App|Bankr)\.[ ]P\.|(Evid)\.)")
 _CENTURY = re.compile(r"(?<=[0-9](?:th|st|nd|rd)[ ])c\.(?!\w)")
 _MONTH = re.compile(rf"(?<![\w.])({_either(MONTHS)})(?:\.(?=[ ]?[0-9,])|(?=[ ][0-9]))")
 _MONTH_ALONE = re.compile(r"(?<![\w.])(Jan|Feb|Aug|Sept|Oct|Nov|Dec)\.(?=[ ][a-z]|[,;:)])")
@@ -442,9 +456,14 @@ _PARTS_OF_NAMES = frozenset(
 )
 
 
+_AMOUNT_BEFORE = re.compile(r"[0-9][%kKmMbB]?[ ]$")
+
+
 def _other(match: re.Match[str]) -> str:
     following = _NEXT_WORD.match(match.string, match.end())
     goes_on = match[1] in _PARTS_OF_NAMES and following and following[1] not in STARTERS
+    if match[1] == "est" and _AMOUNT_BEFORE.search(match.string, max(0, match.start() - 8), match.start()):
+        return "estimated" + ending_stop(match)
     return OTHERS[match[1]] + ("" if goes_on else ending_stop(match))
 
 

@@ -66,7 +66,13 @@ _DRIP = re.compile(
     r"[ -](?:fluids?|drips?|lines?|bags?|antibiotics|access|poles?|therapy|treatment|medications?|drugs?|editor)\b"
 )
 _SEQUELS = frozenset("Rocky Fantasy GTA Saw Jaws Halloween Civilization Alien Superman Fallout Elder Scrolls".split())
-_CENTURY = re.compile(r"[ ](?:[Cc]entur|[Dd]ynast)")
+_CENTURY = re.compile(r"[ ](?:[Cc]entur|[Dd]ynast|Olympiad|Olympic|(?:[A-Z][a-z]+[ ]){0,2}Corps\b|Legion\b)")
+# WrestleMania XL, Symposium XLII: what is held again and again. Elsewhere XL is a size.
+_EVENTS = frozenset(
+    """bowl olympiad congress symposium festival conference convention championship championships games cup summit fight
+    night edition expo council regatta""".split()
+)
+_EVENT = re.compile(r"(?:mania|fest|con|slam|palooza|bowl)$", re.IGNORECASE)
 _LISTED = re.compile(rf"\b(?:{'|'.join(_HEADINGS)})s [IVXLCDM]+,? (?:and|or|to) $", re.IGNORECASE)
 _FULL_NAME = re.compile(r"\b[A-Z][a-z]+(?: [A-Z]\.?)? [A-Z][a-z]+,? $")
 _WELL_FORMED = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
@@ -267,11 +273,20 @@ def _roman(match: re.Match[str]) -> str:
         return pairs(number) + (match[2] or "")
     if numeral == "V" and before in _SEQUELS:
         return cardinal(number) + stop
+    if "L" in numeral and set(numeral) <= set("IVXL") and len(numeral) >= 2 and _is_event(before, numeral):
+        return cardinal(number) + stop
     if len(numeral) >= 2 and set(numeral) <= set("IVX") and (match[2] or _is_numeral(numeral, before, match)):
         if before.istitle() and before not in STARTERS and number < 6 and _full_name(match):
             return "the " + ordinal(number) + stop
         return cardinal(number) + stop
     return match[0]
+
+
+def _is_event(before: str, numeral: str) -> bool:
+    """True if what stands before is numbered: an event, or any name before what is too long for a size."""
+    if before.lower() in _EVENTS or (before[:1].isupper() and _EVENT.search(before)):
+        return True
+    return len(numeral) >= 4 and before.istitle() and len(before) > 1 and before not in STARTERS
 
 
 def _is_numeral(numeral: str, before: str, match: re.Match[str]) -> bool:

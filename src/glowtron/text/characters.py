@@ -49,6 +49,21 @@ _REPLACED = {
     "≠": " is not equal to ",
     "≤": " at most ",
     "≥": " at least ",
+    "∛": " cube root of ",
+    "∈": " in ",
+    "∉": " not in ",
+    "∪": " union ",
+    "∩": " intersection ",
+    "⊂": " a subset of ",
+    "⊆": " a subset of ",
+    "∀": " for all ",
+    "∃": " there exists ",
+    "∑": " sum of ",
+    "∏": " product of ",
+    "∫": " integral of ",
+    "∝": " proportional to ",
+    "∴": " therefore ",
+    "∠": " angle ",
     "∞": " infinity ",
     "√": " square root of ",
     "‰": " per mille ",
@@ -68,7 +83,11 @@ _REPLACED = {
 }
 
 # :-) ;) :D :-P =( xD <3. Letters before the eyes mean a list's colon: "(as follows:)".
-_EMOTICON = re.compile(r"(?<![\w)])(?:[:;=][-'^]?[()DPp|\\*]|[xX]D+|<3)(?!\w)")
+_EMOTICON = re.compile(
+    r"(?<![\w)])(?:[:;=][-'^]?[()DPp|\\*]"
+    # Adobe XD is a program.
+    r"|(?<!\bAdobe )(?<!\b[Tt]he )(?<!\b[Ii]n )(?<!\bof )(?<!\busing )[xX]D+|<3)(?!\w)"
+)
 _SHRUG = re.compile(r"¯?\\_\([^\s()]{1,3}\)_/¯?")
 # (╯°□°) and (^_^): in brackets neither a word nor a figure, but two signs that no text has there.
 _FACE = re.compile(r"\((?![^()\n]*(?:[^\W\d_]{2}|[0-9\ue000]))(?:[^()\n]*[^\w\s()!-~“”‘’–—…$£€¥]){2}[^()\n]*\)")
@@ -92,6 +111,8 @@ _TAG = re.compile(
 _HIGHLIGHT = re.compile(r"(?<![\w=])==(?=[^\s=])([^=\n\ue000]{1,400})(?<=[^\s=])==(?![\w=])")
 _LINK = re.compile(r"!?\[([^][\n\ue000]{1,200})\]\((?:https?://|www\.|/|#)[^\s()\ue000]{0,300}\)")
 _THIN_SPACE = re.compile("(?<=[0-9])[\u00a0\u2007\u2009\u202f](?=[0-9]{3}(?![0-9]))")
+# From one place to another, or what a variable goes to; other arrows only part.
+_ARROW = re.compile(r"(?<=\w)→(?=\w)|(?<=[a-z])[ ]→[ ](?=[0-9∞-])")
 _SECTIONS = re.compile("§{2,}")
 _SOFT_BREAK = re.compile("\u00ad\\s*\n\\s*")
 _DRAWN = re.compile(r"[/\\_|<>^~=*#+@`]")
@@ -121,6 +142,7 @@ def plain(text: str) -> str:
         text = (
             substitute(_OMEGA, "O", text) if _GREEK_WORD.search(text) else substitute(_GREEK_LETTER, _letter_name, text)
         )
+        text = substitute(_ARROW, " to ", text, "→")
         text = substitute(_OTHER, lambda match: _plain(match[0]), text)
     if "\n" in text:
         text = _without_drawings(text)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Iterable
 from typing import NamedTuple, TypeAlias
 
 from glowtron.errors import InputError
-from glowtron.text import abbreviations, capitals, characters, dates, money, numerals, references, units, web
+from glowtron.text import abbreviations, capitals, characters, dates, money, notation, numerals, references, units, web
 from glowtron.text.characters import HELD
 from glowtron.text.symbols import MARKUP, is_phones, parse_markup
 from glowtron.text.tracing import Edit, Replacement, Span, TracedText, begin, stripped, substitute
@@ -73,7 +73,7 @@ _SIGN_WORDS: tuple[_Rule, ...] = (
     (re.compile(r"(?<=[\w.)])[ ]?&&?[ ]?(?=[\w(])|&&?"), " and ", "&"),
     (re.compile(r"(?<![\w'.])A\+(?![\w+])"), "A\ue001 plus ", "+"),
     (re.compile(r"(?<=\w)\+\+"), " plus plus ", "+"),
-    (re.compile(r"(?<![0-9][eE])(?<=[\w)])[ ]?\+[ ]?(?=[\w(])|(?<!\S)\+(?=\w)"), " plus ", "+"),
+    (re.compile(r"(?<![0-9][eE])(?<=[\w)])[ ]?\+[ ]?(?=[\w($£€])|(?<![^\s(])\+(?=[\w$£€])"), " plus ", "+"),
     (re.compile(r"(?<=\w)\+(?!\w)"), " plus ", "+"),
     (re.compile(r"(?<=[\w)\].%°²³])[ ]?=[ ]?(?=[\w($£€¥₹-]|\.[0-9])"), " equals ", "="),
     (re.compile(r"(?<=[\w)])[ ]?<[ ]?(?=\w)|(?<!\S)<(?=[0-9$])"), " less than ", "<"),
@@ -159,6 +159,9 @@ def _lines(text: str) -> str:
 PASSES: tuple[Pass, ...] = (
     Pass("characters", characters.plain, (("caf\u00e9 \u2026 “so”", 'cafe ... "so"'), ("<b>bold</b>", " bold "))),
     Pass("lines", _lines, (("a hyphen-\nated word", "a hyphenated word"), (" one\n two", "one two"))),
+    Pass(
+        "notation", notation.notation, (("sum = foo[3]", "sum = foo sub 3"), ("gr8, c u 2day", "great, see you today"))
+    ),
     Pass("notes", references.notes, (("It ended.³ Then", "It ended. Then"), ("so he said[12] and", "so he said and"))),
     Pass("addresses", web.addresses, (("see x.org", "see X\ue001 dot org"), ("#BigNews", "hashtag Big News"))),
     Pass("shouting", capitals.calm, (("DO NOT ENTER", "Do Not Enter"), ("the FBI", "the FBI"))),

@@ -230,6 +230,8 @@ _SPOKEN_OF = {"b.": "born ", "d.": "died ", "c.": "circa ", "r.": "reigned "}
 _EARLY_YEAR = re.compile(
     r"\b((?:by|from|before|after|between|around|the|of|AD|to)[ ])(10[0-9]{2})(?![\w%/:-]|[.,][0-9])(?=([ ][A-Za-z]+)?)"
 )
+# INV-2024-0091, CVE-2021-44228.
+_PARTED_CODE = re.compile(r"(?<![\w.-])([A-Z]{2,5})((?:-[0-9]{2,6}){2,4})(?![\w-]|[.,][0-9])")
 _IP = re.compile(r"(?<![\w.])((?:[0-9]{1,3}\.){3}[0-9]{1,3})(?:/([0-9]{1,2}))?(?::([0-9]{2,5}))?(?![\w]|\.[0-9])")
 _KILO = re.compile(
     rf"{START}([0-9]{{1,4}}(?:\.[0-9])?)[kK](?=[ ](?:people|users|followers|subscribers|views|viewers|customers"
@@ -240,6 +242,7 @@ _KILO = re.compile(
 def names(text: str) -> str:
     """`text` with the figures of models, roads and forms, of early years, and of internet addresses in words."""
     text = substitute(_IP, _ip, text, ".")
+    text = substitute(_PARTED_CODE, _parted_code, text, "-")
     text = substitute(_KILO, lambda match: f"{spoken(match[1])} thousand", text, "kK")
     text = substitute(_PLAN, _plan, text, "(")
     text = substitute(_SUBSECTIONS, _subsections, text, "(")
@@ -259,6 +262,12 @@ def names(text: str) -> str:
 
 def _code_name(code: str) -> str:
     return f"A{NAMED} {_code_figures(code[1:])}" if code[0] == "A" else pairs(int(code))
+
+
+def _parted_code(match: re.Match[str]) -> str:
+    groups = [group for group in match[2].split("-") if group]
+    said = [pairs(int(group)) if re.fullmatch("(?:19|20)[0-9]{2}", group) else digits(group) for group in groups]
+    return f"{' '.join(match[1])} {', '.join(said)}"
 
 
 def _ip(match: re.Match[str]) -> str:

@@ -6,7 +6,17 @@ import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
-from glowtron.text.abbreviations import BEFORE_FIGURES, IRREGULAR, MONTHS, OTHERS, STARTERS, TITLES, ends_before_figure
+from glowtron.text.abbreviations import (
+    BEFORE_FIGURES,
+    IRREGULAR,
+    LIFE_YEARS,
+    MONTHS,
+    OTHERS,
+    RULES_OF_COURT,
+    STARTERS,
+    TITLES,
+    ends_before_figure,
+)
 from glowtron.text.references import BOOKS, MOVE
 
 MAX_CHARS = 150
@@ -36,9 +46,10 @@ _NEVER_LAST = frozenset(
 _SELDOM_LAST = frozenset(
     word.lower() for word in (*OTHERS, *MONTHS, "u.s", "u.k", "u.n", "a.m", "p.m", "b.c", "a.d", "d.c", "ph.d")
 )
-_BEFORE_NUMBERS = frozenset(word.lower() for word in (*BEFORE_FIGURES, *BOOKS, "Rs"))
+_BEFORE_NUMBERS = frozenset(word.lower() for word in (*BEFORE_FIGURES, *BOOKS, "Rs", "c", "ca", "arr", "dep"))
 _MEASURES = frozenset("lbs lb oz hrs hr mins min secs sec ft in yds yd mi pt qt gal".split())
 _NEVER_DOTTED = frozenset(word.rstrip(".").lower() for word in IRREGULAR if word.endswith(".")) - {"ph.d"}
+_OF_COURTS = frozenset("fed r civ crim app bankr".split())
 _BACK = 40
 
 # A word for cutting: markup is whole, spaces and all.
@@ -102,7 +113,7 @@ def _ends_sentence(text: str, match: re.Match[str], start: int) -> bool:
     first = following["first"] if following else ""
     if not first:
         return True
-    if first.islower() or first in ",;:":
+    if first.islower() or first in ",;:=":  # 5! = 120.
         # "Stop!" he said; "etc. and so on". Only a question or cry without quotes goes on in lower case for no reason.
         return False
     if match["stop"] != ".":
@@ -125,9 +136,18 @@ def _abbreviated(before: re.Match[str], text: str, match: re.Match[str], first: 
         return not (known in ("st", "dr") and starts and named[:1].isupper() and named not in STARTERS)
     if first.isdigit() and known in _MEASURES and (before["before"] or "").strip()[-1:].isdigit():
         return True  # 5 lbs. 3 oz.
-    if known in _BEFORE_NUMBERS and first.isdigit():
+    if known in _BEFORE_NUMBERS and (first.isdigit() or (known == "c" and first in "$£€")):
         named = (before["before"] or "").strip()
         return not ends_before_figure(word, named)
+    if LIFE_YEARS.match(text, before.start("word")):
+        return True
+    if known in _OF_COURTS and any(
+        rule.start() <= match.start() < rule.end()
+        for rule in RULES_OF_COURT.finditer(text, max(0, match.start() - _BACK), match.end() + _BACK)
+    ):
+        return True
+    if known == "cir" and first.isdigit():  # (9th Cir. 1997)
+        return True
     if word == "v" and first.isupper():  # Roe v. Wade.
         return True
     if word.isdigit() and MOVE.match(text, match.end()):

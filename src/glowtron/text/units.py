@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from glowtron.text.abbreviations import ends_sentence
-from glowtron.text.numbers import NUMBER, SCALES, SIGN, START, cardinal, fraction, mixed, pairs, plural, spoken
+from glowtron.text.numbers import NUMBER, SCALES, SIGN, START, cardinal, fraction, mixed, ordinal, pairs, plural, spoken
 from glowtron.text.tracing import FIGURES, substitute
 
 # Symbol: one, many. What is also a word or a letter (in, a, N) is not read as a unit.
@@ -361,6 +361,7 @@ _OF_RATES = re.compile(
 def quantities(text: str) -> str:
     """`text` with its quantities in words."""
     text = _marks(text)
+    text = substitute(_SIZE, r"\1 by ", text, "x×")  # 12' x 10', now with units.
     text = substitute(_COMPASS, lambda match: _COMPASS_NAMES[match[1]], text, "NSEW")
     text = substitute(_ANGLE, _angle, text, "°")
     text = substitute(_FEET_INCHES, _feet_inches, text, ("'", "ft"))
@@ -460,6 +461,8 @@ def is_adjective(match: re.Match[str]) -> bool:
 
 def _quantity(match: re.Match[str]) -> str:
     unit, number = match["unit"], match["number"]
+    if unit == "c." and number.isdigit() and len(number) > 2:  # No recipe has 1200 cups.
+        return match[0]
     decade = unit == "s" and match["joint"] == "" and len(number) in (2, 4) and number.endswith("0")
     if decade and not (
         is_adjective(match) and re.search(r"\b[Aa] $", match.string[max(0, match.start() - 3) : match.start()])
@@ -570,7 +573,11 @@ def _fraction(match: re.Match[str]) -> str:
         return f"{sign}{first}{spoken(top)} over {spoken(bottom)}" + (f" {unit}" if unit else "")
     if whole and (int(bottom) == 0 or int(top) == int(bottom)):
         return match[0]
+    if unit in ("mmHg", "mm Hg") and not whole:  # A pressure of blood.
+        return f"{sign}{pairs(int(top))} over {pairs(int(bottom))} {UNITS[unit][1]}"
     words = sign + (mixed(whole, top, bottom) if whole else fraction(top, bottom))
+    if unit and not whole and top == "1" and 100 < int(bottom) <= 10_000:  # Shutters: 1/250 s.
+        words = f"{sign}one {ordinal(bottom)}"
     if not unit:
         # "a 1/2 marathon"
         counted_once = match.string[max(0, match.start() - 3) : match.start()].lstrip() == "a "
