@@ -402,6 +402,7 @@ MORE_SOUNDS = [
 TRADES = [
     ("The abbey was built c. 1200 by monks.", "the abbey was built circa twelve hundred by monks."),
     ("c. £500 from c. 5,000 people", "circa five hundred pounds from circa five thousand people"),
+    ("the 14 George III. c. 59", "the fourteen george the third c. fifty-nine"),
     ("from 1200 c. 40 men", "from twelve hundred circa forty men"),
     ("1 c. flour, 1 c. 2 tbsp. milk", "one cup flour, one cup two tablespoons milk"),
     ("written in 1200 c.", "written in twelve hundred c."),

@@ -352,8 +352,8 @@ STATES = dict(
 STATES = {short: name.replace("_", " ") for short, name in STATES.items()}
 _STATE = re.compile(rf"(?<=[a-z],[ ])({'|'.join(STATES)})(?=[ ][0-9]{{5}}\b|[.,;:)!?]|[ ][a-z]|$)(?!\.[A-Z]|[ ]?[A-Z])")
 _VERSUS = re.compile(r"(?<![\w.])(?:vs|VS|Vs)\b\.?(?!\w)|(?<=[A-Za-z.][ ])v\.?(?=[ ][A-Z])")
-# Before any figure; but after a small one it is a cup: "1 c. 2 tbsp".
-_CIRCA = re.compile(r"(?<![\w.])(?:(?<![0-9] )|(?<=[0-9]{3} ))c\.[ ]?(?=[$£€]?[1-9])")
+# Before any figure; but after a small one it is a cup ("1 c. 2 tbsp"), after a king's number the chapter of a statute.
+_CIRCA = re.compile(r"(?<![\w.])(?<![IVX] )(?<![IVX][.,] )(?:(?<![0-9] )|(?<=[0-9]{3} ))c\.[ ]?(?=[$£€]?[1-9])")
 _DATE_OF_LIFE = (
     r"(?:c\.[ ])?(?:(?:[0-9]{1,2}[ ])?[A-Z][a-z]{2,8}\.?[ ](?:[0-9]{1,2},[ ])?)?"
     r"(?:1[0-9]{3}|20[0-9]{2}|[1-9][0-9]{2}(?=[),;]))"

@@ -9,7 +9,7 @@ from glowtron.text.abbreviations import DAYS, LIFE_YEARS, RULES_OF_COURT
 from glowtron.text.lexicon import is_word
 from glowtron.text.money import CODES
 from glowtron.text.numbers import cardinal
-from glowtron.text.tracing import CAPITALS, Replacement, substitute
+from glowtron.text.tracing import FIGURES, Replacement, substitute
 
 _FUNCTIONS = {"sin": "sine", "cos": "cosine", "tan": "tangent", "log": "log", "ln": "natural log"}
 # foo[3], arr[i+1]: what no word of a text is called, or what is used as code; after words, [3] is the mark of a note.
@@ -125,20 +125,24 @@ def _minute(match: re.Match[str]) -> str:
 
 _RULES_OF_TRADES: tuple[tuple[re.Pattern[str], Replacement, Iterable[str]], ...] = (
     (_INDEX, _index, "["),
-    (_FUNCTION, lambda match: f"{_FUNCTIONS[match[1]]} of {match[2]}", "("),
+    (_FUNCTION, lambda match: f"{_FUNCTIONS[match[1]]} of {match[2]}", ("sin(", "cos(", "tan(", "log(", "ln(")),
     (_ABSOLUTE, r"absolute value of \1", "|"),
     (_POWER, "^", ("**",)),
     (_POWER_OF_TEN, lambda match: f" times ten to the power of {match[1]}{_PER_VOLUME.get(match[2], '')}", "^"),
     (_CHARGE, _charge, "^"),
-    (_FORMULA, lambda match: " ".join(match[1].upper()), CAPITALS),
+    (_FORMULA, lambda match: " ".join(match[1].upper()), _FORMULAS),
     (_CURRENCIES, lambda match: f"{CODES[match[1]].one} to {CODES[match[2]].one}", "/"),
     (RULES_OF_COURT, lambda match: f"Federal Rule {_RULES[match[1] or match[2]]}", ("Fed.",)),
     (_REPORTER, lambda match: f"F {_SERIES[match[1]]}", ("F.",)),
     (_SUPPLEMENT, lambda match: f"F supplement {_SERIES.get(match[1], '')}".rstrip(), ("F.",)),
     (_SUPREME, "Supreme Court", ("S.",)),
     (_CIRCUIT, _circuit, ("Cir.",)),
-    (LIFE_YEARS, lambda match: f"{_LIVED[match[1]]} ", "."),
-    (_DEPARTS, lambda match: "arrives " if match[1] in ("arr", "Arr") else "departs ", ("rr", "ep")),
+    (
+        LIFE_YEARS,
+        lambda match: f"{_LIVED[match[1]]} ",
+        ("(b.", "(d.", "(m.", "(r.", "(fl.", " b.", " d.", " m.", " r.", " fl."),
+    ),
+    (_DEPARTS, lambda match: "arrives " if match[1] in ("arr", "Arr") else "departs ", ("arr", "Arr", "dep", "Dep")),
     (_MONDAY_TO_FRIDAY, "Monday to Friday", ("M-F",)),
     (_DAYS_AND, lambda match: f"{DAYS[match[1]]} {'and' if match[2] == '&' else 'or'} {DAYS[match[3]]}", "&/"),
     (
@@ -148,7 +152,11 @@ _RULES_OF_TRADES: tuple[tuple[re.Pattern[str], Replacement, Iterable[str]], ...]
         ),
         "/",
     ),
-    (_MINUTE, _minute, "'"),
-    (_CHATTED, lambda match: _CHAT.get(match[1], "") or _CHAT[match[1].lower()], "1248"),
+    (_MINUTE, _minute, [f"{figure}'" for figure in FIGURES]),
+    (
+        _CHATTED,
+        lambda match: _CHAT.get(match[1], "") or _CHAT[match[1].lower()],
+        ("8", "2d", "2n", "2m", "4e", "y1", "e1"),
+    ),
     (_SEE_YOU, lambda match: "to see you" if match[1] else "see you", ("c u",)),
 )
