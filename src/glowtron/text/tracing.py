@@ -87,11 +87,14 @@ class TracedText(str):
 
     def span(self, start: int, end: int) -> Span:
         """The characters of the source that characters `start` to `end`, which may be none, stand for."""
-        ((first, last),) = self.spans([start], [end])
-        return first, last
+        starts, ends, _ = self._trace
+        if start < end:
+            return starts.item(start), ends.item(end - 1)
+        here = starts.item(start) if start < len(starts) else (ends.item(-1) if len(ends) else 0)
+        return here, here
 
     def spans(self, starts: Sequence[int], ends: Sequence[int]) -> list[Span]:
-        """As `span`, of many."""
+        """As `span`, of many at once."""
         return _spans(self.starts, self.ends, np.array(starts, np.int64), np.array(ends, np.int64))
 
     @functools.cached_property
@@ -152,8 +155,8 @@ def stripped(text: str, left: str | None = None, right: str | None = None) -> st
     shorter = text.lstrip(left)
     start = len(text) - len(shorter)
     end = start + len(shorter.rstrip(right))
-    if not isinstance(text, TracedText):
-        return text[start:end]
+    if not isinstance(text, TracedText) or end - start == len(text):
+        return text[start:end] if end - start < len(text) else text
     return text.then(text[start:end], _Step("", [0, end], [text[:start], text[end:]], ["", ""]))
 
 
@@ -192,18 +195,21 @@ def _edits(step: _Step, changes: Sequence[_Change], starts: Places, ends: Places
 
 def _after(step: _Step, changes: Sequence[_Change], starts: Places, ends: Places) -> tuple[Places, Places]:
     """What each character after a step stands for, by what those before it do."""
-    columns = np.fromiter(itertools.chain.from_iterable(changes), np.int64, 4 * len(changes))
-    same, removed, added, _ = columns.reshape(-1, 4).T
-    longer = (removed > 0) | (added > 0)
-    if not longer.any():
+    moved = [
+        (start + same, removed, added)
+        for start, (same, removed, added, _) in zip(step.starts, changes, strict=True)
+        if removed or added
+    ]
+    if not moved:
         return starts, ends
-    first = (np.array(step.starts, np.int64) + same)[longer]
-    last = first + removed[longer]
-    added = added[longer]
+    first, removed, added = np.fromiter(itertools.chain.from_iterable(moved), np.int64, 3 * len(moved)).reshape(-1, 3).T
+    last = first + removed
     first_of, last_of = _bounds(starts, ends, first, last)
     # Pieces that stay, with what is added between them: of each its length, and where it is from in the text before.
     lengths = np.empty(2 * len(first) + 1, np.int64)
-    lengths[0::2] = np.append(first, len(starts)) - np.append(0, last)
+    lengths[0:-1:2] = first
+    lengths[-1] = len(starts)
+    lengths[2::2] -= last
     lengths[1::2] = added
     origins = np.zeros_like(lengths)
     origins[2::2] = last
@@ -220,8 +226,9 @@ def _after(step: _Step, changes: Sequence[_Change], starts: Places, ends: Places
 def _bounds(starts: Places, ends: Places, first: Places, last: Places) -> tuple[Places, Places]:
     """The characters of the source that those from `first` to `last`, which may be none, stand for."""
     # What is added stands where the next character is from, or at the end; and no character ends before the one before.
-    first_of = np.append(starts, ends[-1:] if len(ends) else 0)[first]
-    return first_of, np.maximum(first_of, np.append(0, ends)[last])
+    nothing = np.zeros(1, np.int64)
+    first_of = np.concatenate((starts, ends[-1:] if len(ends) else nothing))[first]
+    return first_of, np.maximum(first_of, np.concatenate((nothing, ends))[last])
 
 
 def _spans(starts: Places, ends: Places, first: Places, last: Places) -> list[Span]:
