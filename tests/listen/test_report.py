@@ -45,7 +45,7 @@ def made(systems, tmp_path, method, **more):
 @pytest.mark.parametrize("method", ["mos", "cmos", "ab", "mushra", "mushra-no-reference"])
 def test_every_method_finds_the_true_order(systems, tmp_path, method):
     test = made(systems, tmp_path, method)
-    source = Source.of_test(test, *answer_all(test, 12))
+    source = Source.of_test(test, *answer_all(test, 16))
     report = report_ratings(source, tmp_path / "report")
     found = report["everyone"]
     if test.method.kind == "pair":
@@ -56,7 +56,7 @@ def test_every_method_finds_the_true_order(systems, tmp_path, method):
         if one.better in ORDER and one.worse in ORDER:
             apart = ORDER.index(one.worse) - ORDER.index(one.better)
             assert apart > 0
-            # Twelve raters are few for neighbours where only preferences are asked.
+            # Sixteen raters are few for neighbours where only preferences are asked.
             assert one.decided or (apart == 1 and test.method.kind == "pair")
     text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
     assert "## For a paper" in text and "seed 0" in text and "Holm" in text

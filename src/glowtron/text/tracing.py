@@ -36,12 +36,12 @@ class Edit(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """What one substitution replaced, in order."""
+    """Pieces that one substitution replaced, in order."""
 
     name: str
     """Of the pass; "" for what is no pass's doing."""
     starts: list[int]
-    """Where each replaced piece began in the text before."""
+    """Beginnings of the replaced pieces in the text before."""
     befores: list[str]
     afters: list[str]
 
@@ -82,7 +82,7 @@ class TracedText(str):
 
     @property
     def edits(self) -> list[Edit]:
-        """What the passes replaced, but for changes of case and space, in the order in which it was done."""
+        """Replacements of the passes, but for changes of case and space, in the order in which it was done."""
         return self._trace[2]
 
     def span(self, start: int, end: int) -> Span:
@@ -161,14 +161,14 @@ def stripped(text: str, left: str | None = None, right: str | None = None) -> st
 
 
 class _Change(NamedTuple):
-    """What differs between a piece and what it was replaced by."""
+    """Difference between a piece and its replacement."""
 
     same: int
-    """How many characters are the same where both begin: they stand for themselves."""
+    """Number of characters that are the same where both begin: they stand for themselves."""
     removed: int
-    """How many follow these, and differ."""
+    """Number of those that follow, and differ."""
     added: int
-    """How many stand in their place."""
+    """Number of those in their place."""
     reads: bool
     """True if there are other words."""
 
@@ -183,7 +183,7 @@ def _change(before: str, after: str) -> _Change:
 
 
 def _edits(step: _Step, changes: Sequence[_Change], starts: Places, ends: Places) -> list[Edit]:
-    """What a step replaced by other words; `starts` and `ends` of the text before it."""
+    """Pieces that a step replaced by other words; `starts` and `ends` of the text before it."""
     reading = [i for i, change in enumerate(changes) if change.reads]
     if not reading:
         return []
@@ -194,7 +194,7 @@ def _edits(step: _Step, changes: Sequence[_Change], starts: Places, ends: Places
 
 
 def _after(step: _Step, changes: Sequence[_Change], starts: Places, ends: Places) -> tuple[Places, Places]:
-    """What each character after a step stands for, by what those before it do."""
+    """Sources of each character after a step, by what those before it do."""
     moved = [
         (start + same, removed, added)
         for start, (same, removed, added, _) in zip(step.starts, changes, strict=True)
