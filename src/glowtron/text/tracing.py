@@ -184,25 +184,22 @@ def _change(before: str, after: str) -> _Change:
 
 def _edits(step: _Step, changes: Sequence[_Change], starts: Places, ends: Places) -> list[Edit]:
     """Pieces that a step replaced by other words; `starts` and `ends` of the text before it."""
-    reading = [i for i, change in enumerate(changes) if change.reads]
-    if not reading:
+    reads = [change.reads for change in changes]
+    if not any(reads):
         return []
-    befores, afters = [step.befores[i] for i in reading], [step.afters[i] for i in reading]
-    first = np.array([step.starts[i] for i in reading], np.int64)
-    spans = _spans(starts, ends, first, first + np.array([len(before) for before in befores], np.int64))
-    return list(map(Edit, [step.name] * len(reading), spans, befores, afters))
+    befores, afters = (list(itertools.compress(of, reads)) for of in (step.befores, step.afters))
+    first = np.array(list(itertools.compress(step.starts, reads)), np.int64)
+    last = first + np.fromiter(map(len, befores), np.int64, len(befores))
+    return list(map(Edit, itertools.repeat(step.name), _spans(starts, ends, first, last), befores, afters))
 
 
 def _after(step: _Step, changes: Sequence[_Change], starts: Places, ends: Places) -> tuple[Places, Places]:
     """Sources of each character after a step, by what those before it do."""
-    moved = [
-        (start + same, removed, added)
-        for start, (same, removed, added, _) in zip(step.starts, changes, strict=True)
-        if removed or added
-    ]
-    if not moved:
+    if not any(removed or added for _, removed, added, _ in changes):
         return starts, ends
-    first, removed, added = np.fromiter(itertools.chain.from_iterable(moved), np.int64, 3 * len(moved)).reshape(-1, 3).T
+    columns = np.fromiter(itertools.chain.from_iterable(changes), np.int64, 4 * len(changes)).reshape(-1, 4)
+    same, removed, added, _ = columns.T
+    first = np.array(step.starts, np.int64) + same
     last = first + removed
     first_of, last_of = _bounds(starts, ends, first, last)
     # Pieces that stay, with what is added between them: of each its length, and where it is from in the text before.

@@ -527,7 +527,10 @@ def _slashed(match: re.Match[str], top: str, bottom: str) -> str | None:
     before = match.string[max(0, match.start() - 40) : match.start()]
     worded = before.lower() != before.upper()  # Looked for first: most rules ask for a word before or after.
     goes_on = _WORD_AFTER.match(match.string, match.end()) is not None
-    first, last = int(float(top)), int(bottom)
+    first, last = int(top.partition(".")[0]), int(bottom)
+    measured = match.string.startswith((" mmHg", "mmHg", " mm Hg"), match.end())
+    if first < last < 10 and not (worded or goes_on or measured or "." in top or before == "("):
+        return None  # What follows asks for words beside, or for larger figures.
     if worded and _ODDS.search(before):
         return f"{spoken(top)} to {spoken(bottom)}"
     if (top, bottom) in (("24", "7"), ("9", "11"), ("7", "11")) and not before.endswith(("=", "+ ", "- ")):
@@ -546,9 +549,7 @@ def _slashed(match: re.Match[str], top: str, bottom: str) -> str | None:
         return f"{spoken(top)} out of {spoken(bottom)}"
     if worded and _PRESSURE.search(before):
         return f"{pairs(first)} over {pairs(last)}"
-    if match.string.startswith((" mmHg", "mmHg", " mm Hg"), match.end()) or (
-        60 <= first <= 260 and 30 <= last <= 160 and first > last + 9 and last % 10 != 0
-    ):
+    if measured or (60 <= first <= 260 and 30 <= last <= 160 and first > last + 9 and last % 10 != 0):
         return f"{spoken(top)} over {spoken(bottom)}"
     if first > last:
         return f"{spoken(top)} over {spoken(bottom)}" if first > 30 and last > 9 else None
