@@ -35,6 +35,7 @@ CHARACTERS = st.text(st.characters(min_codepoint=0x80), max_size=60)
 @example("1/" + "9" * 5000)
 @example("{" * 100 + "AA1" + "}" * 100)
 @example("\u00e9\u00e9")
+@example("A\u03a2")  # Unicode has left this place among the Greek letters empty.
 def test_any_text_has_known_symbols_or_a_clear_error(name: str, text: str) -> None:
     frontend = FRONTENDS[name]
     try:

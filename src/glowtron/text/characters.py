@@ -151,7 +151,7 @@ def plain(text: str) -> str:
 
 
 def _letter_name(match: re.Match[str]) -> str:
-    name = unicodedata.name(match[0]).split()[-1].lower()  # GREEK SMALL LETTER ALPHA
+    name = unicodedata.name(match[0], " ").split(" ")[-1].lower()  # GREEK SMALL LETTER ALPHA; \u03a2 has no name.
     return f" {'lambda' if name == 'lamda' else name} "
 
 
