@@ -1,6 +1,5 @@
 """The compiled steps: built at installation, refused where they do not fit, done without where there is no compiler."""
 
-import importlib.util
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -9,18 +8,6 @@ import pytest
 
 from glowtron.engines.cpu_decoder_native import LIBRARY, find_kernel
 
-ROOT = Path(__file__).parents[2]
-HOOK = ROOT / "hatch_build.py"
-
-
-@pytest.fixture
-def hook() -> ModuleType:
-    pytest.importorskip("hatchling", reason="hatchling builds the package, and need not be installed to run it")
-    spec = importlib.util.spec_from_file_location("hatch_build", HOOK)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The compiled WN is the textbook's on every level that this processor has, and, emulated, on those that it lacks."""
 
 import ctypes
-import importlib.util
 import itertools
 import os
 import shutil
@@ -233,16 +232,6 @@ def test_int8_is_for_auto_only_where_it_is_near_float32(monkeypatch: pytest.Monk
         assert way.precision == wanted
         assert "log-mel L1" in why
     assert choose_way(model, "int8")[0].precision == "int8"  # Who asks for it has it.
-
-
-@pytest.fixture
-def hook() -> ModuleType:
-    pytest.importorskip("hatchling", reason="hatchling builds the package, and need not be installed to run it")
-    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """The steps that our own C takes are those of torch's operations, forwards and back, on every level at hand."""
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -165,16 +164,6 @@ def test_only_float32_on_a_cpu_and_only_what_was_measured_to_be_faster(monkeypat
         assert find_level(torch.zeros(1)) is wanted
     monkeypatch.setenv(LEVEL_VARIABLE, "none")
     assert find_level(torch.zeros(1)) is None
-
-
-@pytest.fixture
-def hook() -> ModuleType:
-    pytest.importorskip("hatchling", reason="hatchling builds the package, and need not be installed to run it")
-    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.slow

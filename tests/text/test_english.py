@@ -1,6 +1,7 @@
 """English as it is read aloud: examples by kind, and what must hold of any text."""
 
 import re
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -10,20 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glowtron.errors import InputError
-from glowtron.text import (
-    abbreviations,
-    capitals,
-    characters,
-    dates,
-    english,
-    money,
-    notation,
-    numerals,
-    references,
-    tracing,
-    units,
-    web,
-)
+from glowtron.text import english, tracing
 from glowtron.text.symbols import MARKUP
 
 QUANTITIES = [
@@ -324,20 +312,10 @@ def test_no_match_is_missed_for_want_of_a_character(text: str) -> None:
         return tracing.substitute(pattern, replacement, text, needs)
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (
-            abbreviations,
-            capitals,
-            characters,
-            dates,
-            english,
-            money,
-            notation,
-            numerals,
-            references,
-            units,
-            web,
-        ):
-            patch.setattr(module, "substitute", checked)
+        # All modules of passes, also one that is still to be written.
+        for name, module in list(sys.modules.items()):
+            if name.startswith("glowtron.text.") and module is not tracing and hasattr(module, "substitute"):
+                patch.setattr(module, "substitute", checked)
         english.normalize(text)
 
 
