@@ -9,7 +9,6 @@ import pytest
 from glowtron.engines.cpu_decoder_native import LIBRARY, find_kernel
 
 
-
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     for path in LIBRARY.parent.glob("decoder_step.[ch]"):
